@@ -1,0 +1,14 @@
+/**
+ * core/: the words of the house and its ports: references, digests, manifests, versions, errors, the store port.
+ * Imports nothing of the house; everything else imports it.
+ */
+export * from './contents.js';
+export * from './digest.js';
+export * from './errors.js';
+export * from './file-path.js';
+export * from './layout.js';
+export * from './manifest.js';
+export * from './reference.js';
+export * from './store.js';
+export * from './tensor.js';
+export * from './version.js';

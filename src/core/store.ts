@@ -1,0 +1,225 @@
+import type { Manifest, Segment } from './manifest.js';
+import type { Reference } from './reference.js';
+import type { AliasRecord, NodeReport, StoreEvent, VersionRecord, VersionState } from './version.js';
+
+/** Options of every operation that may take long. */
+export interface Abortable {
+  /** Ends the operation with `CANCELLED` (or `DEADLINE_EXCEEDED` for a timeout signal). */
+  readonly signal?: AbortSignal;
+}
+
+/** What callers may branch on: a capability, never a store's name. */
+export interface StoreCapabilities {
+  /** How changes made elsewhere become known: `push` at once, `poll` within a few seconds. */
+  readonly changes: 'push' | 'poll';
+  /** True if segments are files on this machine that {@link VersionStore.segmentFile} can name. */
+  readonly localFiles: boolean;
+}
+
+/** Where the bytes to publish are read from. A store may read a range more than once, and ranges in any order. */
+export interface ContentSource {
+  /** Bytes `start` (inclusive) to `end` (exclusive) of the file `path` of the manifest. */
+  open(
+    path: string,
+    range: { readonly start: number; readonly end: number },
+    options?: Abortable,
+  ): AsyncIterable<Uint8Array>;
+}
+
+/** A version to be. */
+export interface VersionDraft {
+  readonly model: string;
+  readonly manifest: Manifest;
+  readonly publishedBy?: string;
+  readonly message?: string;
+  readonly parent?: string;
+  /** Free facts, at most 1 MiB as JSON. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  /** Make a new version even if the newest one has the same digest. @defaultValue false */
+  readonly force?: boolean;
+}
+
+/** How far a transfer is. */
+export interface TransferProgress {
+  /** Bytes done, those that were already there included. */
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}
+
+/** Options of {@link VersionStore.publish}. */
+export interface PublishOptions extends Abortable {
+  /** Called after each chunk; must not throw. */
+  readonly onProgress?: (progress: TransferProgress) => void;
+}
+
+/** What publishing did. */
+export interface PublishResult {
+  readonly record: VersionRecord;
+  /** False if the newest ready version already had this digest, so that nothing was made. */
+  readonly created: boolean;
+  /** Bytes of contents that had to be sent; the manifest itself does not count. */
+  readonly sentBytes: number;
+  /** Bytes of contents that the store already had. */
+  readonly reusedBytes: number;
+}
+
+/** Names the bytes to read: a segment at its place in a version. */
+export interface SegmentPlace extends Segment {
+  /** The file of the manifest that holds it. */
+  readonly path: string;
+  /** Where the segment begins in that file, in bytes. */
+  readonly offset: number;
+}
+
+/** Options of {@link VersionStore.readSegment}. */
+export interface ReadOptions extends Abortable {
+  /** First byte wanted, to resume an interrupted read. @defaultValue 0 */
+  readonly start?: number;
+}
+
+/** A move of an alias, by compare-and-set. */
+export interface AliasMove {
+  readonly model: string;
+  readonly alias: string;
+  /** The version to point at; it must be ready. */
+  readonly to: number;
+  /** Move only if the alias points at this version now; `null`: only if it does not exist. Absent: whatever it is. */
+  readonly expect?: number | null;
+  readonly by?: string;
+  readonly message?: string;
+}
+
+/** What a move did. */
+export interface AliasMoved extends AliasRecord {
+  /** Where it pointed before; absent if the alias is new. Equal to `version` if nothing changed. */
+  readonly from?: number;
+}
+
+/** What {@link VersionStore.watch} is told to do. */
+export interface WatchOptions {
+  /** The models that matter; asked anew before each poll, so it may grow. */
+  readonly models: () => Iterable<string>;
+  /** Something about `model` may have changed: resolve its references again. May be called without a change. */
+  readonly onChange: (model: string) => void;
+  /** The store became unreachable (`error` says why) or reachable again. Called on every change of it. */
+  readonly onReachable?: (reachable: boolean, error?: Error) => void;
+}
+
+/** A running watch. */
+export interface Watch extends AsyncDisposable {
+  /** Stops it; idempotent, and no callback comes after it resolved. */
+  close(): Promise<void>;
+}
+
+/**
+ * Where versions live. Every adapter passes `describeVersionStore` of `modelkeep/testing` in each of its
+ * configurations. An open function (`openLocalStore` …) resolves to a usable store or leaves nothing behind.
+ *
+ * Every method rejects with a `ModelkeepError`: `CLOSED` after `close()`, `STORE_UNAVAILABLE` if the store cannot be
+ * reached or is full, `STORE_PERMISSION` if it refuses, `CANCELLED` when the signal fires.
+ */
+export interface VersionStore extends AsyncDisposable {
+  /** The store's URL without secrets, for messages. */
+  readonly location: string;
+  readonly capabilities: StoreCapabilities;
+
+  /** Asks for a sign of life. */
+  ping(options?: Abortable): Promise<void>;
+
+  /**
+   * Stores what is missing of the contents, then makes the version visible in one step. Readers see nothing of it
+   * before that; a publish that was cut off can be repeated and sends only what is still missing. Every segment is
+   * checked against its digest on the way in.
+   *
+   * @throws ModelkeepError `DIGEST_MISMATCH` if the source's bytes are not those of the manifest; the source's own
+   * error if it fails
+   */
+  publish(draft: VersionDraft, source: ContentSource, options?: PublishOptions): Promise<PublishResult>;
+
+  /**
+   * The version that a reference means now. `latest` is the highest version number that is not archived; the other
+   * selectors find archived versions too.
+   *
+   * @throws ModelkeepError `MODEL_NOT_FOUND`, `VERSION_NOT_FOUND` or `ALIAS_NOT_FOUND`; `INVALID_REFERENCE` for a
+   * digest prefix of several versions. The message says what there is instead.
+   */
+  resolve(reference: Reference, options?: Abortable): Promise<VersionRecord>;
+
+  /**
+   * True if `reference` still means `version`: the cheap check behind `freshness: 'checked'`. Costs one query that
+   * returns at most a version number, and reads no contents. False also if the reference means nothing any more.
+   */
+  isCurrent(reference: Reference, version: number, options?: Abortable): Promise<boolean>;
+
+  /** All versions of one model, or of all; by model, then version number, ascending. Unknown model: empty. */
+  listVersions(filter?: { readonly model?: string }, options?: Abortable): Promise<readonly VersionRecord[]>;
+
+  /**
+   * The manifest of a version, verified against the record's digest where it has one. A version that a plain script
+   * stored gets its manifest (and digest) here, at its first reading.
+   *
+   * @throws ModelkeepError `DIGEST_MISMATCH`, `VERSION_NOT_FOUND` if it was removed meanwhile
+   */
+  readManifest(record: VersionRecord, options?: Abortable): Promise<Manifest>;
+
+  /**
+   * The bytes of a segment from `start` to its end. A read from 0 ends normally only if length and sha256 are right;
+   * a resumed read checks the length, and the caller the digest of the whole.
+   *
+   * @throws ModelkeepError `DIGEST_MISMATCH` for missing, truncated or altered bytes, naming file and segment
+   */
+  readSegment(record: VersionRecord, place: SegmentPlace, options?: ReadOptions): AsyncIterable<Uint8Array>;
+
+  /** With `capabilities.localFiles`: the file that holds a segment, never to be written to; undefined if missing. */
+  segmentFile?(segment: Segment): Promise<string | undefined>;
+
+  /**
+   * Archives a version or brings it back; doing it twice is no error.
+   *
+   * @throws ModelkeepError `VERSION_NOT_FOUND`; `ALIAS_CONFLICT` when archiving a version that an alias points at
+   */
+  setState(
+    model: string,
+    version: number,
+    state: VersionState,
+    options?: { readonly by?: string; readonly message?: string },
+  ): Promise<VersionRecord>;
+
+  /** Aliases of one model, or of all; by model, then alias. */
+  listAliases(filter?: { readonly model?: string }, options?: Abortable): Promise<readonly AliasRecord[]>;
+
+  /**
+   * Points an alias at a version and records the move.
+   *
+   * @throws ModelkeepError `ALIAS_CONFLICT` if `expect` does not hold (the message says where the alias points),
+   * `VERSION_NOT_FOUND` or `MODEL_NOT_FOUND` for the target, `INVALID_REFERENCE` for a malformed alias
+   */
+  moveAlias(move: AliasMove, options?: Abortable): Promise<AliasMoved>;
+
+  /** Removes an alias. @throws ModelkeepError `ALIAS_NOT_FOUND`; `ALIAS_CONFLICT` if `expect` does not hold */
+  removeAlias(alias: {
+    readonly model: string;
+    readonly alias: string;
+    readonly expect?: number;
+    readonly by?: string;
+    readonly message?: string;
+  }): Promise<void>;
+
+  /** The history of a model, newest first. */
+  listEvents(
+    filter: { readonly model: string; readonly limit?: number },
+    options?: Abortable,
+  ): Promise<readonly StoreEvent[]>;
+
+  /** Records what a node holds; forgotten `ttlMs` milliseconds after the last report. */
+  reportNode(report: NodeReport, options: { readonly ttlMs: number }): Promise<void>;
+
+  /** The nodes that reported lately. */
+  listNodes(options?: Abortable): Promise<readonly (NodeReport & { readonly seenAt: Date })[]>;
+
+  /** Watches for changes made by anybody, this process included. */
+  watch(options: WatchOptions): Promise<Watch>;
+
+  /** Ends all work and gives back every resource; idempotent, and concurrent callers share one run. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,76 @@
+import type { Digest } from './digest.js';
+import type { Format } from './manifest.js';
+
+/** `ready` can be loaded; `archived` is kept but no longer counts as latest. */
+export type VersionState = 'ready' | 'archived';
+
+/** What a store knows of one version without opening its contents. Immutable but for `state`. */
+export interface VersionRecord {
+  /** The `_id` in the store: 24 hexadecimal digits, unique in it and never reused. */
+  readonly id: string;
+  readonly model: string;
+  /** 1, 2, 3 … per model; never reused. */
+  readonly version: number;
+  /** The manifest's digest. Absent only for a version that a plain script stored and nobody has read yet. */
+  readonly digest?: Digest;
+  /** Absent like `digest`. */
+  readonly format?: Format;
+  readonly task?: string;
+  /** Bytes of all its files. */
+  readonly size: number;
+  readonly state: VersionState;
+  readonly publishedAt: Date;
+  readonly publishedBy?: string;
+  /** Why it was published, in the publisher's words. */
+  readonly message?: string;
+  /** The reference of the version it was made from, such as `sentiment:3`. */
+  readonly parent?: string;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** A movable name of a version. */
+export interface AliasRecord {
+  readonly model: string;
+  readonly alias: string;
+  readonly version: number;
+  /** Grows by one with each move; what compare-and-set compares. */
+  readonly revision: number;
+}
+
+/** What happened to a model, oldest first in a history. */
+export type StoreEvent = {
+  readonly id: string;
+  readonly at: Date;
+  readonly model: string;
+  /** Who did it, where known. */
+  readonly by?: string;
+  readonly message?: string;
+} & (
+  | { readonly kind: 'published'; readonly version: number }
+  | { readonly kind: 'alias-moved'; readonly alias: string; readonly from?: number; readonly to: number }
+  | { readonly kind: 'alias-removed'; readonly alias: string; readonly from: number }
+  | { readonly kind: 'archived' | 'restored'; readonly version: number }
+);
+
+/** What one node holds: its heartbeat. */
+export interface NodeReport {
+  /** Unique per process start. */
+  readonly node: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly startedAt: Date;
+  /** Resident versions and the state each is in. */
+  readonly holds: readonly {
+    readonly model: string;
+    readonly version: number;
+    readonly state: string;
+    readonly since: Date;
+  }[];
+  /** What each followed reference resolves to on that node, and since when. */
+  readonly follows: readonly { readonly reference: string; readonly version: number; readonly since: Date }[];
+}
+
+/** The canonical text of a version: `sentiment:3`. */
+export function versionName(record: Pick<VersionRecord, 'model' | 'version'>): string {
+  return `${record.model}:${record.version}`;
+}

@@ -1,0 +1,41 @@
+/** One sequence of tokens to run through the model. */
+export interface Encoding {
+  readonly ids: readonly number[];
+  /** Segment ids, where the tokenizer gives them; the runner feeds them only to a model that takes them. */
+  readonly typeIds?: readonly number[];
+}
+
+/** What the model gave for one {@link Encoding}: by output name, without the batch dimension and without padding. */
+export type EncodingOutputs = Readonly<
+  Record<string, { readonly dims: readonly number[]; readonly data: Float32Array }>
+>;
+
+/** What a caller asks: the `inputs` and `parameters` of the Hugging Face inference form. */
+export interface TaskRequest {
+  readonly inputs: unknown;
+  readonly parameters?: Readonly<Record<string, unknown>>;
+}
+
+/** A request that was tokenized. */
+export interface PreparedRequest {
+  /** To be run in any order and grouping; an answer never depends on its neighbours. */
+  readonly encodings: readonly Encoding[];
+  /** Turns the outputs, in the order of `encodings`, into the answer, shaped as the transformers pipeline gives it. */
+  finish(outputs: readonly EncodingOutputs[]): unknown;
+}
+
+/** A task opened on one version: text in, answers out. Holds no session, so it can be tested without one. */
+export interface OpenTask {
+  /** Such as `text-classification`. */
+  readonly name: string;
+  /** Id that fills up shorter sequences of a batch. */
+  readonly padId: number;
+  /** True if the tokenizer pads on the left. */
+  readonly padLeft: boolean;
+  /**
+   * Validates and tokenizes a request.
+   *
+   * @throws ModelkeepError `INVALID_INPUT` naming the field
+   */
+  prepare(request: TaskRequest): PreparedRequest;
+}
