@@ -1,1 +1,31 @@
-export {};
+/**
+ * app/: the composition root. `settings` is the one schema of all knobs, `open` builds the object graph of a node; this
+ * is what `import … from 'modelkeep'` gives.
+ */
+export * from '../core/index.js';
+export {
+  push,
+  pull,
+  show,
+  type Pushed,
+  type Pulled,
+  type PushOptions,
+  type PullOptions,
+  type PushPhase,
+  type Shown,
+} from '../registry/index.js';
+export { openStore } from '../stores/index.js';
+export { formatBytes, parseBytes } from './bytes.js';
+export { Model, type PredictOptions } from './model.js';
+export { Modelkeep, openModelkeep, type LoadOptions, type NodeParts, type OpenOptions } from './open.js';
+export {
+  environmentName,
+  flagName,
+  resolveSettings,
+  SETTINGS,
+  type ResolvedSettings,
+  type SettingName,
+  type SettingOrigin,
+  type Settings,
+  type SettingSources,
+} from './settings.js';

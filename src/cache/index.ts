@@ -1,1 +1,6 @@
-export {};
+/**
+ * cache/: the node's disk cache. Segments lie in one flat folder, named by digest, verified, and shared by all
+ * processes of the machine; onnxruntime maps them from there.
+ */
+export { lockOnMachine, type MachineLock } from './machine-lock.js';
+export { SegmentCache, type PullOptions, type PullResult, type SegmentCacheOptions } from './segment-cache.js';

@@ -5,6 +5,7 @@
 export * from './contents.js';
 export * from './digest.js';
 export * from './errors.js';
+export * from './file-error.js';
 export * from './file-path.js';
 export * from './layout.js';
 export * from './manifest.js';

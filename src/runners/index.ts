@@ -1,1 +1,9 @@
-export {};
+/**
+ * runners/: the processes that hold models and run them. `frames` is the protocol, `runner` one process, `pool` a fixed
+ * number of them; `onnx/` is what such a process does for ONNX graphs. No session ever lives in the node's process.
+ */
+export { encodeFrame, FrameReader, type Frame, type Tensors } from './frames.js';
+export type * from './messages.js';
+export { onnxRunnerCommand } from './onnx/command.js';
+export { RunnerPool, type RunnerPoolEvents, type RunnerPoolOptions } from './pool.js';
+export { Runner, type RunnerCommand, type RunnerReply } from './runner.js';

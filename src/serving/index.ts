@@ -1,1 +1,17 @@
-export {};
+/**
+ * serving/: the inference service that knows no protocol: which version answers, a bounded queue for each, batches that
+ * form by themselves, deadlines and cancellation.
+ */
+export type { RequestTiming, RunReport, SchedulerLimits, TensorWork, TextWork } from './scheduler.js';
+export {
+  InferenceService,
+  type Freshness,
+  type InferenceServiceEvents,
+  type InferenceServiceOptions,
+  type ModelDescription,
+  type Prediction,
+  type RequestOptions,
+  type RequestReport,
+  type ServiceStatus,
+  type TensorPrediction,
+} from './service.js';

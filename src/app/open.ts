@@ -1,0 +1,192 @@
+import { SegmentCache } from '../cache/index.js';
+import {
+  asModelkeepError,
+  ModelkeepError,
+  type Abortable,
+  type VersionRecord,
+  type VersionStore,
+} from '../core/index.js';
+import { push, type Pushed, type PushOptions } from '../registry/index.js';
+import { Follower, Residency } from '../residency/index.js';
+import { onnxRunnerCommand, RunnerPool } from '../runners/index.js';
+import {
+  InferenceService,
+  type Freshness,
+  type Prediction,
+  type RequestOptions,
+  type ServiceStatus,
+  type TextWork,
+} from '../serving/index.js';
+import { openStore } from '../stores/index.js';
+import { CloseStack } from './close-stack.js';
+import { Model } from './model.js';
+import { SETTINGS, type SettingName, type Settings } from './settings.js';
+
+/** What a node is made of, for those who put protocols in front of it. */
+export interface NodeParts {
+  readonly store: VersionStore;
+  readonly residency: Residency;
+  readonly follower: Follower;
+  readonly pool: RunnerPool;
+  readonly service: InferenceService;
+}
+
+type NodeSettings = Pick<
+  Settings,
+  | 'store'
+  | 'bucket'
+  | 'cacheDir'
+  | 'cacheMaxBytes'
+  | 'runners'
+  | 'threads'
+  | 'requestTimeoutMs'
+  | 'maxQueue'
+  | 'maxBatchRequests'
+  | 'pollIntervalMs'
+>;
+
+/** Options of {@link openModelkeep}; each default is in {@link SETTINGS}. */
+export interface OpenOptions extends Partial<Omit<NodeSettings, 'store'>> {
+  /** A store's URL, or an open store, which stays open when this closes. @defaultValue the embedded store */
+  readonly store?: string | VersionStore;
+  /** Called with what a runner process writes to its standard error. */
+  readonly onRunnerLog?: (line: string) => void;
+}
+
+/** Options of {@link Modelkeep.load}. */
+export interface LoadOptions extends Abortable {
+  /** `'checked'` asks the store first whether the reference still means the same version. @defaultValue 'watched' */
+  readonly freshness?: Freshness;
+}
+
+/** A node as a library: every version in the store, one warm copy of each in use. */
+export class Modelkeep implements AsyncDisposable {
+  /** The parts behind it, for those who put protocols in front of it or listen to events. */
+  readonly parts: NodeParts;
+  readonly #closeStack: CloseStack;
+  readonly #models = new Map<string, Model>();
+  #closing: Promise<void> | undefined;
+
+  /** For {@link openModelkeep}. */
+  constructor(parts: NodeParts, closeStack: CloseStack) {
+    this.parts = parts;
+    this.#closeStack = closeStack;
+  }
+
+  /** The store that versions come from. */
+  get store(): VersionStore {
+    return this.parts.store;
+  }
+
+  /**
+   * The model that a reference means now, ready to answer. The first call loads it; later ones cost a look-up, and
+   * the reference is kept current in the background. The same version is always the same object.
+   *
+   * @param reference such as `sentiment`, `sentiment:3` or `sentiment@production`
+   * @throws ModelkeepError `INVALID_REFERENCE`, `MODEL_NOT_FOUND`, `VERSION_NOT_FOUND`, `ALIAS_NOT_FOUND`,
+   * `LOAD_FAILED`, `STORE_UNAVAILABLE` …
+   *
+   * @example
+   * ```ts
+   * const model = await keep.load('sentiment@production');
+   * const [answer] = await model.predict('Happy coding !!!');
+   * ```
+   */
+  load(reference: string, options?: LoadOptions): Promise<Model> {
+    if (options === undefined) {
+      // The warm path: no query, no parsing, one map look-up.
+      const current = this.parts.follower.current(reference);
+      if (current?.resident.state === 'ready') return Promise.resolve(this.#modelOf(current.resident.record));
+    }
+    return this.#load(reference, options ?? {});
+  }
+
+  /** Answers with whatever version the reference means when the request arrives. @throws ModelkeepError as `Model.predict` */
+  predict(
+    reference: string,
+    inputs: unknown,
+    options: RequestOptions & Pick<TextWork['request'], 'parameters'> = {},
+  ): Promise<Prediction> {
+    const { parameters, ...request } = options;
+    return this.parts.service.predict(
+      reference,
+      { inputs, ...(parameters === undefined ? {} : { parameters }) },
+      request,
+    );
+  }
+
+  /** Publishes a directory or file as the next version of a model. @throws ModelkeepError see `push` */
+  push(path: string, options: PushOptions): Promise<Pushed> {
+    return push(this.parts.store, path, options);
+  }
+
+  /** What this node holds and follows now. */
+  status(): ServiceStatus {
+    return this.parts.service.status();
+  }
+
+  /** Lets requests in flight finish, ends the runners and gives everything back. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#closeStack.close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #load(reference: string, options: LoadOptions): Promise<Model> {
+    if (this.#closing !== undefined) throw new ModelkeepError('CLOSED', 'This modelkeep is closed');
+    const { resident } = await this.parts.service.follow(reference, options);
+    return this.#modelOf(resident.record);
+  }
+
+  #modelOf(record: VersionRecord): Model {
+    let model = this.#models.get(record.id);
+    if (model === undefined) {
+      model = new Model(record, this.parts.service);
+      this.#models.set(record.id, model);
+    }
+    return model;
+  }
+}
+
+/**
+ * Opens a node: a store, the disk cache, runner processes and the service over them. Resolves usable, or rejects with
+ * nothing left open.
+ *
+ * @throws ModelkeepError `STORE_UNAVAILABLE` or `STORE_PERMISSION` for the store or the cache folder, `RUNNER_CRASHED`
+ * if a runner does not start, `INVALID_INPUT` for a malformed option
+ *
+ * @example
+ * ```ts
+ * await using keep = await openModelkeep({ store: 'mongodb://127.0.0.1:27017/models' });
+ * const model = await keep.load('sentiment@production');
+ * ```
+ */
+export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkeep> {
+  const settings = { ...defaults(), ...options };
+  const stack = new CloseStack();
+  try {
+    const store = typeof settings.store === 'string' ? await openStore(settings.store, settings) : settings.store;
+    if (typeof settings.store === 'string') stack.push(() => store.close());
+    const cache = await SegmentCache.open({ directory: settings.cacheDir, maxBytes: settings.cacheMaxBytes });
+    const command = onnxRunnerCommand(options.onRunnerLog === undefined ? {} : { onLog: options.onRunnerLog });
+    const pool = await RunnerPool.open({ command, size: settings.runners });
+    stack.push(() => pool.close());
+    const residency = new Residency({ store, cache, pool, threads: settings.threads });
+    stack.push(() => residency.close());
+    const follower = await Follower.open(store, residency);
+    stack.push(() => follower.close());
+    const service = new InferenceService({ residency, follower, pool, ...settings });
+    return new Modelkeep({ store, residency, follower, pool, service }, stack);
+  } catch (error) {
+    await stack.closeQuietly();
+    throw asModelkeepError(error);
+  }
+}
+
+function defaults(): Settings {
+  const names = Object.keys(SETTINGS) as SettingName[];
+  return Object.fromEntries(names.map((name) => [name, SETTINGS[name].defaultValue])) as unknown as Settings;
+}

@@ -1,0 +1,209 @@
+import { availableParallelism, homedir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { ModelkeepError } from '../core/index.js';
+import { parseBytes } from './bytes.js';
+
+const dataHome = process.env.XDG_DATA_HOME ?? join(homedir(), '.local', 'share');
+const cacheHome = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache');
+const cores = availableParallelism();
+
+/** Where a setting's value came from, the strongest first. */
+export type SettingOrigin = 'flag' | 'environment' | 'file' | 'default';
+
+interface Setting<T> {
+  readonly schema: z.ZodType<T>;
+  readonly defaultValue: T;
+  /** One sentence with unit and meaning of 0; shown by `--help` and `modelkeep config`. */
+  readonly description: string;
+  /** What stands for the value in a usage line. */
+  readonly placeholder: string;
+  /** True if the value may hold a password. */
+  readonly secret?: boolean;
+}
+
+const text = z.string().min(1);
+const whole = (min: number, max: number): z.ZodType<number> => z.coerce.number().int().min(min).max(max);
+const bytes = z.union([z.number().int().nonnegative(), z.string().transform(parseBytes)]) as z.ZodType<number>;
+const list = z.union([
+  z.array(text),
+  z.string().transform((value) => value.split(',').filter((part) => part !== '')),
+]) as z.ZodType<readonly string[]>;
+
+function setting<T>(one: Setting<T>): Setting<T> {
+  return one;
+}
+
+/**
+ * Every setting: one name for the flag (`--cache-dir`), the environment (`MODELKEEP_CACHE_DIR`), the configuration
+ * file and the library (`cacheDir`). Its default is stated here and nowhere else.
+ */
+export const SETTINGS = Object.freeze({
+  store: setting<string>({
+    schema: text,
+    defaultValue: `file://${join(dataHome, 'modelkeep', 'store')}`,
+    description: 'Where versions are kept: file:///DIR or mongodb://HOST/DATABASE',
+    placeholder: 'URL',
+    secret: true,
+  }),
+  bucket: setting<string>({
+    schema: text,
+    defaultValue: 'fs',
+    description: 'GridFS bucket, with MongoDB',
+    placeholder: 'NAME',
+  }),
+  cacheDir: setting<string>({
+    schema: text,
+    defaultValue: join(cacheHome, 'modelkeep'),
+    description: 'Folder of the disk cache, shared by the processes of a machine',
+    placeholder: 'DIR',
+  }),
+  cacheMaxBytes: setting<number>({
+    schema: bytes,
+    defaultValue: 20_000_000_000,
+    description: 'Bytes of segments kept in the disk cache (600MB, 20GB); 0: only what is in use',
+    placeholder: 'BYTES',
+  }),
+  runners: setting<number>({
+    schema: whole(1, 64),
+    defaultValue: Math.min(2, cores),
+    description: 'Runner processes; each holds every version in use, on shared pages',
+    placeholder: 'N',
+  }),
+  threads: setting<number>({
+    schema: whole(1, 256),
+    defaultValue: Math.max(1, Math.floor(cores / Math.min(2, cores))),
+    description: 'Threads of one run in one runner',
+    placeholder: 'N',
+  }),
+  requestTimeoutMs: setting<number>({
+    schema: whole(0, 86_400_000),
+    defaultValue: 60_000,
+    description: 'Milliseconds that a request may take, loading included; 0: no limit',
+    placeholder: 'MS',
+  }),
+  maxQueue: setting<number>({
+    schema: whole(1, 1_000_000),
+    defaultValue: 1_000,
+    description: 'Requests of one version that may wait; the next one is refused',
+    placeholder: 'N',
+  }),
+  maxBatchRequests: setting<number>({
+    schema: whole(1, 1_000),
+    defaultValue: 32,
+    description: 'Requests that one run takes at the most',
+    placeholder: 'N',
+  }),
+  pollIntervalMs: setting<number>({
+    schema: whole(50, 3_600_000),
+    defaultValue: 2_000,
+    description: 'Milliseconds between two looks for changes, jittered by 20 %, where the store cannot push them',
+    placeholder: 'MS',
+  }),
+  preload: setting<readonly string[]>({
+    schema: list,
+    defaultValue: [],
+    description: 'References to load at the start, separated by commas',
+    placeholder: 'REFS',
+  }),
+  host: setting<string>({
+    schema: text,
+    defaultValue: '127.0.0.1',
+    description: 'Address to listen on',
+    placeholder: 'ADDRESS',
+  }),
+  port: setting<number>({
+    schema: whole(0, 65_535),
+    defaultValue: 8_080,
+    description: 'Port to listen on; 0: any free one',
+    placeholder: 'PORT',
+  }),
+  maxBodyBytes: setting<number>({
+    schema: bytes,
+    defaultValue: 10_000_000,
+    description: 'Largest body of a request, in bytes',
+    placeholder: 'BYTES',
+  }),
+  logLevel: setting<'silent' | 'error' | 'warn' | 'info' | 'debug'>({
+    schema: z.enum(['silent', 'error', 'warn', 'info', 'debug']),
+    defaultValue: 'info',
+    description: 'How much is logged: silent, error, warn, info or debug',
+    placeholder: 'LEVEL',
+  }),
+});
+
+/** Name of a setting. */
+export type SettingName = keyof typeof SETTINGS;
+
+/** A value for every setting. */
+export type Settings = { readonly [Name in SettingName]: (typeof SETTINGS)[Name] extends Setting<infer T> ? T : never };
+
+/** Settings and where each value came from. */
+export interface ResolvedSettings {
+  readonly values: Settings;
+  readonly origins: Readonly<Record<SettingName, SettingOrigin>>;
+}
+
+/** The setting's environment variable: `cacheDir` is `MODELKEEP_CACHE_DIR`. */
+export function environmentName(name: SettingName): string {
+  return `MODELKEEP_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+/** The setting's flag: `cacheDir` is `--cache-dir`. */
+export function flagName(name: SettingName): string {
+  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** Where values are looked for; a flag wins over the environment, that over the file, that over the default. */
+export interface SettingSources {
+  readonly flags?: Readonly<Partial<Record<SettingName, unknown>>>;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** The parsed configuration file. */
+  readonly file?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Finds the value of every setting.
+ *
+ * @throws ModelkeepError `INVALID_INPUT` naming the setting, its value and where it was given; for an unknown name in
+ * the file too
+ */
+export function resolveSettings({ flags = {}, environment = {}, file = {} }: SettingSources): ResolvedSettings {
+  const unknown = Object.keys(file).find((name) => !Object.hasOwn(SETTINGS, name));
+  if (unknown !== undefined) {
+    const known = Object.keys(SETTINGS).join(', ');
+    throw new ModelkeepError(
+      'INVALID_INPUT',
+      `The configuration file has the unknown setting ${JSON.stringify(unknown)}; known are ${known}`,
+    );
+  }
+  const values: Record<string, unknown> = {};
+  const origins: Record<string, SettingOrigin> = {};
+  for (const name of Object.keys(SETTINGS) as SettingName[]) {
+    const candidates: readonly (readonly [SettingOrigin, unknown])[] = [
+      ['flag', flags[name]],
+      ['environment', environment[environmentName(name)]],
+      ['file', file[name]],
+      ['default', SETTINGS[name].defaultValue],
+    ];
+    const [origin, value] = candidates.find(([, candidate]) => candidate !== undefined)!;
+    values[name] = origin === 'default' ? value : parse(name, origin, value);
+    origins[name] = origin;
+  }
+  return { values: values as unknown as Settings, origins: origins as Record<SettingName, SettingOrigin> };
+}
+
+function parse(name: SettingName, origin: SettingOrigin, value: unknown): unknown {
+  const { schema, description, secret } = SETTINGS[name];
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const places = {
+    flag: flagName(name),
+    environment: environmentName(name),
+    file: `"${name}" in the configuration file`,
+    default: name,
+  };
+  const shown = secret === true ? '' : ` ${JSON.stringify(value)}`;
+  const why = parsed.error.issues.map(({ message }) => message).join('; ');
+  throw new ModelkeepError('INVALID_INPUT', `${places[origin]}${shown}: ${why}. ${description}`);
+}

@@ -1,0 +1,246 @@
+import { EventEmitter } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  asModelkeepError,
+  formatReference,
+  ModelkeepError,
+  parseReference,
+  type Abortable,
+  type Reference,
+  type VersionRecord,
+  type VersionStore,
+  type Watch,
+} from '../core/index.js';
+import type { Residency } from './residency.js';
+import type { Resident } from './resident.js';
+import { SharedWork } from './shared-work.js';
+
+/** A reference that this node keeps current. */
+export interface Followed {
+  readonly reference: Reference;
+  /** Its canonical text. */
+  readonly text: string;
+  /** What answers for it now. */
+  readonly resident: Resident;
+  /** Since when that version answers. */
+  readonly since: Date;
+}
+
+/** Whether the store answers, and since when. */
+export interface StoreHealth {
+  readonly reachable: boolean;
+  readonly since: Date;
+  /** Why it does not. */
+  readonly error?: string;
+}
+
+/** What a follower tells. */
+export interface FollowerEvents {
+  /** New requests for `text` now go to `to`. `seconds` is the time since `to` was published, by this node's clock. */
+  swapped: [text: string, from: VersionRecord, to: VersionRecord, seconds: number];
+  /** A newer version could not be loaded; the old one goes on serving, and it is tried again. */
+  'swap-failed': [text: string, error: ModelkeepError];
+  /** The store went away or came back. */
+  reachable: [StoreHealth];
+}
+
+/** First and longest pause before a failed swap is tried again, in ms. */
+const FIRST_RETRY_MS = 1_000;
+const LONGEST_RETRY_MS = 60_000;
+
+interface Entry {
+  readonly reference: Reference;
+  readonly text: string;
+  followed: Followed | undefined;
+  /** The first load, shared by its callers. */
+  opening: SharedWork<Followed> | undefined;
+  /** The re-resolve under way, and whether another one is wanted after it. */
+  refreshing: Promise<void> | undefined;
+  again: boolean;
+}
+
+/**
+ * Keeps references current: what was asked for once is resolved again when the store says that something changed, the
+ * new version is made ready beside the old one, then new requests go to it, and the old one is let go.
+ */
+export class Follower extends EventEmitter<FollowerEvents> {
+  readonly #store: VersionStore;
+  readonly #residency: Residency;
+  readonly #entries = new Map<string, Entry>();
+  readonly #stop = new AbortController();
+  #watch: Watch | undefined;
+  #health: StoreHealth = { reachable: true, since: new Date() };
+
+  private constructor(store: VersionStore, residency: Residency) {
+    super();
+    this.#store = store;
+    this.#residency = residency;
+  }
+
+  /** Starts the watch of the store. */
+  static async open(store: VersionStore, residency: Residency): Promise<Follower> {
+    const follower = new Follower(store, residency);
+    follower.#watch = await store.watch({
+      models: () => new Set([...follower.#entries.values()].map(({ reference }) => reference.model)),
+      onChange: (model) => follower.#onChange(model),
+      onReachable: (reachable, error) => follower.#onReachable(reachable, error),
+    });
+    return follower;
+  }
+
+  /** Whether the store answers. What is resident is served on if it does not. */
+  get health(): StoreHealth {
+    return this.#health;
+  }
+
+  /** All references that are kept current. */
+  get followed(): readonly Followed[] {
+    return [...this.#entries.values()].flatMap(({ followed }) => (followed === undefined ? [] : [followed]));
+  }
+
+  /** What answers for a reference now, without a query; undefined if it is not followed yet. */
+  current(text: string): Followed | undefined {
+    return this.#entries.get(text)?.followed;
+  }
+
+  /**
+   * Resolves a reference, makes its version ready, and keeps it current from now on.
+   *
+   * @throws ModelkeepError what resolving or loading says; nothing is followed then
+   */
+  async follow(text: string, { signal }: Abortable = {}): Promise<Followed> {
+    if (this.#stop.signal.aborted) throw new ModelkeepError('CLOSED', 'This modelkeep is closed');
+    const known = this.#entries.get(text);
+    if (known?.followed !== undefined) return known.followed;
+    const entry = known ?? this.#newEntry(text);
+    if (entry.opening === undefined || entry.opening.cancelled) entry.opening = this.#startOpening(entry);
+    return entry.opening.join(signal);
+  }
+
+  /**
+   * Asks the store whether a followed reference still means the same version; if not, waits for the swap.
+   *
+   * @throws ModelkeepError `STORE_UNAVAILABLE` if it cannot be asked, `LOAD_FAILED` if the newer version fails
+   */
+  async check(followed: Followed, options: Abortable = {}): Promise<Followed> {
+    const entry = this.#entries.get(followed.text);
+    if (await this.#store.isCurrent(followed.reference, followed.resident.record.version, options)) return followed;
+    if (entry === undefined) return followed;
+    await this.#swap(entry, options.signal);
+    return entry.followed ?? followed;
+  }
+
+  /** Stops watching and swapping. Idempotent. */
+  async close(): Promise<void> {
+    this.#stop.abort(new ModelkeepError('CLOSED', 'modelkeep was closed'));
+    await this.#watch?.close();
+    await Promise.allSettled([...this.#entries.values()].flatMap(({ refreshing }) => refreshing ?? []));
+  }
+
+  #newEntry(text: string): Entry {
+    const reference = parseReference(text);
+    const entry: Entry = {
+      reference,
+      text,
+      followed: undefined,
+      opening: undefined,
+      refreshing: undefined,
+      again: false,
+    };
+    this.#entries.set(text, entry);
+    return entry;
+  }
+
+  #startOpening(entry: Entry): SharedWork<Followed> {
+    const opening = new SharedWork((signal) => this.#open(entry, AbortSignal.any([signal, this.#stop.signal])));
+    const forget = (): void => {
+      if (entry.opening === opening) entry.opening = undefined;
+      // What could not be opened is not followed: the next caller begins anew.
+      if (entry.opening === undefined && entry.followed === undefined) this.#entries.delete(entry.text);
+    };
+    opening.settled.then(forget, forget);
+    return opening;
+  }
+
+  async #open(entry: Entry, signal: AbortSignal): Promise<Followed> {
+    entry.again = false;
+    const record = await this.#store.resolve(entry.reference, { signal });
+    const resident = await this.#residency.ensure(record, { signal });
+    const followed = this.#serve(entry, resident);
+    if (entry.again) this.#refresh(entry);
+    return followed;
+  }
+
+  #serve(entry: Entry, resident: Resident): Followed {
+    entry.followed = { reference: entry.reference, text: entry.text, resident, since: new Date() };
+    return entry.followed;
+  }
+
+  /** Resolves once and takes over what is new. */
+  async #swap(entry: Entry, signal: AbortSignal | undefined): Promise<void> {
+    const before = entry.followed;
+    if (before === undefined) return;
+    const options = signal === undefined ? {} : { signal };
+    const record = await this.#store.resolve(entry.reference, options);
+    if (record.id === before.resident.record.id) return;
+    const resident = await this.#residency.ensure(record, options);
+    // Another swap of the same reference may have come first.
+    const from = entry.followed?.resident ?? before.resident;
+    if (from === resident) return;
+    this.#serve(entry, resident);
+    this.emit('swapped', entry.text, from.record, record, (Date.now() - record.publishedAt.getTime()) / 1_000);
+    this.#letGo(from);
+  }
+
+  /** Lets a version go that no followed reference means any more. */
+  #letGo(resident: Resident): void {
+    const wanted = this.followed.some((followed) => followed.resident.record.id === resident.record.id);
+    if (!wanted) void this.#residency.release(resident.record.id);
+  }
+
+  #onChange(model: string): void {
+    for (const entry of this.#entries.values()) {
+      const { kind } = entry.reference.selector;
+      if (entry.reference.model !== model || (kind !== 'latest' && kind !== 'alias')) continue;
+      // While it is being opened it may have been resolved already: look again when it is open.
+      if (entry.followed === undefined) entry.again = true;
+      else this.#refresh(entry);
+    }
+  }
+
+  #refresh(entry: Entry): void {
+    entry.again = true;
+    entry.refreshing ??= this.#refreshUntilCurrent(entry).finally(() => {
+      entry.refreshing = undefined;
+    });
+  }
+
+  /** Swaps until nothing has changed since it looked; after a failure again, with growing pauses. */
+  async #refreshUntilCurrent(entry: Entry): Promise<void> {
+    const { signal } = this.#stop;
+    for (let pauseMs = FIRST_RETRY_MS; entry.again && !signal.aborted;) {
+      entry.again = false;
+      try {
+        await this.#swap(entry, signal);
+        pauseMs = FIRST_RETRY_MS;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.emit('swap-failed', entry.text, asModelkeepError(error));
+        entry.again = true;
+        // Rejects only when this follower closes, which the loop sees.
+        await delay(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
+        pauseMs = Math.min(2 * pauseMs, LONGEST_RETRY_MS);
+      }
+    }
+  }
+
+  #onReachable(reachable: boolean, error: Error | undefined): void {
+    this.#health = { reachable, since: new Date(), ...(error === undefined ? {} : { error: error.message }) };
+    this.emit('reachable', this.#health);
+  }
+}
+
+/** The canonical text under which a reference is followed. @throws ModelkeepError `INVALID_REFERENCE` */
+export function canonicalReference(text: string): string {
+  return formatReference(parseReference(text));
+}

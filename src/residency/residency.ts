@@ -1,0 +1,278 @@
+import { EventEmitter, once } from 'node:events';
+import type { SegmentCache } from '../cache/index.js';
+import {
+  asModelkeepError,
+  ModelkeepError,
+  throwIfAborted,
+  versionName,
+  type Abortable,
+  type Manifest,
+  type VersionRecord,
+  type VersionStore,
+} from '../core/index.js';
+import type { LoadMessage, Runner, RunnerPool } from '../runners/index.js';
+import { Backoff } from './backoff.js';
+import { Resident, type Lease, type LoadedModel, type Transition } from './resident.js';
+import { SharedWork } from './shared-work.js';
+
+/** What {@link Residency} is made of. Borrowed: closing it closes none of them. */
+export interface ResidencyOptions {
+  readonly store: VersionStore;
+  readonly cache: SegmentCache;
+  readonly pool: RunnerPool;
+  /** Threads of one run in one runner; at least 1. */
+  readonly threads: number;
+}
+
+/** What a residency tells. */
+export interface ResidencyEvents {
+  transition: [Transition];
+  /** A runner now holds the version and can be asked. */
+  hosted: [resident: Resident, runner: Runner];
+  /** Bytes that came from the store for a version. */
+  fetched: [record: VersionRecord, bytes: number, segments: number];
+  /** A replaced runner could not take over a resident version. */
+  trouble: [record: VersionRecord, error: ModelkeepError];
+}
+
+/** Runners that may end while one version is loaded, before it is taken for the cause. */
+const CRASHES_ALLOWED = 1;
+
+/** One warm copy of each version in use: acquires, holds and releases versions, each through the table of states. */
+export class Residency extends EventEmitter<ResidencyEvents> {
+  readonly #options: ResidencyOptions;
+  readonly #residents = new Map<string, Resident>();
+  readonly #loads = new Map<string, SharedWork<Resident>>();
+  readonly #leaving = new Map<string, Promise<void>>();
+  readonly #pins = new Map<string, () => void>();
+  readonly #failures = new Map<string, Backoff>();
+  #closed = false;
+
+  constructor(options: ResidencyOptions) {
+    super();
+    this.#options = options;
+    options.pool.on('started', this.#onRunnerStarted);
+    options.pool.on('ended', this.#onRunnerEnded);
+  }
+
+  /** All versions that are not absent. */
+  get residents(): readonly Resident[] {
+    return [...this.#residents.values()];
+  }
+
+  /** The resident copy of a version if it is ready. */
+  ready(id: string): Resident | undefined {
+    const resident = this.#residents.get(id);
+    return resident?.state === 'ready' ? resident : undefined;
+  }
+
+  /**
+   * Makes a version ready, once, however many callers ask. A caller that gives up cancels nothing for the others; the
+   * last one that gives up cancels the work.
+   *
+   * @throws ModelkeepError `LOAD_FAILED`, `RUNNER_CRASHED`, or what the store, cache or reader said; after a failure
+   * the same error for a back-off time of 1 s, doubling to 60 s. `CLOSED` once closed
+   */
+  async ensure(record: VersionRecord, { signal }: Abortable = {}): Promise<Resident> {
+    for (;;) {
+      if (this.#closed) throw new ModelkeepError('CLOSED', 'This modelkeep is closed');
+      throwIfAborted(signal);
+      const found = this.#residents.get(record.id);
+      if (found?.state === 'ready') return found;
+      const leaving = this.#leaving.get(record.id);
+      if (leaving === undefined && found?.state === 'draining') {
+        found.enter('ready');
+        return found;
+      }
+      const load = this.#loads.get(record.id);
+      if (leaving === undefined && load?.cancelled !== true) return (load ?? this.#startLoad(record)).join(signal);
+      // Its memory is on its way back, or its last caller gave up: begin again when that is over.
+      await Promise.allSettled([leaving, load?.settled]);
+    }
+  }
+
+  /** A lease on a version, loading it if need be. @throws ModelkeepError as {@link ensure} */
+  async acquire(record: VersionRecord, options: Abortable = {}): Promise<Lease> {
+    return (await this.ensure(record, options)).lease();
+  }
+
+  /** Lets a version go: no new lease from now on, and its memory goes back when the last one is returned. */
+  async release(id: string): Promise<void> {
+    const resident = this.#residents.get(id);
+    if (resident?.state !== 'ready') return;
+    resident.enter('draining');
+    await resident.idle();
+    // Somebody acquired it again meanwhile, or is letting it go already.
+    if (this.#residents.get(id)?.state !== 'draining' || this.#leaving.has(id)) return;
+    const leaving = this.#leave(resident);
+    this.#leaving.set(id, leaving);
+    await leaving;
+  }
+
+  /** Stops loading; the pool's end gives the memory back. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#options.pool.off('started', this.#onRunnerStarted);
+    this.#options.pool.off('ended', this.#onRunnerEnded);
+    const loads = [...this.#loads.values()];
+    for (const load of loads)
+      load.cancel(new ModelkeepError('CLOSED', 'modelkeep was closed while a version was loading'));
+    await Promise.allSettled(loads.map((load) => load.settled));
+  }
+
+  async #leave(resident: Resident): Promise<void> {
+    await this.#unload(resident);
+    resident.enter('absent');
+    this.#residents.delete(resident.record.id);
+    this.#leaving.delete(resident.record.id);
+  }
+
+  /** @throws ModelkeepError the remembered failure, while its back-off time lasts */
+  #startLoad(record: VersionRecord): SharedWork<Resident> {
+    this.#failures.get(record.id)?.check();
+    const load = new SharedWork((signal) => this.#load(record, signal));
+    this.#loads.set(record.id, load);
+    const forget = (): void => void this.#loads.delete(record.id);
+    load.settled.then(forget, forget);
+    return load;
+  }
+
+  async #load(record: VersionRecord, signal: AbortSignal): Promise<Resident> {
+    const resident =
+      this.#residents.get(record.id) ?? new Resident(record, (transition) => this.emit('transition', transition));
+    this.#residents.set(record.id, resident);
+    resident.enter('fetching');
+    try {
+      const manifest = await this.#fetch(resident, signal);
+      resident.enter('loading');
+      resident.learn({ loaded: await this.#loadIntoAll(resident, manifest, signal) });
+      resident.enter('warming');
+      await this.#warm(resident, signal);
+      this.#failures.delete(record.id);
+      resident.enter('ready');
+      for (const runner of this.#options.pool.runners)
+        if (!resident.runners.has(runner)) void this.#host(resident, runner);
+      return resident;
+    } catch (error) {
+      const known = this.#explain(record, asModelkeepError(error, 'LOAD_FAILED'));
+      await this.#abandon(resident, known, signal.aborted);
+      throw known;
+    }
+  }
+
+  async #fetch(resident: Resident, signal: AbortSignal): Promise<Manifest> {
+    const { store, cache } = this.#options;
+    const { record } = resident;
+    const manifest = await store.readManifest(record, { signal });
+    resident.learn({ manifest });
+    this.#pins.set(record.id, cache.pin(manifest));
+    const { fetchedBytes, fetchedSegments } = await cache.pull(store, record, manifest, { signal });
+    this.emit('fetched', record, fetchedBytes, fetchedSegments);
+    return manifest;
+  }
+
+  #explain(record: VersionRecord, error: ModelkeepError): ModelkeepError {
+    if (error.code !== 'LOAD_FAILED' && error.code !== 'RUNNER_CRASHED') return error;
+    const message = `Version ${versionName(record)} could not be loaded: ${error.message}`;
+    return new ModelkeepError(error.code, message, { cause: error, details: error.details });
+  }
+
+  async #abandon(resident: Resident, error: ModelkeepError, givenUp: boolean): Promise<void> {
+    const { id } = resident.record;
+    await this.#unload(resident);
+    if (givenUp) {
+      resident.enter('absent');
+      this.#residents.delete(id);
+      return;
+    }
+    // A store that is away says nothing about the version: it may be tried again at once.
+    if (error.code !== 'STORE_UNAVAILABLE') {
+      const backoff = this.#failures.get(id) ?? new Backoff();
+      backoff.fail(error);
+      this.#failures.set(id, backoff);
+    }
+    resident.enter('failed', error);
+  }
+
+  /** Loads in turn, so that the other runners go on serving. A runner that ends meanwhile is replaced and loaded. */
+  async #loadIntoAll(resident: Resident, manifest: Manifest, signal: AbortSignal): Promise<LoadedModel> {
+    const { pool } = this.#options;
+    let loaded: LoadedModel | undefined;
+    for (let crashes = 0; ;) {
+      throwIfAborted(signal);
+      const runner = pool.runners.find((one) => one.alive && !resident.runners.has(one));
+      if (runner === undefined) {
+        if (loaded !== undefined && resident.runners.size > 0) return loaded;
+        await once(pool, 'started', { signal });
+        continue;
+      }
+      try {
+        loaded = await this.#loadInto(resident, manifest, runner);
+      } catch (error) {
+        crashes += 1;
+        if (runner.alive || crashes > CRASHES_ALLOWED) throw error;
+      }
+    }
+  }
+
+  async #loadInto(resident: Resident, manifest: Manifest, runner: Runner): Promise<LoadedModel> {
+    const { cache, threads } = this.#options;
+    const message: LoadMessage = {
+      op: 'load',
+      key: resident.record.id,
+      manifest,
+      segmentsFolder: cache.folder,
+      threads,
+    };
+    const { result } = await runner.call('load', message);
+    resident.runners.add(runner);
+    return result;
+  }
+
+  async #warm(resident: Resident, signal: AbortSignal): Promise<void> {
+    // Deleting the visited one from a set is safe while walking it.
+    for (const runner of resident.runners) {
+      throwIfAborted(signal);
+      try {
+        await runner.call('warm', { op: 'warm', key: resident.record.id });
+      } catch (error) {
+        // One runner that ended is made up for by the others; its replacement loads the version when it is there.
+        resident.runners.delete(runner);
+        if (runner.alive || resident.runners.size === 0) throw error;
+        continue;
+      }
+      this.emit('hosted', resident, runner);
+    }
+  }
+
+  async #unload(resident: Resident): Promise<void> {
+    const { id } = resident.record;
+    const runners = [...resident.runners];
+    resident.runners.clear();
+    // A runner that ended has given the memory back by that.
+    await Promise.allSettled(runners.map((runner) => runner.call('unload', { op: 'unload', key: id })));
+    this.#pins.get(id)?.();
+    this.#pins.delete(id);
+  }
+
+  readonly #onRunnerEnded = (runner: Runner): void => {
+    for (const resident of this.#residents.values()) resident.runners.delete(runner);
+  };
+
+  readonly #onRunnerStarted = (runner: Runner): void => {
+    for (const resident of this.#residents.values()) {
+      if (resident.state === 'ready') void this.#host(resident, runner);
+    }
+  };
+
+  /** Gives a resident version to a runner that took another's place. */
+  async #host(resident: Resident, runner: Runner): Promise<void> {
+    try {
+      await this.#loadInto(resident, resident.manifest!, runner);
+      if (resident.state !== 'ready') await runner.call('unload', { op: 'unload', key: resident.record.id });
+      else this.emit('hosted', resident, runner);
+    } catch (error) {
+      this.emit('trouble', resident.record, asModelkeepError(error, 'LOAD_FAILED'));
+    }
+  }
+}

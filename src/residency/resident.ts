@@ -1,0 +1,120 @@
+import type { Manifest, TensorInfo, VersionRecord } from '../core/index.js';
+import type { Runner } from '../runners/index.js';
+import { nextState, type ResidencyState } from './states.js';
+
+/** A change of a version's state on this node. */
+export interface Transition {
+  readonly record: VersionRecord;
+  readonly from: ResidencyState;
+  readonly to: ResidencyState;
+  /** How long the version was in `from`, in ms. */
+  readonly durationMs: number;
+  /** Why it failed, on the way to `failed`. */
+  readonly error?: Error;
+}
+
+/** What a runner said of the loaded model. */
+export interface LoadedModel {
+  readonly task?: string;
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+}
+
+/** Permission to use a version; its memory stays until the last lease is back. */
+export interface Lease {
+  readonly resident: Resident;
+  /** Gives the lease back; doing it twice is no error. */
+  release(): void;
+}
+
+/** One version on this node, always in exactly one state. There is at most one of a version at a time. */
+export class Resident {
+  readonly record: VersionRecord;
+  /** Runners that hold the version and may be asked. */
+  readonly runners = new Set<Runner>();
+  readonly #onTransition: (transition: Transition) => void;
+  #state: ResidencyState = 'absent';
+  #sinceMs = performance.now();
+  #since = new Date();
+  #lastUsedMs = performance.now();
+  #leases = 0;
+  #onIdle: (() => void) | undefined;
+  #manifest: Manifest | undefined;
+  #loaded: LoadedModel | undefined;
+
+  constructor(record: VersionRecord, onTransition: (transition: Transition) => void) {
+    this.record = record;
+    this.#onTransition = onTransition;
+  }
+
+  get state(): ResidencyState {
+    return this.#state;
+  }
+
+  /** When the present state began. */
+  get since(): Date {
+    return this.#since;
+  }
+
+  /** Leases that are out. */
+  get leases(): number {
+    return this.#leases;
+  }
+
+  /** When a lease was last given, in ms of the monotonic clock. */
+  get lastUsedMs(): number {
+    return this.#lastUsedMs;
+  }
+
+  /** Known from `loading` on. */
+  get manifest(): Manifest | undefined {
+    return this.#manifest;
+  }
+
+  /** Known from `ready` on. */
+  get loaded(): LoadedModel | undefined {
+    return this.#loaded;
+  }
+
+  /** Changes the state; for the residency alone. */
+  enter(to: ResidencyState, error?: Error): void {
+    const from = this.#state;
+    this.#state = nextState(from, to);
+    const now = performance.now();
+    const durationMs = now - this.#sinceMs;
+    this.#sinceMs = now;
+    this.#since = new Date();
+    this.#onTransition({ record: this.record, from, to, durationMs, ...(error === undefined ? {} : { error }) });
+  }
+
+  /** Records what was learnt on the way; for the residency alone. */
+  learn(facts: { readonly manifest?: Manifest; readonly loaded?: LoadedModel }): void {
+    this.#manifest = facts.manifest ?? this.#manifest;
+    this.#loaded = facts.loaded ?? this.#loaded;
+  }
+
+  /** Gives a lease; only in `ready`. */
+  lease(): Lease {
+    this.#leases += 1;
+    this.#lastUsedMs = performance.now();
+    let out = true;
+    return {
+      resident: this,
+      release: () => {
+        if (!out) return;
+        out = false;
+        this.#leases -= 1;
+        if (this.#leases === 0) this.#onIdle?.();
+      },
+    };
+  }
+
+  /** Resolves when no lease is out. */
+  async idle(): Promise<void> {
+    if (this.#leases === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
+    this.#onIdle = undefined;
+  }
+}

@@ -1,0 +1,97 @@
+import type { Manifest, TensorInfo } from '../core/index.js';
+import type { TaskRequest } from '../tasks/index.js';
+
+/** Asks a runner to make a version ready to run. */
+export interface LoadMessage {
+  readonly op: 'load';
+  /** The version's id: its name in later messages. */
+  readonly key: string;
+  readonly manifest: Manifest;
+  /** Absolute folder of the verified segments, each a file named by the 64 hex digits of its digest. */
+  readonly segmentsFolder: string;
+  /** Threads of one run. */
+  readonly threads: number;
+}
+
+/** What a runner says of a version that it loaded. */
+export interface LoadedReply {
+  /** Absent for a model that only takes tensors. */
+  readonly task?: string;
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+  readonly loadMs: number;
+}
+
+/** Asks a runner to run a loaded version once, so that its first request is not its slowest. */
+export interface WarmMessage {
+  readonly op: 'warm';
+  readonly key: string;
+}
+
+/** Asks for answers; each request succeeds or fails on its own. */
+export interface PredictMessage {
+  readonly op: 'predict';
+  readonly key: string;
+  readonly requests: readonly TaskRequest[];
+}
+
+/** One answer: either `output`, shaped as the task gives it, or `error`. */
+export type PredictAnswer =
+  | { readonly output: unknown }
+  | { readonly error: { readonly code: string; readonly message: string } };
+
+/** The answers, in the order of the requests, and what they cost. */
+export interface PredictReply {
+  readonly answers: readonly PredictAnswer[];
+  readonly tokenizeMs: number;
+  readonly runMs: number;
+  /** Real tokens run. */
+  readonly tokens: number;
+  /** Tokens run, padding included. */
+  readonly paddedTokens: number;
+  /** Runs of the session. */
+  readonly batches: number;
+}
+
+/** Asks for one run on the frame's tensors; the reply's frame carries the outputs. */
+export interface InferMessage {
+  readonly op: 'infer';
+  readonly key: string;
+  /** Outputs wanted; absent: all. */
+  readonly outputs?: readonly string[];
+}
+
+/** Asks a runner to give a version's memory back. */
+export interface UnloadMessage {
+  readonly op: 'unload';
+  readonly key: string;
+}
+
+/** Asks what the runner holds. */
+export interface StatsMessage {
+  readonly op: 'stats';
+}
+
+/** What a runner holds and has done since it started. */
+export interface RunnerStats {
+  readonly pid: number;
+  /** Keys of the loaded versions. */
+  readonly loaded: readonly string[];
+  /** Sessions created since the start. */
+  readonly sessionsCreated: number;
+  /** Resident set of the process, in bytes. */
+  readonly rssBytes: number;
+}
+
+/** Everything that can be asked of a runner, with its reply. */
+export interface RunnerCalls {
+  load: { readonly message: LoadMessage; readonly reply: LoadedReply };
+  warm: { readonly message: WarmMessage; readonly reply: Record<string, never> };
+  predict: { readonly message: PredictMessage; readonly reply: PredictReply };
+  infer: { readonly message: InferMessage; readonly reply: Record<string, never> };
+  unload: { readonly message: UnloadMessage; readonly reply: Record<string, never> };
+  stats: { readonly message: StatsMessage; readonly reply: RunnerStats };
+}
+
+/** Any request message. */
+export type RunnerMessage = RunnerCalls[keyof RunnerCalls]['message'];

@@ -1,0 +1,198 @@
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { asModelkeepError, ModelkeepError, type Tensor, type TensorInfo } from '../../core/index.js';
+import { openSegmentFiles, planSession, type SessionPlan } from '../../formats/index.js';
+import { detectTask, openTask, type Encoding, type EncodingOutputs, type OpenTask } from '../../tasks/index.js';
+import type { Tensors } from '../frames.js';
+import type { LoadMessage, PredictAnswer, PredictMessage, PredictReply } from '../messages.js';
+import { groupByLength, type Batch } from './batches.js';
+
+/** Session options under which the weights stay clean pages of the segment files. */
+function sessionOptions(plan: SessionPlan, threads: number): InferenceSession.SessionOptions {
+  const session: Record<string, string> = {
+    // Pre-packing copies every weight into private memory.
+    disable_prepacking: '1',
+    // Spinning threads turned 3 ms into 16-28 ms where sessions x threads exceed the cores.
+    'intra_op.allow_spinning': '0',
+  };
+  if (plan.externalDataFolder !== undefined) {
+    session.model_external_initializers_file_folder_path = `${plan.externalDataFolder}/`;
+  }
+  const extra = { session };
+  return { executionProviders: ['cpu'], intraOpNumThreads: threads, interOpNumThreads: 1, logSeverityLevel: 3, extra };
+}
+
+/** Tokens of the warm-up run: a short sentence. */
+const WARM_UP_TOKENS = 8;
+
+/** One version in a runner: its session and, for text models, its task. */
+export class HostedModel {
+  readonly #session: InferenceSession;
+  readonly #task: OpenTask | undefined;
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+
+  private constructor(session: InferenceSession, plan: SessionPlan, task: OpenTask | undefined) {
+    this.#session = session;
+    this.#task = task;
+    this.inputs = plan.inputs;
+    this.outputs = plan.outputs;
+  }
+
+  /** @throws ModelkeepError `LOAD_FAILED`, or the code of the reader that refused the files */
+  static async load({ manifest, segmentsFolder, threads }: LoadMessage): Promise<HostedModel> {
+    const files = openSegmentFiles(manifest, segmentsFolder);
+    const plan = await planSession(files);
+    const task = manifest.task ?? (await detectTask(files));
+    const open = task === undefined ? undefined : await openTask(files, { task });
+    try {
+      const session = await InferenceSession.create(plan.graph, sessionOptions(plan, threads));
+      return new HostedModel(session, plan, open);
+    } catch (error) {
+      throw asModelkeepError(error, 'LOAD_FAILED');
+    }
+  }
+
+  /** The task's name; undefined for a model that only takes tensors. */
+  get task(): string | undefined {
+    return this.#task?.name;
+  }
+
+  /** One run of a text model, so that allocations and page faults are not the first request's. */
+  async warm(): Promise<void> {
+    if (this.#task === undefined) return;
+    const encodings = [{ ids: Array.from({ length: WARM_UP_TOKENS }, () => this.#task!.padId) }];
+    await this.#runBatch(this.#task, encodings, { indexes: [0], length: WARM_UP_TOKENS }, []);
+  }
+
+  /** Answers several requests; the sequences of all of them are grouped by length. */
+  async predict({ requests }: PredictMessage): Promise<PredictReply> {
+    const task = this.#task;
+    if (task === undefined) {
+      throw new ModelkeepError(
+        'INVALID_INPUT',
+        'This model has no task: send tensors to /v2/models/…/infer instead of text',
+      );
+    }
+    const started = performance.now();
+    const prepared = requests.map((request) => attempt(() => task.prepare(request)));
+    const tokenized = performance.now();
+    const encodings = prepared.flatMap((one) => ('value' in one ? one.value.encodings : []));
+    const batches = groupByLength(encodings.map(({ ids }) => ids.length));
+    const outputs: EncodingOutputs[] = [];
+    for (const batch of batches) await this.#runBatch(task, encodings, batch, outputs);
+    const run = performance.now();
+    let taken = 0;
+    const answers = prepared.map((one): PredictAnswer => {
+      if (!('value' in one)) return one;
+      const mine = outputs.slice(taken, (taken += one.value.encodings.length));
+      const answer = attempt(() => one.value.finish(mine));
+      return 'value' in answer ? { output: answer.value } : answer;
+    });
+    return {
+      answers,
+      tokenizeMs: tokenized - started + (performance.now() - run),
+      runMs: run - tokenized,
+      tokens: encodings.reduce((sum, { ids }) => sum + ids.length, 0),
+      paddedTokens: batches.reduce((sum, { indexes, length }) => sum + indexes.length * length, 0),
+      batches: batches.length,
+    };
+  }
+
+  /** One run on raw tensors. @throws ModelkeepError `INVALID_INPUT` if the runtime refuses them */
+  async infer(tensors: Tensors, wanted: readonly string[] = this.#session.outputNames): Promise<Tensors> {
+    const feeds = Object.fromEntries(
+      Object.entries(tensors).map(([name, { type, data, dims }]) => [name, new OrtTensor(type, data as never, dims)]),
+    );
+    try {
+      return fromOrt(await this.#session.run(feeds, [...wanted]));
+    } catch (error) {
+      throw asModelkeepError(error, 'INVALID_INPUT');
+    }
+  }
+
+  /** Gives the session's memory back. */
+  async release(): Promise<void> {
+    await this.#session.release();
+  }
+
+  async #runBatch(
+    task: OpenTask,
+    encodings: readonly Encoding[],
+    batch: Batch,
+    into: EncodingOutputs[],
+  ): Promise<void> {
+    const feeds = feedsOf(task, encodings, batch, this.#session.inputNames);
+    const results = fromOrt(await this.#session.run(feeds));
+    batch.indexes.forEach((index, row) => {
+      into[index] = this.#rowOf(results, row, batch, encodings[index]!.ids.length, task.padLeft);
+    });
+  }
+
+  /** The part of a batch's outputs that belongs to one sequence, cut to its length where a dimension is the tokens. */
+  #rowOf(results: Tensors, row: number, batch: Batch, length: number, padLeft: boolean): EncodingOutputs {
+    const skip = padLeft ? batch.length - length : 0;
+    return Object.fromEntries(
+      this.outputs
+        .filter(({ type }) => type === 'float32')
+        .map(({ name, dims: declared }) => {
+          const { dims, data } = results[name]!;
+          const rest = dims.slice(1);
+          const size = rest.reduce((product, dim) => product * dim, 1);
+          const own = (data as Float32Array).subarray(row * size, (row + 1) * size);
+          // A second dimension that may vary is the sequence; a fixed one is labels or features.
+          if (declared[1] !== -1 || length === batch.length) return [name, { dims: rest, data: own }];
+          const inner = size / batch.length;
+          return [
+            name,
+            { dims: [length, ...rest.slice(1)], data: own.subarray(skip * inner, (skip + length) * inner) },
+          ];
+        }),
+    );
+  }
+}
+
+type Attempt<T> = { readonly value: T } | { readonly error: { readonly code: string; readonly message: string } };
+
+function attempt<T>(work: () => T): Attempt<T> {
+  try {
+    return { value: work() };
+  } catch (error) {
+    return { error: asModelkeepError(error).toJSON() };
+  }
+}
+
+function fromOrt(results: InferenceSession.OnnxValueMapType): Tensors {
+  return Object.fromEntries(
+    Object.entries(results).map(([name, { type, dims, data }]) => [name, { type, dims, data } as Tensor]),
+  );
+}
+
+function feedsOf(
+  task: OpenTask,
+  encodings: readonly Encoding[],
+  { indexes, length }: Batch,
+  names: readonly string[],
+): Record<string, OrtTensor> {
+  const cells = indexes.length * length;
+  const ids = new BigInt64Array(cells).fill(BigInt(task.padId));
+  const mask = new BigInt64Array(cells);
+  const types = new BigInt64Array(cells);
+  indexes.forEach((index, row) => {
+    const { ids: own, typeIds } = encodings[index]!;
+    const begin = row * length + (task.padLeft ? length - own.length : 0);
+    for (let at = 0; at < own.length; at++) {
+      ids[begin + at] = BigInt(own[at]!);
+      mask[begin + at] = 1n;
+      if (typeIds !== undefined) types[begin + at] = BigInt(typeIds[at]!);
+    }
+  });
+  const all: Record<string, BigInt64Array> = { input_ids: ids, attention_mask: mask, token_type_ids: types };
+  return Object.fromEntries(
+    names.map((name) => {
+      const data = all[name];
+      if (data === undefined)
+        throw new ModelkeepError('LOAD_FAILED', `The graph wants the input "${name}", which no tokenizer gives`);
+      return [name, new OrtTensor('int64', data, [indexes.length, length])];
+    }),
+  );
+}

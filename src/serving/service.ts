@@ -1,0 +1,257 @@
+import { EventEmitter } from 'node:events';
+import { asModelkeepError, ModelkeepError, type TensorInfo, type VersionRecord } from '../core/index.js';
+import {
+  canonicalReference,
+  type Follower,
+  type Followed,
+  type Lease,
+  type Residency,
+  type ResidencyState,
+  type StoreHealth,
+} from '../residency/index.js';
+import type { RunnerPool, Tensors } from '../runners/index.js';
+import {
+  Scheduler,
+  type Answered,
+  type RequestTiming,
+  type RunReport,
+  type SchedulerLimits,
+  type TensorWork,
+  type TextWork,
+} from './scheduler.js';
+
+/** How current the version must be: `'watched'` trusts the watch (no query), `'checked'` asks the store first. */
+export type Freshness = 'watched' | 'checked';
+
+/** Options of one request. */
+export interface RequestOptions {
+  /** Gives the request up. */
+  readonly signal?: AbortSignal;
+  /** Time from the arrival to the answer, loading included, in ms; `0`: no limit. @defaultValue the service's `requestTimeoutMs` */
+  readonly timeoutMs?: number;
+  /** @defaultValue 'watched' */
+  readonly freshness?: Freshness;
+}
+
+/** An answer and the version that gave it. */
+export interface Prediction {
+  /** Shaped as the transformers pipeline of the task gives it. */
+  readonly output: unknown;
+  readonly record: VersionRecord;
+  readonly timing: RequestTiming;
+}
+
+/** Output tensors and the version that gave them. */
+export interface TensorPrediction {
+  readonly tensors: Tensors;
+  readonly record: VersionRecord;
+  readonly timing: RequestTiming;
+}
+
+/** What a model takes and gives, and which version it is. */
+export interface ModelDescription {
+  readonly record: VersionRecord;
+  /** Absent for a model that only takes tensors. */
+  readonly task?: string;
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+}
+
+/** What a node holds and follows. */
+export interface ServiceStatus {
+  readonly store: StoreHealth;
+  readonly follows: readonly { readonly reference: string; readonly version: number; readonly since: Date }[];
+  readonly holds: readonly {
+    readonly model: string;
+    readonly version: number;
+    readonly state: ResidencyState;
+    readonly since: Date;
+    readonly leases: number;
+    readonly bytes: number;
+    readonly runners: number;
+  }[];
+  readonly waiting: Readonly<Record<string, number>>;
+  readonly runners: readonly { readonly pid: number; readonly inFlight: number }[];
+  /** Runners that ended unexpectedly. */
+  readonly runnerRestarts: number;
+}
+
+/** One finished request, for metrics and logs. */
+export interface RequestReport {
+  readonly reference: string;
+  readonly durationMs: number;
+  readonly record?: VersionRecord;
+  readonly timing?: RequestTiming;
+  readonly error?: ModelkeepError;
+}
+
+/** What the service tells. */
+export interface InferenceServiceEvents {
+  request: [RequestReport];
+  run: [RunReport];
+}
+
+/** What {@link InferenceService} is made of, and its limits. */
+export interface InferenceServiceOptions extends SchedulerLimits {
+  readonly residency: Residency;
+  readonly follower: Follower;
+  readonly pool: RunnerPool;
+  /** Time that a request may take, in ms; `0`: no limit. */
+  readonly requestTimeoutMs: number;
+}
+
+/** Answers requests: resolve, make ready, queue, run. Knows no protocol. */
+export class InferenceService extends EventEmitter<InferenceServiceEvents> {
+  readonly #options: InferenceServiceOptions;
+  readonly #scheduler: Scheduler;
+
+  constructor(options: InferenceServiceOptions) {
+    super();
+    this.#options = options;
+    this.#scheduler = new Scheduler({
+      limits: options,
+      runners: () => options.pool.runners,
+      onRun: (report) => this.emit('run', report),
+    });
+    options.residency.on('hosted', () => this.#scheduler.dispatch());
+  }
+
+  /**
+   * The version that answers for a reference, made ready if need be.
+   *
+   * @throws ModelkeepError what resolving or loading says
+   */
+  async follow(reference: string, { freshness = 'watched', signal }: RequestOptions = {}): Promise<Followed> {
+    const { follower } = this.#options;
+    const text = canonicalReference(reference);
+    const options = signal === undefined ? {} : { signal };
+    const known = follower.current(text);
+    const followed = known ?? (await follower.follow(text, options));
+    // What was opened just now was resolved just now.
+    return freshness === 'checked' && known !== undefined ? follower.check(followed, options) : followed;
+  }
+
+  /**
+   * Answers one request of a text model.
+   *
+   * @param target a reference, or a version itself
+   * @throws ModelkeepError `INVALID_INPUT` naming the field, `OVERLOADED`, `DEADLINE_EXCEEDED`, `CANCELLED`, or what
+   * resolving or loading says
+   */
+  async predict(
+    target: string | VersionRecord,
+    request: TextWork['request'],
+    options: RequestOptions = {},
+  ): Promise<Prediction> {
+    const { answered, record } = await this.#answer(target, { kind: 'predict', request }, options);
+    return { output: answered.output, record, timing: answered };
+  }
+
+  /** Runs a model on tensors. @throws ModelkeepError as {@link predict} */
+  async infer(
+    target: string | VersionRecord,
+    work: Omit<TensorWork, 'kind'>,
+    options: RequestOptions = {},
+  ): Promise<TensorPrediction> {
+    const { answered, record } = await this.#answer(target, { kind: 'infer', ...work }, options);
+    return { tensors: answered.tensors ?? {}, record, timing: answered };
+  }
+
+  /** What a model takes and gives; loads it if need be. @throws ModelkeepError what resolving or loading says */
+  async describe(reference: string, options: RequestOptions = {}): Promise<ModelDescription> {
+    const { resident } = await this.follow(reference, options);
+    const { loaded, record } = resident;
+    return { record, inputs: [], outputs: [], ...loaded };
+  }
+
+  /** True if the version behind a reference can answer at once. Asks nobody. @throws ModelkeepError `INVALID_REFERENCE` */
+  isReady(reference: string): boolean {
+    return this.#options.follower.current(canonicalReference(reference))?.resident.state === 'ready';
+  }
+
+  /** What this node holds and follows now. */
+  status(): ServiceStatus {
+    const { follower, residency, pool } = this.#options;
+    return {
+      store: follower.health,
+      follows: follower.followed.map(({ text, resident, since }) => ({
+        reference: text,
+        version: resident.record.version,
+        since,
+      })),
+      holds: residency.residents.map(({ record, state, since, leases, runners }) => {
+        const { model, version, size } = record;
+        return { model, version, state, since, leases, bytes: size, runners: runners.size };
+      }),
+      waiting: this.#scheduler.waiting,
+      runners: pool.runners.map(({ pid, inFlight }) => ({ pid, inFlight })),
+      runnerRestarts: pool.restarts,
+    };
+  }
+
+  async #answer(
+    target: string | VersionRecord,
+    work: TextWork | TensorWork,
+    options: RequestOptions,
+  ): Promise<{ readonly answered: Answered; readonly record: VersionRecord }> {
+    const startedMs = performance.now();
+    const reference = typeof target === 'string' ? target : `${target.model}:${target.version}`;
+    const deadline = this.#deadline(options);
+    const { signal } = deadline;
+    let lease: Lease | undefined;
+    try {
+      lease = await this.#lease(target, { ...options, signal });
+      const { record } = lease.resident;
+      const answered = await this.#scheduler.submit(lease.resident, work, signal);
+      this.emit('request', { reference, record, timing: answered, durationMs: performance.now() - startedMs });
+      return { answered, record };
+    } catch (thrown) {
+      const error = asModelkeepError(thrown);
+      const record = lease?.resident.record;
+      this.emit('request', {
+        reference,
+        error,
+        durationMs: performance.now() - startedMs,
+        ...(record === undefined ? {} : { record }),
+      });
+      throw error;
+    } finally {
+      lease?.release();
+      deadline.clear();
+    }
+  }
+
+  /** A lease on what answers; a version that is just being let go is simply kept. */
+  async #lease(target: string | VersionRecord, options: RequestOptions): Promise<Lease> {
+    const { residency } = this.#options;
+    const abortable = options.signal === undefined ? {} : { signal: options.signal };
+    if (typeof target !== 'string') return residency.ready(target.id)?.lease() ?? residency.acquire(target, abortable);
+    const { resident } = await this.follow(target, options);
+    return resident.state === 'ready' ? resident.lease() : residency.acquire(resident.record, abortable);
+  }
+
+  /** The caller's signal joined with the time limit. Not `AbortSignal.timeout`: its timers outlive the requests. */
+  #deadline({ signal, timeoutMs = this.#options.requestTimeoutMs }: RequestOptions): {
+    readonly signal: AbortSignal;
+    clear(): void;
+  } {
+    if (!Number.isFinite(timeoutMs) || timeoutMs < 0) {
+      throw new ModelkeepError(
+        'INVALID_INPUT',
+        `timeoutMs is ${timeoutMs}: give a positive number of milliseconds, or 0 for no limit`,
+      );
+    }
+    const controller = new AbortController();
+    const giveUp = (): void => controller.abort(signal?.reason);
+    const tooLate = (): void =>
+      controller.abort(new ModelkeepError('DEADLINE_EXCEEDED', `The request was not answered within ${timeoutMs} ms`));
+    if (signal?.aborted === true) giveUp();
+    signal?.addEventListener('abort', giveUp, { once: true });
+    const timer = timeoutMs === 0 ? undefined : setTimeout(tooLate, timeoutMs);
+    const clear = (): void => {
+      signal?.removeEventListener('abort', giveUp);
+      clearTimeout(timer);
+    };
+    return { signal: controller.signal, clear };
+  }
+}
