@@ -29,3 +29,4 @@ export {
   type Settings,
   type SettingSources,
 } from './settings.js';
+export { serve, untilAborted, type RunningServer, type ServeOptions } from './serve.js';

@@ -179,6 +179,7 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
     const follower = await Follower.open(store, residency);
     stack.push(() => follower.close());
     const service = new InferenceService({ residency, follower, pool, ...settings });
+    stack.push(() => service.close());
     return new Modelkeep({ store, residency, follower, pool, service }, stack);
   } catch (error) {
     await stack.closeQuietly();

@@ -1,1 +1,6 @@
-export {};
+/**
+ * protocols/: translate between the inference service and what clients speak, nothing else. `http/` holds the Open
+ * Inference Protocol v2 and the Hugging Face inference form.
+ */
+export { createHttpServer, type HttpServerOptions } from './http/server.js';
+export { HTTP_STATUS } from './http/status.js';

@@ -104,6 +104,9 @@ export interface InferenceServiceOptions extends SchedulerLimits {
 export class InferenceService extends EventEmitter<InferenceServiceEvents> {
   readonly #options: InferenceServiceOptions;
   readonly #scheduler: Scheduler;
+  #open = 0;
+  #closed = false;
+  #onDrained: (() => void) | undefined;
 
   constructor(options: InferenceServiceOptions) {
     super();
@@ -189,16 +192,24 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     };
   }
 
+  /** Takes no new request and resolves when those in flight are answered. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#open > 0) await new Promise<void>((resolve) => (this.#onDrained = resolve));
+  }
+
   async #answer(
     target: string | VersionRecord,
     work: TextWork | TensorWork,
     options: RequestOptions,
   ): Promise<{ readonly answered: Answered; readonly record: VersionRecord }> {
+    if (this.#closed) throw new ModelkeepError('CLOSED', 'This modelkeep is closed');
     const startedMs = performance.now();
     const reference = typeof target === 'string' ? target : `${target.model}:${target.version}`;
     const deadline = this.#deadline(options);
     const { signal } = deadline;
     let lease: Lease | undefined;
+    this.#open += 1;
     try {
       lease = await this.#lease(target, { ...options, signal });
       const { record } = lease.resident;
@@ -218,6 +229,8 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     } finally {
       lease?.release();
       deadline.clear();
+      this.#open -= 1;
+      if (this.#open === 0) this.#onDrained?.();
     }
   }
 

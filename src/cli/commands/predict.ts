@@ -1,0 +1,120 @@
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { Command } from 'commander';
+import { ModelkeepError, openModelkeep, versionName, type Model } from '../../app/index.js';
+import { invoke, NODE_SETTINGS, withSettings, type Invocation, type World } from '../command.js';
+
+interface Flags {
+  readonly file?: string;
+  readonly param?: readonly string[];
+  readonly topK?: string;
+}
+
+/** Requests of a streamed file that are under way at once: enough to keep two runners busy with full batches. */
+const IN_FLIGHT = 64;
+
+/** `modelkeep predict`: ask a version. */
+export function predictCommand(program: Command, world: World): void {
+  const command = program
+    .command('predict')
+    .summary('ask a version')
+    .description(
+      'Answers texts as the transformers pipeline of the task does. Texts come from the command line, from a file, or one a line from standard input; a line that is JSON is taken as the task’s input.',
+    )
+    .argument('<ref>', 'such as sentiment, sentiment:3 or sentiment@production')
+    .argument('[text...]', 'the texts; none: read standard input')
+    .option('-f, --file <FILE>', 'read one input a line from this file')
+    .option('--top-k <N>', 'how many answers to give for each text')
+    .option('--param <NAME=VALUE...>', 'an option of the task; the value is JSON or a plain string')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ modelkeep predict sentiment "Happy coding !!!"\n  $ modelkeep predict sentiment@production --top-k 2 "So-so." --json\n  $ modelkeep predict sentiment < texts.txt > answers.jsonl',
+    );
+  withSettings(command, NODE_SETTINGS).action(async (ref: string, texts: readonly string[], flags: Flags) =>
+    invoke(world, { ...flags, runners: (flags as { runners?: string }).runners ?? '1' }, (invocation) =>
+      predict(invocation, ref, texts, flags),
+    ),
+  );
+}
+
+async function predict(invocation: Invocation, ref: string, texts: readonly string[], flags: Flags): Promise<void> {
+  const { out, settings, openStore, signal, stdin } = invocation;
+  const parameters = parseParameters(flags);
+  const store = await openStore();
+  await using keep = await openModelkeep({ ...settings.values, store });
+  const model = await keep.load(ref, { signal });
+  if (texts.length > 0) {
+    const answers = await Promise.all(texts.map((text) => model.predict(text, { parameters, signal })));
+    const result = { model: model.name, version: model.version, answers };
+    out.result(result, () => texts.map((text, index) => describeAnswer(text, answers[index])).join('\n'));
+    return;
+  }
+  const input = flags.file === undefined ? stdin : createReadStream(flags.file);
+  if (flags.file === undefined && stdin.isTTY === true)
+    out.note(`Asking ${versionName(model.record)}: one text a line, end with Ctrl-D`);
+  await answerLines(invocation, model, input, parameters);
+}
+
+/** Answers line by line, in order, with a bounded number under way. */
+async function answerLines(
+  { stdout, signal }: Invocation,
+  model: Model,
+  input: NodeJS.ReadableStream,
+  parameters: Record<string, unknown>,
+): Promise<void> {
+  const waiting: Promise<unknown>[] = [];
+  const writeNext = async (): Promise<void> => {
+    const line = `${JSON.stringify(await waiting.shift())}\n`;
+    if (!stdout.write(line)) await new Promise<void>((resolve) => stdout.once('drain', resolve));
+  };
+  for await (const line of createInterface({ input, crlfDelay: Infinity })) {
+    const answer = model.predict(parseLine(line), { parameters, signal });
+    // A failure is thrown where its turn comes.
+    answer.catch(() => undefined);
+    waiting.push(answer);
+    if (waiting.length >= IN_FLIGHT) await writeNext();
+  }
+  while (waiting.length > 0) await writeNext();
+}
+
+/** A line is the task's input as JSON if it looks like an object or a quoted string, else plain text. */
+function parseLine(line: string): unknown {
+  if (!/^\s*[{"]/.test(line)) return line;
+  try {
+    return JSON.parse(line) as unknown;
+  } catch {
+    return line;
+  }
+}
+
+function parseParameters({ param = [], topK }: Flags): Record<string, unknown> {
+  const entries = param.map((text) => {
+    const equals = text.indexOf('=');
+    if (equals < 1) throw new ModelkeepError('INVALID_INPUT', `--param ${JSON.stringify(text)} is not NAME=VALUE`);
+    return [text.slice(0, equals), parseValue(text.slice(equals + 1))] as const;
+  });
+  if (topK !== undefined) entries.push(['top_k', parseValue(topK)]);
+  return Object.fromEntries(entries);
+}
+
+function parseValue(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+function describeAnswer(text: string, answer: unknown): string {
+  const shown = text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  const labels =
+    Array.isArray(answer) && answer.every(isLabelled)
+      ? answer.map(({ label, score }) => `${label} ${score.toFixed(4)}`).join(', ')
+      : JSON.stringify(answer);
+  return `${labels}  ${shown}`;
+}
+
+function isLabelled(value: unknown): value is { label: string; score: number } {
+  const { label, score } = (value ?? {}) as { label?: unknown; score?: unknown };
+  return typeof label === 'string' && typeof score === 'number';
+}

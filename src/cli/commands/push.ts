@@ -1,0 +1,84 @@
+import type { Command } from 'commander';
+import {
+  formatBytes,
+  FORMATS,
+  ModelkeepError,
+  push,
+  versionName,
+  type Format,
+  type Pushed,
+  type PushPhase,
+} from '../../app/index.js';
+import { invoke, STORE_SETTINGS, withSettings, type World } from '../command.js';
+
+interface Flags {
+  readonly name: string;
+  readonly format?: string;
+  readonly task?: string;
+  readonly message?: string;
+  readonly parent?: string;
+  readonly metadata?: string;
+  readonly force?: boolean;
+}
+
+const PHASE: Readonly<Record<PushPhase, string>> = { inspect: 'checking', hash: 'hashing', send: 'sending' };
+
+/** `modelkeep push`: publish a directory or file as the next version of a model. */
+export function pushCommand(program: Command, world: World): void {
+  const command = program
+    .command('push')
+    .summary('publish a directory or file as the next version of a model')
+    .description(
+      'Publishes a directory as training left it, or a single model file, as the next version of a model. Only what the store does not have yet is sent.',
+    )
+    .argument('<path>', 'the directory or file')
+    .requiredOption('--name <MODEL>', 'the model’s name')
+    .option('--format <FORMAT>', `${FORMATS.join(', ')}; found out if not given`)
+    .option('--task <TASK>', 'the task, such as text-classification; found out if not given')
+    .option('-m, --message <TEXT>', 'why, for the history')
+    .option('--parent <REF>', 'the version that it was made from')
+    .option('--metadata <JSON>', 'free facts as a JSON object')
+    .option('--force', 'make a new version even if the newest has the same contents')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ modelkeep push ./checkpoint-500 --name sentiment\n  $ modelkeep push ./v3 --name sentiment -m "trained on more reviews" --store mongodb://127.0.0.1:27017/models\n  $ modelkeep push model.joblib --name iris --json',
+    );
+  withSettings(command, STORE_SETTINGS).action(async (path: string, flags: Flags) =>
+    invoke(world, { ...flags }, async ({ out, openStore, signal, user }) => {
+      const { name, format, task, message, parent, force } = flags;
+      const metadata = parseMetadata(flags.metadata);
+      const store = await openStore();
+      const pushed = await push(store, path, {
+        name,
+        signal,
+        by: user,
+        ...(format === undefined ? {} : { format: format as Format }),
+        ...(task === undefined ? {} : { task }),
+        ...(message === undefined ? {} : { message }),
+        ...(parent === undefined ? {} : { parent }),
+        ...(metadata === undefined ? {} : { metadata }),
+        ...(force === undefined ? {} : { force }),
+        onProgress: (phase, progress) => out.progress(PHASE[phase], progress),
+      });
+      for (const warning of pushed.warnings) out.note(`warning: ${warning}`);
+      out.result(pushed, describe);
+    }),
+  );
+}
+
+function parseMetadata(text: string | undefined): Record<string, unknown> | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch (error) {
+    throw new ModelkeepError('INVALID_INPUT', `--metadata is not JSON: ${(error as Error).message}`, { cause: error });
+  }
+  throw new ModelkeepError('INVALID_INPUT', '--metadata is not a JSON object: write {"key": "value"}');
+}
+
+function describe({ record, created, sentBytes, reusedBytes, totalBytes }: Pushed): string {
+  const name = versionName(record);
+  if (!created) return `${name} is the same already: nothing sent, no new version made (--force makes one)`;
+  return `${name} published: ${formatBytes(totalBytes)}, of which ${formatBytes(sentBytes)} sent and ${formatBytes(reusedBytes)} in the store already`;
+}

@@ -1,0 +1,39 @@
+import type { Command } from 'commander';
+import { serve, untilAborted, type SettingName } from '../../app/index.js';
+import { invoke, NODE_SETTINGS, withSettings, type World } from '../command.js';
+
+const SERVER_SETTINGS = [
+  ...NODE_SETTINGS,
+  'preload',
+  'host',
+  'port',
+  'maxBodyBytes',
+  'logLevel',
+] as const satisfies readonly SettingName[];
+
+/** `modelkeep serve`: answer over HTTP until interrupted. */
+export function serveCommand(program: Command, world: World): void {
+  const command = program
+    .command('serve')
+    .summary('answer over HTTP')
+    .description(
+      'Serves every version of the store over HTTP: POST /models/REF and POST /v2/models/REF/infer. Listens on loopback unless told otherwise. Ends gracefully on SIGTERM or Ctrl-C.',
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ modelkeep serve\n  $ modelkeep serve --preload sentiment@production --port 9000\n  $ modelkeep serve --store mongodb://127.0.0.1:27017/models --log-level debug',
+    );
+  withSettings(command, SERVER_SETTINGS).action(async (flags: object) =>
+    invoke(world, { ...flags }, async ({ out, settings, openStore, signal, version }) => {
+      const store = await openStore();
+      const server = await serve({ settings: settings.values, store, version });
+      out.result(
+        { url: server.url, store: store.location, pid: process.pid },
+        ({ url }) => `modelkeep ${version} serves ${store.location} on ${url}`,
+      );
+      await untilAborted(signal);
+      out.note('Stopping: requests in flight are answered first');
+      await server.close();
+    }),
+  );
+}

@@ -1,0 +1,124 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { versionName } from '../../core/index.js';
+import type { Follower, Residency } from '../../residency/index.js';
+import type { InferenceService } from '../../serving/index.js';
+
+/** Upper bounds of latency buckets, in seconds: 1 ms to 10 s, where requests of small to large models lie. */
+const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** What the metrics are about. */
+export interface MetricsOptions {
+  readonly service: InferenceService;
+  readonly residency: Residency;
+  readonly follower: Follower;
+}
+
+/** Builds the node's Prometheus metrics, fed by its events. */
+export function nodeMetrics({ service, residency, follower }: MetricsOptions): Registry {
+  const registry = new Registry();
+  const registers = [registry];
+  requestMetrics(registers, service);
+  residencyMetrics(registers, residency, follower);
+  new Gauge({
+    name: 'modelkeep_store_reachable',
+    help: '1 if the store answers, 0 if what is resident is served without it',
+    registers,
+    collect() {
+      this.set(follower.health.reachable ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: 'modelkeep_runner_restarts',
+    help: 'Runner processes that ended unexpectedly since the start',
+    registers,
+    collect() {
+      this.set(service.status().runnerRestarts);
+    },
+  });
+  return registry;
+}
+
+function requestMetrics(registers: Registry[], service: InferenceService): void {
+  const requests = new Counter({
+    name: 'modelkeep_requests_total',
+    help: 'Requests by version and outcome',
+    labelNames: ['version', 'code'],
+    registers,
+  });
+  const latency = new Histogram({
+    name: 'modelkeep_request_seconds',
+    help: 'Time of answered requests by part: queue, tokenize, run, total',
+    labelNames: ['part'],
+    buckets: LATENCY_BUCKETS,
+    registers,
+  });
+  const batch = new Histogram({
+    name: 'modelkeep_batch_requests',
+    help: 'Requests that one run answered',
+    buckets: [1, 2, 4, 8, 16, 32],
+    registers,
+  });
+  const tokens = new Counter({
+    name: 'modelkeep_tokens_total',
+    help: 'Tokens run, and how many of them were padding',
+    labelNames: ['kind'],
+    registers,
+  });
+  service.on('request', ({ record, error, timing, durationMs }) => {
+    requests.inc({ version: record === undefined ? '' : versionName(record), code: error?.code ?? 'OK' });
+    if (timing === undefined) return;
+    latency.observe({ part: 'queue' }, timing.queueMs / 1_000);
+    latency.observe({ part: 'tokenize' }, timing.tokenizeMs / 1_000);
+    latency.observe({ part: 'run' }, timing.runMs / 1_000);
+    latency.observe({ part: 'total' }, durationMs / 1_000);
+  });
+  service.on('run', ({ requests: count, reply }) => {
+    batch.observe(count);
+    tokens.inc({ kind: 'real' }, reply.tokens);
+    tokens.inc({ kind: 'padding' }, reply.paddedTokens - reply.tokens);
+  });
+}
+
+function residencyMetrics(registers: Registry[], residency: Residency, follower: Follower): void {
+  const transitions = new Counter({
+    name: 'modelkeep_transitions_total',
+    help: 'Changes of a version’s state',
+    labelNames: ['from', 'to'],
+    registers,
+  });
+  const fetched = new Counter({
+    name: 'modelkeep_fetched_bytes_total',
+    help: 'Bytes that came from the store',
+    registers,
+  });
+  const swaps = new Counter({
+    name: 'modelkeep_swaps_total',
+    help: 'References that moved to another version',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const freshness = new Gauge({
+    name: 'modelkeep_publish_to_first_answer_seconds',
+    help: 'From the publishing of a version to the moment new requests went to it, by reference',
+    labelNames: ['reference', 'version'],
+    registers,
+  });
+  residency.on('transition', ({ from, to }) => transitions.inc({ from, to }));
+  residency.on('fetched', (_record, bytes) => fetched.inc(bytes));
+  follower.on('swapped', (reference, _from, to, seconds) => {
+    swaps.inc({ outcome: 'done' });
+    freshness.set({ reference, version: String(to.version) }, seconds);
+  });
+  follower.on('swap-failed', () => swaps.inc({ outcome: 'failed' }));
+  new Gauge({
+    name: 'modelkeep_resident_bytes',
+    help: 'Bytes of the contents of resident versions',
+    labelNames: ['version', 'state'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { record, state } of residency.residents)
+        this.set({ version: versionName(record), state }, record.size);
+    },
+  });
+}

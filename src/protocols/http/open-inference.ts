@@ -1,0 +1,118 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { ModelkeepError, type TensorInfo } from '../../core/index.js';
+import type { InferenceService, ModelDescription, RequestOptions } from '../../serving/index.js';
+import { parseModelPath } from './model-path.js';
+import { checkBody, requestOptions, tellVersion } from './request.js';
+import { datatypeOf, tensorFromJson, tensorToJson, type JsonTensor } from './tensors.js';
+
+const dimension = z.number().int().nonnegative();
+
+const inferBody = z.object({
+  id: z.string().max(1_000).optional(),
+  parameters: z.record(z.string(), z.unknown()).optional(),
+  inputs: z
+    .array(z.object({ name: z.string(), shape: z.array(dimension), datatype: z.string(), data: z.array(z.unknown()) }))
+    .min(1)
+    .max(100),
+  outputs: z.array(z.object({ name: z.string() })).optional(),
+});
+
+type InferBody = z.infer<typeof inferBody>;
+
+/** Name of the input that text models take, and of the output that holds each answer as JSON. */
+const TEXT_INPUT: TensorInfo = { name: 'text', type: 'string', dims: [-1] };
+const TEXT_OUTPUT: TensorInfo = { name: 'output', type: 'string', dims: [-1] };
+
+/** What {@link openInference} puts on a server. */
+export interface OpenInferenceOptions {
+  readonly service: InferenceService;
+  /** This software's version. */
+  readonly version: string;
+}
+
+/** Routes of the Open Inference Protocol v2 (REST): health, metadata and inference. */
+export function openInference(server: FastifyInstance, { service, version }: OpenInferenceOptions): void {
+  server.get('/v2', () => ({ name: 'modelkeep', version, extensions: [] }));
+  server.get('/v2/health/live', () => ({ live: true }));
+  // Ready although the store is away: what is resident is served on. The body says so.
+  server.get('/v2/health/ready', () => ({ ready: true, store: service.status().store }));
+  server.get('/v2/models/*', async (request, reply) => {
+    const { reference, action } = parseModelPath((request.params as { '*': string })['*']);
+    if (action === 'infer') throw new ModelkeepError('INVALID_INPUT', 'Inference is asked for with POST');
+    if (action === 'ready') {
+      const ready = service.isReady(reference);
+      return reply.code(ready ? 200 : 503).send({ name: reference, ready });
+    }
+    return metadata(await service.describe(reference, requestOptions(request, reply)));
+  });
+  server.post('/v2/models/*', async (request, reply) => {
+    const { reference, action } = parseModelPath((request.params as { '*': string })['*']);
+    if (action !== 'infer') throw new ModelkeepError('INVALID_INPUT', `POST is for /v2/models/${reference}/infer`);
+    return infer(service, reference, request, reply);
+  });
+}
+
+function describe({ name, type, dims }: TensorInfo): unknown {
+  return { name, datatype: datatypeOf(type), shape: dims };
+}
+
+function metadata({ record, task, inputs, outputs }: ModelDescription): unknown {
+  return {
+    name: record.model,
+    versions: [String(record.version)],
+    platform: `modelkeep_${record.format ?? 'unknown'}`,
+    inputs: (task === undefined ? inputs : [TEXT_INPUT]).map(describe),
+    outputs: (task === undefined ? outputs : [TEXT_OUTPUT]).map(describe),
+    ...(task === undefined ? {} : { parameters: { task } }),
+  };
+}
+
+async function infer(
+  service: InferenceService,
+  reference: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const body = checkBody(inferBody, request.body);
+  const options = requestOptions(request, reply);
+  const [first] = body.inputs;
+  const isText = body.inputs.length === 1 && first!.datatype === 'BYTES' && first!.name === TEXT_INPUT.name;
+  const { record, outputs } = isText
+    ? await answerText(service, reference, body, options)
+    : await answerTensors(service, reference, body, options);
+  tellVersion(reply, record);
+  return {
+    model_name: record.model,
+    model_version: String(record.version),
+    ...(body.id === undefined ? {} : { id: body.id }),
+    outputs,
+  };
+}
+
+/** Text in: each answer as one JSON string of the output, so that every task fits the protocol. */
+async function answerText(service: InferenceService, reference: string, body: InferBody, options: RequestOptions) {
+  const { data } = tensorFromJson(body.inputs[0]!);
+  const { parameters } = body;
+  const work = { inputs: data, ...(parameters === undefined ? {} : { parameters }) };
+  const { output, record } = await service.predict(reference, work, options);
+  const answers = Array.isArray(output) ? output : [output];
+  const json: JsonTensor = {
+    name: TEXT_OUTPUT.name,
+    shape: [answers.length],
+    datatype: 'BYTES',
+    data: answers.map((one) => JSON.stringify(one)),
+  };
+  return { record, outputs: [json] };
+}
+
+async function answerTensors(service: InferenceService, reference: string, body: InferBody, options: RequestOptions) {
+  const tensors = Object.fromEntries(body.inputs.map((input) => [input.name, tensorFromJson(input)]));
+  const wanted = body.outputs?.map(({ name }) => name);
+  const work = { tensors, ...(wanted === undefined || wanted.length === 0 ? {} : { outputs: wanted }) };
+  const reply = await service.infer(reference, work, options);
+  return {
+    record: reply.record,
+    outputs: Object.entries(reply.tensors).map(([name, tensor]) => tensorToJson(name, tensor)),
+  };
+}

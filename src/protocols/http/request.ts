@@ -1,0 +1,42 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import { ModelkeepError, type VersionRecord } from '../../core/index.js';
+import type { RequestOptions } from '../../serving/index.js';
+
+/** Header by which a client says how long it waits, in ms; `0`: no limit. */
+export const TIMEOUT_HEADER = 'x-modelkeep-timeout-ms';
+
+/** The value of a body, checked. @throws ModelkeepError `INVALID_INPUT` naming the field */
+export function checkBody<T>(schema: z.ZodType<T>, body: unknown): T {
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const field = issue === undefined || issue.path.length === 0 ? 'The body' : `Field "${issue.path.join('.')}"`;
+  throw new ModelkeepError('INVALID_INPUT', `${field}: ${issue?.message ?? 'is malformed'}`);
+}
+
+/** The client's deadline, and a signal that fires when its connection closes before it has its answer. */
+export function requestOptions(request: FastifyRequest, reply: FastifyReply): RequestOptions {
+  const controller = new AbortController();
+  const onClose = (): void => {
+    if (!reply.raw.writableEnded) controller.abort(new ModelkeepError('CANCELLED', 'The client went away'));
+  };
+  // The response's own event: it also fires after a complete answer, so nothing stays on a kept-alive socket.
+  reply.raw.once('close', onClose);
+  const header = request.headers[TIMEOUT_HEADER];
+  if (header === undefined) return { signal: controller.signal };
+  const timeoutMs = Number(header);
+  if (typeof header !== 'string' || !Number.isSafeInteger(timeoutMs) || timeoutMs < 0) {
+    throw new ModelkeepError(
+      'INVALID_INPUT',
+      `Header ${TIMEOUT_HEADER} is ${JSON.stringify(header)}: give whole milliseconds, or 0 for no limit`,
+    );
+  }
+  return { signal: controller.signal, timeoutMs };
+}
+
+/** Says which version answered. */
+export function tellVersion(reply: FastifyReply, { model, version, digest }: VersionRecord): void {
+  void reply.header('x-modelkeep-model', model).header('x-modelkeep-version', String(version));
+  if (digest !== undefined) void reply.header('x-modelkeep-digest', digest);
+}

@@ -1,0 +1,76 @@
+import Fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import { asModelkeepError, ModelkeepError } from '../../core/index.js';
+import type { Follower, Residency } from '../../residency/index.js';
+import type { InferenceService } from '../../serving/index.js';
+import { huggingFace } from './hugging-face.js';
+import { nodeMetrics } from './metrics.js';
+import { openInference } from './open-inference.js';
+import { HTTP_STATUS } from './status.js';
+
+/** Options of {@link createHttpServer}. */
+export interface HttpServerOptions {
+  readonly service: InferenceService;
+  readonly residency: Residency;
+  readonly follower: Follower;
+  /** This software's version. */
+  readonly version: string;
+  /** Largest body of a request, in bytes. */
+  readonly maxBodyBytes: number;
+  /** Takes the log; absent: nothing is logged. Inputs never are. */
+  readonly logger?: FastifyBaseLogger;
+}
+
+/** Seconds after which a client that was refused for load may try again. */
+const RETRY_AFTER_SECONDS = 1;
+/** Longest model path: a reference with every part at its longest. */
+const MAX_PATH_LENGTH = 1_000;
+
+/** The server over a service: the Open Inference Protocol, the Hugging Face form, health, status and metrics. */
+export function createHttpServer(options: HttpServerOptions): FastifyInstance {
+  const { service, residency, follower, maxBodyBytes, logger } = options;
+  const server = Fastify({
+    bodyLimit: maxBodyBytes,
+    disableRequestLogging: true,
+    routerOptions: { maxParamLength: MAX_PATH_LENGTH },
+    forceCloseConnections: 'idle',
+    ...(logger === undefined ? { logger: false } : { loggerInstance: logger }),
+  });
+  const metrics = nodeMetrics({ service, residency, follower });
+  acceptAnyJson(server);
+  openInference(server, options);
+  huggingFace(server, options);
+  server.get('/status', () => service.status());
+  server.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));
+  server.setNotFoundHandler((request, reply) =>
+    reply.code(404).send({
+      error: `There is no ${request.method} ${request.url.slice(0, 200)}: see /v2, /models/{reference}, /status, /metrics`,
+    }),
+  );
+  server.setErrorHandler((error: FastifyError, _request, reply) => sendError(server, reply, error));
+  return server;
+}
+
+/** Clients that leave the content type out, or say `text/plain`, send JSON all the same. */
+function acceptAnyJson(server: FastifyInstance): void {
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
+    try {
+      done(null, body.length === 0 ? undefined : JSON.parse(body.toString('utf8')));
+    } catch (error) {
+      done(new ModelkeepError('INVALID_INPUT', `The body is not JSON: ${(error as Error).message}`, { cause: error }));
+    }
+  });
+}
+
+function sendError(server: FastifyInstance, reply: FastifyReply, error: FastifyError | ModelkeepError): FastifyReply {
+  // The framework's own refusals (a body too large, a bad length) carry their status.
+  const foreign = !(error instanceof ModelkeepError) && (error.statusCode ?? 500) < 500;
+  const known = foreign
+    ? new ModelkeepError('INVALID_INPUT', error.message, { cause: error })
+    : asModelkeepError(error);
+  const status = foreign ? (error.statusCode ?? 400) : HTTP_STATUS[known.code];
+  if (status >= 500) server.log.error({ err: known, code: known.code }, 'request failed');
+  if (known.code === 'OVERLOADED') void reply.header('retry-after', String(RETRY_AFTER_SECONDS));
+  const details = Object.keys(known.details).length === 0 ? {} : { details: known.details };
+  return reply.code(status).send({ error: known.message, code: known.code, ...details });
+}
