@@ -1,4 +1,9 @@
-/** tasks/ */
+/**
+ * tasks/: text in, answers out, number for number as the transformers pipelines give them. Finds the task of a
+ * version, tokenizes, and turns a model's outputs into answers; runs no model itself. `metrics/` measures answers.
+ */
+export * from './definition.js';
+export * from './detect.js';
+export * from './open.js';
 export * from './task.js';
-export declare function detectTask(files: import('../core/index.js').VersionFiles): Promise<string|undefined>;
-export declare function openTask(files: import('../core/index.js').VersionFiles, o: {task?: string}): Promise<import('./task.js').OpenTask>;
+export * from './text-classification.js';

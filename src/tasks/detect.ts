@@ -1,0 +1,59 @@
+import type { VersionFiles } from '../core/index.js';
+import { readModelConfig, type ModelConfig } from './model-config.js';
+
+/** Names of all tasks, in the order in which they are documented. */
+export const TASK_NAMES = Object.freeze([
+  'text-classification',
+  'token-classification',
+  'question-answering',
+  'fill-mask',
+  'feature-extraction',
+  'sentence-embeddings',
+  'zero-shot-classification',
+  'sentence-similarity',
+  'text-ranking',
+] as const);
+
+/** The name of a task. */
+export type TaskName = (typeof TASK_NAMES)[number];
+
+/** True for the name of a task. */
+export function isTaskName(value: unknown): value is TaskName {
+  return (TASK_NAMES as readonly unknown[]).includes(value);
+}
+
+const HEADS: readonly (readonly [RegExp, TaskName])[] = [
+  [/ForSequenceClassification$/, 'text-classification'],
+  [/ForTokenClassification$/, 'token-classification'],
+  [/ForQuestionAnswering$/, 'question-answering'],
+  [/(ForMaskedLM|ForPreTraining)$/, 'fill-mask'],
+  [/Model$/, 'feature-extraction'],
+];
+
+/** The task of a model's head; undefined for one that is not known. */
+export function taskOfConfig(config: ModelConfig): TaskName | undefined {
+  for (const architecture of config.architectures) {
+    const head = HEADS.find(([pattern]) => pattern.test(architecture));
+    if (head) return head[1];
+  }
+  return undefined;
+}
+
+function hasTokenizer(files: VersionFiles): boolean {
+  const has = (path: string): boolean => files.size(path) !== undefined;
+  return has('tokenizer.json') || has('vocab.txt') || (has('vocab.json') && has('merges.txt'));
+}
+
+/**
+ * Finds the task of a version from its files: `modules.json` of sentence-transformers, else the head that
+ * `architectures` of `config.json` names.
+ *
+ * @returns undefined for a version without configuration or tokenizer: it takes and gives tensors only
+ * @throws ModelkeepError `INVALID_ARTIFACT` if `config.json` is damaged
+ */
+export async function detectTask(files: VersionFiles): Promise<TaskName | undefined> {
+  if (!hasTokenizer(files)) return undefined;
+  if (files.size('modules.json') !== undefined) return 'sentence-embeddings';
+  const config = await readModelConfig(files);
+  return config && taskOfConfig(config);
+}

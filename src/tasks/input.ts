@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { ModelkeepError } from '../core/index.js';
+
+/** The error for an input that a task cannot take. `field` is a path such as `inputs[2].text`. */
+export function invalidInput(field: string, why: string): ModelkeepError {
+  return new ModelkeepError('INVALID_INPUT', `${field} ${why}`, { details: { field } });
+}
+
+/**
+ * Checks the parameters of a request against the schema of its task.
+ *
+ * @throws ModelkeepError `INVALID_INPUT` naming the parameter
+ */
+export function parseParameters<T>(schema: z.ZodType<T>, parameters: Readonly<Record<string, unknown>> | undefined): T {
+  const parsed = schema.safeParse(parameters ?? {});
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const path = ['parameters', ...(issue?.path ?? [])].map(String).join('.');
+  throw invalidInput(path, `is wrong: ${issue?.message ?? 'not what the task takes'}`);
+}
+
+/** Any lone surrogate: text that is not Unicode, which the reference tokenizers refuse too. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/**
+ * Returns `value` if it is a text the tokenizer can take; the empty text is one.
+ *
+ * @throws ModelkeepError `INVALID_INPUT` naming `field`
+ */
+export function textOf(value: unknown, field: string): string {
+  if (typeof value !== 'string') throw invalidInput(field, `must be a text, not ${kindOf(value)}`);
+  if (LONE_SURROGATE.test(value)) throw invalidInput(field, 'holds half a surrogate pair, which is not valid Unicode');
+  return value;
+}
+
+/** How a value is called in an error: `null`, `a list`, `a number`, … */
+export function kindOf(value: unknown): string {
+  if (value === undefined) return 'missing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+/** True for a JSON object. */
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

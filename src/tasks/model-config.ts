@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { ModelkeepError, type VersionFiles } from '../core/index.js';
+import { readJsonObject } from './json-file.js';
+
+const ConfigSchema = z.looseObject({
+  architectures: z.array(z.string()).nullish(),
+  model_type: z.string().nullish(),
+  id2label: z.record(z.string(), z.string()).nullish(),
+  num_labels: z.number().int().positive().nullish(),
+  problem_type: z.string().nullish(),
+  function_to_apply: z.string().nullish(),
+  max_position_embeddings: z.number().int().nullish(),
+  pad_token_id: z.number().int().nullish(),
+});
+
+/** What the tasks need of `config.json`. */
+export interface ModelConfig {
+  /** Class names such as `BertForSequenceClassification`; empty if the file has none. */
+  readonly architectures: readonly string[];
+  /** Such as `bert`; empty if the file has none. */
+  readonly modelType: string;
+  /** Names of the labels by their id; absent if the file has none. */
+  readonly labels?: readonly string[];
+  /** `single_label_classification`, `multi_label_classification` or `regression`, where the file says so. */
+  readonly problemType?: string;
+  /** Most tokens that the model's positions allow, with special tokens; absent if the file does not say. */
+  readonly maxTokens?: number;
+}
+
+/** Families whose positions start behind the padding id, so that they hold `pad_token_id + 1` tokens less. */
+const POSITIONS_AFTER_PADDING = new Set([
+  'roberta',
+  'xlm-roberta',
+  'xlm-roberta-xl',
+  'camembert',
+  'longformer',
+  'mpnet',
+  'roberta-prelayernorm',
+  'xmod',
+  'data2vec-text',
+  'ibert',
+]);
+
+/** Families whose positions are relative: `max_position_embeddings` is no limit of the length. */
+const RELATIVE_POSITIONS = new Set(['xlnet', 't5', 'transfo-xl']);
+
+type RawConfig = z.infer<typeof ConfigSchema>;
+
+function labelsOf(raw: RawConfig): readonly string[] | undefined {
+  if (raw.id2label) {
+    const labels: string[] = [];
+    for (const [id, label] of Object.entries(raw.id2label)) labels[Number(id)] = label;
+    return Array.from(labels, (label, id) => label ?? `LABEL_${id}`);
+  }
+  return raw.num_labels ? Array.from({ length: raw.num_labels }, (_, id) => `LABEL_${id}`) : undefined;
+}
+
+function maxTokensOf(raw: RawConfig): number | undefined {
+  const positions = raw.max_position_embeddings;
+  const type = raw.model_type ?? '';
+  if (!positions || positions < 1 || RELATIVE_POSITIONS.has(type)) return undefined;
+  return POSITIONS_AFTER_PADDING.has(type) ? positions - (raw.pad_token_id ?? 1) - 1 : positions;
+}
+
+/**
+ * Reads `config.json`; undefined if there is none.
+ *
+ * @throws ModelkeepError `INVALID_ARTIFACT` if it is damaged
+ */
+export async function readModelConfig(files: VersionFiles): Promise<ModelConfig | undefined> {
+  const json = await readJsonObject(files, 'config.json');
+  if (json === undefined) return undefined;
+  const parsed = ConfigSchema.safeParse(json);
+  if (!parsed.success) {
+    throw new ModelkeepError('INVALID_ARTIFACT', `config.json: ${z.prettifyError(parsed.error)}; save the model again`);
+  }
+  const raw = parsed.data;
+  const labels = labelsOf(raw);
+  const maxTokens = maxTokensOf(raw);
+  return {
+    architectures: raw.architectures ?? [],
+    modelType: raw.model_type ?? '',
+    ...(labels && { labels }),
+    ...(raw.problem_type ? { problemType: raw.problem_type } : {}),
+    ...(maxTokens !== undefined && { maxTokens }),
+  };
+}

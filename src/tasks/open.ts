@@ -1,0 +1,47 @@
+import { ModelkeepError, type VersionFiles } from '../core/index.js';
+import type { TaskDefinition } from './definition.js';
+import { detectTask, TASK_NAMES } from './detect.js';
+import { readModelConfig } from './model-config.js';
+import type { OpenTask } from './task.js';
+import { textClassification } from './text-classification.js';
+import { openTokenizer } from './tokenizer/tokenizer.js';
+
+/** Every task by its name. */
+export const TASKS: ReadonlyMap<string, TaskDefinition> = new Map(
+  [textClassification].map((task) => [task.name, task]),
+);
+
+/** Options of {@link openTask}. */
+export interface OpenTaskOptions {
+  /** Name of the task. @defaultValue what {@link detectTask} finds */
+  readonly task?: string;
+}
+
+/**
+ * Opens the task of a version: text in, answers out. Reads only the small files (configuration, tokenizer).
+ *
+ * @throws ModelkeepError `UNSUPPORTED_FORMAT` if there is no such task or the version has no tokenizer (it can be
+ *   served by tensors only), `INVALID_ARTIFACT` if its files are damaged
+ */
+export async function openTask(files: VersionFiles, options: OpenTaskOptions = {}): Promise<OpenTask> {
+  const name = options.task ?? (await detectTask(files));
+  if (name === undefined) {
+    throw new ModelkeepError(
+      'UNSUPPORTED_FORMAT',
+      'No task was found in config.json or modules.json; publish with --task, or ask for tensors',
+    );
+  }
+  const definition = TASKS.get(name);
+  if (definition === undefined) {
+    throw new ModelkeepError('UNSUPPORTED_FORMAT', `There is no task ${name}; use one of ${TASK_NAMES.join(', ')}`);
+  }
+  const config = (await readModelConfig(files)) ?? { architectures: [], modelType: '' };
+  const tokenizer = await openTokenizer(files, config);
+  if (tokenizer === undefined) {
+    throw new ModelkeepError(
+      'UNSUPPORTED_FORMAT',
+      `The version has no tokenizer, which ${name} needs; publish tokenizer.json with it, or ask for tensors`,
+    );
+  }
+  return definition.open({ files, config, tokenizer });
+}

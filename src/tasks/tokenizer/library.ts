@@ -1,0 +1,76 @@
+import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
+import { ModelkeepError } from '../../core/index.js';
+import type { JsonObject } from '../json-file.js';
+import { charsMapNormalizer } from './charsmap.js';
+
+/** A token that is found in a text before it is normalised, such as `[MASK]`. */
+export interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+  readonly special: boolean;
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
+}
+
+/** A step of the library, or a sequence of them: parts that modelkeep looks into. */
+interface NormalizerStep {
+  (text: string): string;
+  readonly normalizers?: readonly NormalizerStep[];
+  readonly charsmap?: string | null;
+  normalize(text: string): string;
+}
+
+/** A pre-tokenizer: cuts normalised text into words. */
+export interface PreTokenizerStep {
+  (text: string, options: { readonly section_index: number }): string[];
+  readonly tokenizers?: readonly PreTokenizerStep[];
+  readonly byte_encoder?: unknown;
+}
+
+/**
+ * What modelkeep uses of `@huggingface/tokenizers`, as its sources have it (its declarations do not resolve in Node's
+ * module resolution, so it would be untyped).
+ */
+export interface Library {
+  readonly normalizer: NormalizerStep | null;
+  readonly pre_tokenizer: PreTokenizerStep | null;
+  readonly model: { (words: string[]): string[]; readonly config: { readonly continuing_subword_prefix?: string } };
+  readonly post_processor:
+    | ((
+        tokens: string[],
+        pair: string[] | null,
+        addSpecialTokens: boolean,
+      ) => {
+        tokens: string[];
+        token_type_ids?: number[];
+      })
+    | null;
+  tokenize(text: string, options: { readonly add_special_tokens: boolean }): string[];
+  decode(ids: number[], options: { readonly skip_special_tokens: boolean }): string;
+  token_to_id(token: string): number | undefined;
+  id_to_token(id: number): string | undefined;
+  get_added_tokens_decoder(): ReadonlyMap<number, AddedToken>;
+}
+
+/** Swaps the library's approximation of a sentencepiece character map for the map itself. */
+function useCharsMaps(step: NormalizerStep | null): void {
+  for (const each of step?.normalizers ?? []) useCharsMaps(each);
+  if (step?.charsmap) step.normalize = charsMapNormalizer(step.charsmap);
+}
+
+/**
+ * Opens the library on the contents of `tokenizer.json` and `tokenizer_config.json`.
+ *
+ * @throws ModelkeepError `UNSUPPORTED_FORMAT` for a kind of tokenizer that the library does not know
+ */
+export function openLibrary(json: JsonObject, config: JsonObject): Library {
+  try {
+    const library = new LibraryTokenizer(json, config) as unknown as Library;
+    useCharsMaps(library.normalizer);
+    return library;
+  } catch (error) {
+    if (error instanceof ModelkeepError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ModelkeepError('UNSUPPORTED_FORMAT', `tokenizer.json cannot be used: ${why}`, { cause: error });
+  }
+}

@@ -1,0 +1,121 @@
+import { describe, expect, test } from 'vitest';
+import { openTask, type LabelScore } from '../../../src/tasks/index.js';
+import { fixtureFiles, goldenRows } from './directory-files.js';
+
+interface Row {
+  readonly text: string;
+  readonly text_pair?: string;
+  readonly input_ids: number[];
+  readonly token_type_ids?: number[];
+  readonly logits: number[];
+  readonly probabilities: number[];
+  readonly label: string;
+  readonly score: number;
+}
+
+const FOLDERS = [
+  ...['v1', 'v2', 'v2-onnx', 'v3-head', 'v4-bad'].map((v) => `sentiment/${v}`),
+  ...['bert', 'distilbert', 'electra', 'roberta', 'xlm-roberta', 'camembert'].map((v) => `archs/${v}`),
+];
+
+const logitsOf = (row: Pick<Row, 'logits'>) => ({
+  logits: { dims: [row.logits.length], data: Float32Array.from(row.logits) },
+});
+
+describe.each(FOLDERS)('text-classification of %s', (folder) => {
+  const rows = goldenRows<Row>(`${folder}/golden.jsonl`);
+
+  test.each(rows.map((row) => [row.text.slice(0, 30), row] as const))(
+    '%j has the golden ids and answer',
+    async (_, row) => {
+      const task = await openTask(fixtureFiles(folder));
+      const inputs = row.text_pair === undefined ? row.text : { text: row.text, text_pair: row.text_pair };
+      const prepared = task.prepare({ inputs });
+      expect(prepared.encodings.map((encoding) => encoding.ids)).toEqual([row.input_ids]);
+      expect(prepared.encodings[0]?.typeIds).toEqual(row.token_type_ids);
+      const answer = prepared.finish([logitsOf(row)]);
+      const best = (Array.isArray(answer) ? answer[0] : answer) as LabelScore;
+      expect(best.label).toBe(row.label);
+      expect(best.score).toBeCloseTo(row.score, 5);
+      const all = task.prepare({ inputs, parameters: { top_k: null } }).finish([logitsOf(row)]) as LabelScore[];
+      expect(all.map((each) => each.score)).toEqual([...all.map((each) => each.score)].sort((a, b) => b - a));
+      expect(all).toHaveLength(row.logits.length);
+    },
+  );
+});
+
+describe('text-classification', () => {
+  const logits = logitsOf({ logits: [-1, 2] });
+  const open = () => openTask(fixtureFiles('sentiment/v2'));
+
+  test('answers in the shapes of the pipeline', async () => {
+    const task = await open();
+    const one = { label: 'POSITIVE', score: 1 / (1 + Math.exp(-3)) };
+    const other = { label: 'NEGATIVE', score: 1 - one.score };
+    const ask = (inputs: unknown, parameters = {}) => {
+      const prepared = task.prepare({ inputs, parameters });
+      return prepared.finish(prepared.encodings.map(() => logits));
+    };
+    expect(ask('a')).toEqual([one]);
+    expect(ask({ text: 'a' })).toEqual(one);
+    expect(ask(['a', 'b'])).toEqual([one, one]);
+    expect(ask([])).toEqual([]);
+    expect(ask('a', { top_k: 1 })).toEqual([one]);
+    expect(ask(['a'], { top_k: 1 })).toEqual([[one]]);
+    const [first, second] = ask('a', { top_k: 2 }) as LabelScore[];
+    expect(first).toEqual(one);
+    expect(second?.label).toBe('NEGATIVE');
+    expect(second?.score).toBeCloseTo(other.score, 12);
+    expect(ask('a', { function_to_apply: 'none', top_k: null })).toEqual([
+      { label: 'POSITIVE', score: 2 },
+      { label: 'NEGATIVE', score: -1 },
+    ]);
+    expect(ask('a', { function_to_apply: 'sigmoid' })).toEqual([{ label: 'POSITIVE', score: 1 / (1 + Math.exp(-2)) }]);
+  });
+
+  test.each([
+    ['a number', 5, {}, 'inputs'],
+    ['nothing', undefined, {}, 'inputs'],
+    ['a lone surrogate', 'x \ud83d y', {}, 'inputs'],
+    ['a null in a list', ['a', null], {}, 'inputs[1]'],
+    ['an unknown field', { text: 'a', pair: 'b' }, {}, 'inputs.pair'],
+    ['a pair without text', { text_pair: 'b' }, {}, 'inputs.text'],
+    ['a wrong top_k', 'a', { top_k: 0 }, 'parameters.top_k'],
+  ])('refuses %s and names the field', async (_, inputs, parameters, field) => {
+    const task = await open();
+    expect(() => task.prepare({ inputs, parameters })).toThrow(
+      expect.objectContaining({ code: 'INVALID_INPUT', details: { field } }),
+    );
+  });
+
+  test('cuts a megabyte soundly and fast', async () => {
+    const task = await open();
+    const unit = 'Happy coding, über-naïve 東京 friends! ';
+    const long = unit.repeat(Math.ceil(1_000_000 / unit.length));
+    const start = performance.now();
+    const [cut] = task.prepare({ inputs: long }).encodings;
+    expect(performance.now() - start).toBeLessThan(500);
+    const [small] = task.prepare({ inputs: unit.repeat(100) }).encodings;
+    expect(cut?.ids).toEqual(small?.ids);
+    expect(cut?.ids).toHaveLength(128);
+  });
+
+  test('needs no tokenizer.json: the vocabulary gives the same ids', async () => {
+    for (const folder of ['archs/bert', 'archs/roberta']) {
+      const task = await openTask(fixtureFiles(folder, (path) => path !== 'tokenizer.json'));
+      for (const row of goldenRows<Row>(`${folder}/golden.jsonl`)) {
+        const inputs = { text: row.text, ...(row.text_pair !== undefined && { text_pair: row.text_pair }) };
+        expect(task.prepare({ inputs }).encodings[0]?.ids).toEqual(row.input_ids);
+      }
+    }
+  });
+
+  test('says what is missing where there is no task or tokenizer', async () => {
+    const bare = fixtureFiles('sentiment/v2-onnx', (path) => path === 'model.onnx');
+    await expect(openTask(bare)).rejects.toMatchObject({ code: 'UNSUPPORTED_FORMAT' });
+    await expect(openTask(bare, { task: 'text-classification' })).rejects.toMatchObject({ code: 'UNSUPPORTED_FORMAT' });
+    await expect(openTask(fixtureFiles('sentiment/v2'), { task: 'poetry' })).rejects.toMatchObject({
+      code: 'UNSUPPORTED_FORMAT',
+    });
+  });
+});
