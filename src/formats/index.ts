@@ -1,3 +1,4 @@
-export * from './session-plan.js';
-export declare function planSession(files: import('../core/index.js').VersionFiles): Promise<import('./session-plan.js').SessionPlan>;
-export declare function openSegmentFiles(m: import('../core/index.js').Manifest, f: string): import('../core/index.js').VersionFiles;
+/** What a version is made of: detection and checks at publish, cutting at tensor boundaries, and session plans. */
+export { openDirectoryFiles, openSegmentFiles } from './version-files.js';
+export { planSession } from './plan-session.js';
+export type { SessionPlan } from './session-plan.js';

@@ -1,0 +1,68 @@
+import { encode, frameOf, type EncoderShape } from './blocks.js';
+import type { Checkpoint } from './checkpoint.js';
+import type { ModelConfig } from './config.js';
+import { embed, embeddingShape, type EmbeddingShape } from './embeddings.js';
+import type { Encoded, Family } from './family.js';
+import { answerQuestions, classifyPooled, classifyTokens, fillMasks, plainEncoder } from './heads.js';
+
+/** The encoder's sizes, and its layers' names, as BERT and its nearest kin have them. */
+export function bertEncoder(config: ModelConfig): EncoderShape {
+  return {
+    layers: config.size('num_hidden_layers'),
+    heads: config.size('num_attention_heads'),
+    hidden: config.size('hidden_size'),
+    intermediate: config.size('intermediate_size'),
+    activation: config.text('hidden_act', 'gelu'),
+    epsilon: config.number('layer_norm_eps', 1e-12),
+    layer: (index) => `encoder.layer.${index}`,
+    names: {
+      query: 'attention.self.query',
+      key: 'attention.self.key',
+      value: 'attention.self.value',
+      attentionOutput: 'attention.output.dense',
+      attentionNorm: 'attention.output.LayerNorm',
+      up: 'intermediate.dense',
+      down: 'output.dense',
+      outputNorm: 'output.LayerNorm',
+    },
+  };
+}
+
+/** Refuses what the BERT graph has not. @throws ModelkeepError `UNSUPPORTED_FORMAT` */
+export function checkBert(config: ModelConfig): void {
+  config.only('position_embedding_type', ['absolute']);
+  config.only('is_decoder', [false]);
+  config.only('add_cross_attention', [false]);
+}
+
+/** Embeddings and layers of BERT and its nearest kin. */
+export function encodeBert(c: Checkpoint, config: ModelConfig, counting: EmbeddingShape['counting']): Encoded {
+  const shape = embeddingShape(config, counting);
+  const frame = frameOf(c.writer);
+  const { state, words } = embed(c, shape);
+  const encoder = bertEncoder(config);
+  return {
+    config,
+    frame,
+    words,
+    state: encode(c, encoder, frame, state),
+    hidden: encoder.hidden,
+    vocabulary: shape.vocabulary,
+  };
+}
+
+/** BERT: Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding" (2018). */
+export const bert: Family = {
+  className: 'Bert',
+  prefix: 'bert.',
+  hasTokenTypes: (config) => config.size('type_vocab_size', 2) > 1,
+  check: checkBert,
+  encode: (c, config) => encodeBert(c, config, 'count'),
+  heads: {
+    ForSequenceClassification: classifyPooled,
+    ForTokenClassification: classifyTokens,
+    ForQuestionAnswering: answerQuestions,
+    ForMaskedLM: fillMasks,
+    Model: plainEncoder,
+  },
+};

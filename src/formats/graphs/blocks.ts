@@ -1,0 +1,146 @@
+import { ModelkeepError } from '../../core/index.js';
+import type { ModelWriter } from '../onnx/model-writer.js';
+import type { Checkpoint } from './checkpoint.js';
+
+/** Lowest finite float32: what transformers adds to the scores of masked tokens. */
+const LOWEST_FLOAT32 = -3.4028234663852886e38;
+
+/** Activations by the names that config.json uses. */
+const ACTIVATIONS: Readonly<Record<string, (writer: ModelWriter, x: string) => string>> = {
+  gelu: (w, x) => w.node('Gelu', [x], { approximate: { text: 'none' } }),
+  gelu_new: (w, x) => w.node('Gelu', [x], { approximate: { text: 'tanh' } }),
+  gelu_pytorch_tanh: (w, x) => w.node('Gelu', [x], { approximate: { text: 'tanh' } }),
+  relu: (w, x) => w.node('Relu', [x]),
+  tanh: (w, x) => w.node('Tanh', [x]),
+  silu: (w, x) => w.node('Mul', [x, w.node('Sigmoid', [x])]),
+  swish: (w, x) => w.node('Mul', [x, w.node('Sigmoid', [x])]),
+};
+
+/** Applies an activation. @throws ModelkeepError `UNSUPPORTED_FORMAT` with the list of those that there are */
+export function activate(writer: ModelWriter, name: string, x: string): string {
+  const activation = Object.hasOwn(ACTIVATIONS, name) ? ACTIVATIONS[name] : undefined;
+  if (activation !== undefined) return activation(writer, x);
+  throw new ModelkeepError(
+    'UNSUPPORTED_FORMAT',
+    `Activation "${name}" is not supported; supported: ${Object.keys(ACTIVATIONS).join(', ')}`,
+  );
+}
+
+/** Which part of the checkpoint holds a layer. */
+export type Part = 'encoder' | 'head';
+
+/** A linear layer on [n, from]: x · weightᵀ + bias, with the weight as PyTorch keeps it, [to, from]. */
+export function linear(
+  c: Checkpoint,
+  part: Part,
+  name: string,
+  x: string,
+  [from, to]: readonly [number, number],
+): string {
+  const weight = c[part](`${name}.weight`, [to, from]);
+  return c.writer.node('Gemm', [x, weight, c[part](`${name}.bias`, [to])], { transB: { int: 1 } });
+}
+
+/** Layer normalisation over the last axis. */
+export function layerNorm(c: Checkpoint, part: Part, name: string, x: string, size: number, epsilon: number): string {
+  const inputs = [x, c[part](`${name}.weight`, [size]), c[part](`${name}.bias`, [size])];
+  return c.writer.node('LayerNormalization', inputs, { axis: { int: -1 }, epsilon: { float: epsilon } });
+}
+
+/** Names and sizes of one family's encoder layers. */
+export interface EncoderShape {
+  readonly layers: number;
+  readonly heads: number;
+  readonly hidden: number;
+  readonly intermediate: number;
+  readonly activation: string;
+  readonly epsilon: number;
+  /** Name of a layer, without a dot at its end. */
+  readonly layer: (index: number) => string;
+  readonly names: {
+    readonly query: string;
+    readonly key: string;
+    readonly value: string;
+    readonly attentionOutput: string;
+    readonly attentionNorm: string;
+    readonly up: string;
+    readonly down: string;
+    readonly outputNorm: string;
+  };
+}
+
+/** What all layers of one graph share. */
+export interface Frame {
+  /** int64 [2]: batch and sequence. */
+  readonly tokens: string;
+  /** float32 [batch, 1, 1, sequence]: 0 for a token, the lowest float for padding. */
+  readonly bias: string;
+}
+
+/** Makes the {@link Frame} from the graph's inputs. */
+export function frameOf(writer: ModelWriter): Frame {
+  const mask = writer.node('Cast', ['attention_mask'], { to: { int: 1 } });
+  const wide = writer.node('Unsqueeze', [mask, writer.ints([1, 2])]);
+  const padding = writer.node('Sub', [writer.float(1), wide]);
+  return {
+    tokens: writer.node('Shape', ['input_ids']),
+    bias: writer.node('Mul', [padding, writer.float(LOWEST_FLOAT32)]),
+  };
+}
+
+/** Reshapes [batch · sequence, …] to [batch, sequence, …rest]. */
+export function unflatten(writer: ModelWriter, frame: Frame, x: string, rest: readonly number[]): string {
+  const shape = writer.node('Concat', [frame.tokens, writer.ints(rest)], { axis: { int: 0 } });
+  return writer.node('Reshape', [x, shape]);
+}
+
+/**
+ * The encoder of "Attention is all you need" with the normalisation behind each block, as BERT has it.
+ *
+ * @param x float32 [batch · sequence, hidden]; all layers but attention work on this flat form
+ * @returns the same shape
+ */
+export function encode(c: Checkpoint, shape: EncoderShape, frame: Frame, x: string): string {
+  let state = x;
+  for (let index = 0; index < shape.layers; index++) state = encoderLayer(c, shape, frame, shape.layer(index), state);
+  return state;
+}
+
+function encoderLayer(c: Checkpoint, shape: EncoderShape, frame: Frame, layer: string, x: string): string {
+  const { names, hidden, intermediate, epsilon } = shape;
+  const { writer } = c;
+  const attended = attention(c, shape, frame, layer, x);
+  const projected = linear(c, 'encoder', `${layer}.${names.attentionOutput}`, attended, [hidden, hidden]);
+  const sum = writer.node('Add', [projected, x]);
+  const middle = layerNorm(c, 'encoder', `${layer}.${names.attentionNorm}`, sum, hidden, epsilon);
+  const up = linear(c, 'encoder', `${layer}.${names.up}`, middle, [hidden, intermediate]);
+  const active = activate(writer, shape.activation, up);
+  const down = linear(c, 'encoder', `${layer}.${names.down}`, active, [intermediate, hidden]);
+  const output = writer.node('Add', [down, middle]);
+  return layerNorm(c, 'encoder', `${layer}.${names.outputNorm}`, output, hidden, epsilon);
+}
+
+function attention(c: Checkpoint, shape: EncoderShape, frame: Frame, layer: string, x: string): string {
+  const { writer } = c;
+  const { hidden, heads, names } = shape;
+  const width = hidden / heads;
+  const split = (name: string, perm: readonly number[]): string => {
+    const flat = linear(c, 'encoder', `${layer}.${name}`, x, [hidden, hidden]);
+    return writer.node('Transpose', [unflatten(writer, frame, flat, [heads, width])], { perm: { ints: perm } });
+  };
+  const query = split(names.query, [0, 2, 1, 3]);
+  const key = split(names.key, [0, 2, 3, 1]);
+  const value = split(names.value, [0, 2, 1, 3]);
+  const product = writer.node('MatMul', [query, key]);
+  const scaled = writer.node('Mul', [product, writer.float(1 / Math.sqrt(width))]);
+  const scores = writer.node('Add', [scaled, frame.bias]);
+  const weights = writer.node('Softmax', [scores], { axis: { int: -1 } });
+  const mixed = writer.node('MatMul', [weights, value]);
+  const joined = writer.node('Transpose', [mixed], { perm: { ints: [0, 2, 1, 3] } });
+  return writer.node('Reshape', [joined, writer.ints([-1, hidden])]);
+}
+
+/** The first token of each sequence: [batch · sequence, hidden] to [batch, hidden]. */
+export function firstToken(writer: ModelWriter, frame: Frame, x: string, hidden: number): string {
+  return writer.node('Gather', [unflatten(writer, frame, x, [hidden]), writer.int(0)], { axis: { int: 1 } });
+}

@@ -1,0 +1,174 @@
+import { dirname } from 'node:path';
+import { ModelkeepError, type VersionFiles } from '../../core/index.js';
+import { ModelWriter } from '../onnx/model-writer.js';
+import { readSafetensorsHeader, type SafetensorsDtype, type StoredTensor } from '../safetensors.js';
+import { shardsOf } from '../shards.js';
+
+/** A tensor and the file that holds it. */
+export interface PlacedTensor extends StoredTensor {
+  readonly path: string;
+}
+
+const GRAPH_TYPE: Partial<Record<SafetensorsDtype, 'float32' | 'float16' | 'bfloat16' | 'float64'>> = {
+  F32: 'float32',
+  F16: 'float16',
+  BF16: 'bfloat16',
+  F64: 'float64',
+};
+
+/** Most bytes of tensors that are put into the graph because they are spread over segments: protobuf ends at 2 GiB. */
+const MAX_INLINE_BYTES = 1.5 * 1024 ** 3;
+
+/** Reads the headers of all shards of a checkpoint. @throws ModelkeepError `INVALID_ARTIFACT` */
+export async function readCheckpoint(files: VersionFiles): Promise<ReadonlyMap<string, PlacedTensor>> {
+  const { shards, weightMap } = await shardsOf(files);
+  const tensors = new Map<string, PlacedTensor>();
+  for (const path of shards) {
+    const read = (start: number, end: number): Promise<Buffer> => files.read(path, { start, end });
+    const header = await readSafetensorsHeader(path, files.size(path) ?? 0, read);
+    for (const tensor of header.tensors.values()) {
+      const other = tensors.get(tensor.name);
+      if (other !== undefined) throw invalid(`Tensor "${tensor.name}" is in both ${other.path} and ${path}`);
+      tensors.set(tensor.name, { ...tensor, path });
+    }
+  }
+  for (const [name, path] of weightMap) {
+    if (tensors.get(name)?.path !== path) throw invalid(`The index says that ${path} has tensor "${name}": it has not`);
+  }
+  return tensors;
+}
+
+function invalid(message: string): ModelkeepError {
+  return new ModelkeepError('INVALID_ARTIFACT', `${message}. Save the model again`);
+}
+
+/** Old names of layer norms, as TensorFlow had them and early checkpoints kept them. */
+function spellings(name: string): readonly string[] {
+  if (name.endsWith('.weight')) return [name, `${name.slice(0, -'weight'.length)}gamma`];
+  return name.endsWith('.bias') ? [name, `${name.slice(0, -'bias'.length)}beta`] : [name];
+}
+
+/** Hands the tensors of a checkpoint to a graph, checks their shapes, and keeps account of which were used. */
+export class Checkpoint {
+  readonly writer: ModelWriter;
+  readonly #tensors: ReadonlyMap<string, PlacedTensor>;
+  readonly #files: VersionFiles;
+  readonly #prefix: string;
+  readonly #used = new Map<string, string>();
+  readonly #late: { name: string; tensor: PlacedTensor }[] = [];
+  #folder: string | undefined;
+
+  /**
+   * @param prefix the name of the encoder inside models with a head, such as `bert.`; left out where the checkpoint
+   * is a plain encoder
+   */
+  constructor(writer: ModelWriter, files: VersionFiles, tensors: ReadonlyMap<string, PlacedTensor>, prefix: string) {
+    this.writer = writer;
+    this.#files = files;
+    this.#tensors = tensors;
+    this.#prefix = [...tensors.keys()].some((name) => name.startsWith(prefix)) ? prefix : '';
+  }
+
+  /** Folder of the external data; undefined before the first tensor is used. */
+  get folder(): string | undefined {
+    return this.#folder;
+  }
+
+  /** True if the encoder has this tensor. */
+  has(name: string): boolean {
+    return this.#find(this.#prefix + name) !== undefined;
+  }
+
+  /** A tensor of the encoder as a float32 value of the graph. `-1` in `shape` stands for any size. */
+  encoder(name: string, shape: readonly number[]): string {
+    return this.#take(this.#prefix + name, shape);
+  }
+
+  /** A tensor of the head as a float32 value of the graph. */
+  head(name: string, shape: readonly number[]): string {
+    return this.#take(name, shape);
+  }
+
+  /** The size of a head tensor's first dimension. @throws ModelkeepError `INVALID_ARTIFACT` if there is no such tensor */
+  headRows(name: string): number {
+    return this.#need(name).shape[0] ?? 1;
+  }
+
+  /**
+   * Reads what had to be put into the graph, and makes sure that nothing was left over.
+   *
+   * @param harmless names of tensors that may stay unused
+   * @throws ModelkeepError `INVALID_ARTIFACT` naming the tensors that no part of the graph uses
+   */
+  async finish(harmless: readonly RegExp[]): Promise<void> {
+    const left = [...this.#tensors.keys()].filter(
+      (name) => !this.#used.has(name) && !harmless.some((h) => h.test(name)),
+    );
+    if (left.length > 0) {
+      const shown = left.slice(0, 5).map((name) => `"${name}"`);
+      throw invalid(
+        `The model has ${left.length} tensors that its architecture does not use: ${shown.join(', ')}; ` +
+          'check "architectures" of config.json',
+      );
+    }
+    const bytes = this.#late.reduce((sum, { tensor }) => sum + tensor.end - tensor.start, 0);
+    if (bytes > MAX_INLINE_BYTES) {
+      throw new ModelkeepError(
+        'UNSUPPORTED_FORMAT',
+        `${bytes} bytes of tensors are spread over several segments and cannot be mapped. Publish the version again`,
+      );
+    }
+    for (const { name, tensor } of this.#late) {
+      const raw = await this.#files.read(tensor.path, { start: tensor.start, end: tensor.end });
+      this.writer.inlineTensor(name, graphType(tensor), tensor.shape, raw);
+    }
+  }
+
+  #find(name: string): PlacedTensor | undefined {
+    for (const spelling of spellings(name)) {
+      const tensor = this.#tensors.get(spelling);
+      if (tensor !== undefined) return tensor;
+    }
+    return undefined;
+  }
+
+  #need(name: string): PlacedTensor {
+    const tensor = this.#find(name);
+    if (tensor === undefined) throw invalid(`The model lacks the tensor "${name}" that its architecture needs`);
+    return tensor;
+  }
+
+  #take(name: string, shape: readonly number[]): string {
+    const tensor = this.#need(name);
+    const fits = tensor.shape.length === shape.length && shape.every((dim, i) => dim === -1 || dim === tensor.shape[i]);
+    if (!fits) {
+      throw invalid(
+        `Tensor "${tensor.name}" has the shape [${tensor.shape.join(', ')}], config.json asks for [${shape.join(', ')}]`,
+      );
+    }
+    const known = this.#used.get(tensor.name);
+    if (known !== undefined) return known;
+    const value = this.#place(tensor);
+    this.#used.set(tensor.name, value);
+    return value;
+  }
+
+  #place(tensor: PlacedTensor): string {
+    const type = graphType(tensor);
+    const span = this.#files.locate(tensor.path, tensor.start, tensor.end);
+    const folder = span === undefined ? undefined : dirname(span.file);
+    if (folder !== undefined) this.#folder ??= folder;
+    if (span === undefined || folder !== this.#folder) this.#late.push({ name: tensor.name, tensor });
+    else this.writer.externalTensor(tensor.name, type, tensor.shape, span, tensor.end - tensor.start);
+    return type === 'float32' ? tensor.name : this.writer.node('Cast', [tensor.name], { to: { int: 1 } });
+  }
+}
+
+function graphType(tensor: PlacedTensor): 'float32' | 'float16' | 'bfloat16' | 'float64' {
+  const type = GRAPH_TYPE[tensor.dtype];
+  if (type !== undefined) return type;
+  throw new ModelkeepError(
+    'UNSUPPORTED_FORMAT',
+    `Tensor "${tensor.name}" has the dtype ${tensor.dtype}; weights may be ${Object.keys(GRAPH_TYPE).join(', ')}`,
+  );
+}

@@ -1,0 +1,57 @@
+import { ModelkeepError } from '../../core/index.js';
+
+/** The fields of a config.json, read with checks. */
+export class ModelConfig {
+  readonly #fields: Readonly<Record<string, unknown>>;
+
+  constructor(fields: Readonly<Record<string, unknown>>) {
+    this.#fields = fields;
+  }
+
+  /** A positive integer. @throws ModelkeepError `INVALID_ARTIFACT` naming the field */
+  size(name: string, fallback?: number): number {
+    const value = this.#fields[name] ?? fallback;
+    if (Number.isSafeInteger(value) && (value as number) > 0) return value as number;
+    throw this.#wrong(name, 'a positive integer');
+  }
+
+  /** A number that is not negative. @throws ModelkeepError `INVALID_ARTIFACT` naming the field */
+  number(name: string, fallback: number): number {
+    const value = this.#fields[name] ?? fallback;
+    if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value;
+    throw this.#wrong(name, 'a number of at least 0');
+  }
+
+  /** A string. @throws ModelkeepError `INVALID_ARTIFACT` naming the field */
+  text(name: string, fallback: string): string {
+    const value = this.#fields[name] ?? fallback;
+    if (typeof value === 'string') return value;
+    throw this.#wrong(name, 'a string');
+  }
+
+  /** A field as it is. */
+  raw(name: string): unknown {
+    return this.#fields[name];
+  }
+
+  /** How many labels the model has by `id2label`; undefined if it names none. */
+  get labels(): number | undefined {
+    const labels = this.#fields['id2label'];
+    return typeof labels === 'object' && labels !== null ? Object.keys(labels).length : undefined;
+  }
+
+  /** @throws ModelkeepError `UNSUPPORTED_FORMAT` unless the field is absent or one of `supported` */
+  only(name: string, supported: readonly unknown[]): void {
+    const value = this.#fields[name];
+    if (value === undefined || value === null || supported.includes(value)) return;
+    throw new ModelkeepError(
+      'UNSUPPORTED_FORMAT',
+      `config.json: ${name} ${JSON.stringify(value)} is not supported; supported: ${supported.map(String).join(', ')}`,
+    );
+  }
+
+  #wrong(name: string, wanted: string): ModelkeepError {
+    const found = JSON.stringify(this.#fields[name]) ?? 'missing';
+    return new ModelkeepError('INVALID_ARTIFACT', `config.json: ${name} is ${found}, not ${wanted}`);
+  }
+}

@@ -1,0 +1,62 @@
+import { layerNorm } from './blocks.js';
+import type { Checkpoint } from './checkpoint.js';
+import type { ModelConfig } from './config.js';
+
+/** Sizes and choices of an embedding layer. */
+export interface EmbeddingShape {
+  readonly size: number;
+  readonly vocabulary: number;
+  readonly positions: number;
+  /** Rows of the token type table; 0 where the family has none. */
+  readonly types: number;
+  readonly epsilon: number;
+  /** `count`: 0, 1, 2 …; `skip-padding`: behind `padId`, counting only tokens that are not padding (RoBERTa). */
+  readonly counting: 'count' | 'skip-padding';
+  readonly padId: number;
+}
+
+/** The embedding sizes that most families name alike in config.json. */
+export function embeddingShape(config: ModelConfig, counting: EmbeddingShape['counting']): EmbeddingShape {
+  return {
+    size: config.size('hidden_size'),
+    vocabulary: config.size('vocab_size'),
+    positions: config.size('max_position_embeddings'),
+    types: config.size('type_vocab_size', 2),
+    epsilon: config.number('layer_norm_eps', 1e-12),
+    counting,
+    padId: config.number('pad_token_id', counting === 'count' ? 0 : 1),
+  };
+}
+
+function positionsOf(c: Checkpoint, shape: EmbeddingShape): string {
+  const { writer } = c;
+  const table = c.encoder('embeddings.position_embeddings.weight', [shape.positions, shape.size]);
+  if (shape.counting === 'count') {
+    const length = writer.node('Gather', [writer.node('Shape', ['input_ids']), writer.ints([1])]);
+    return writer.node('Slice', [table, writer.ints([0]), length, writer.ints([0])]);
+  }
+  const pad = writer.int(shape.padId);
+  const real = writer.node('Not', [writer.node('Equal', ['input_ids', pad])]);
+  const ones = writer.node('Cast', [real], { to: { int: 7 } });
+  const counted = writer.node('Mul', [writer.node('CumSum', [ones, writer.int(1)]), ones]);
+  return writer.node('Gather', [table, writer.node('Add', [counted, pad])]);
+}
+
+/**
+ * Words, positions and token types, summed and normalised.
+ *
+ * @returns `state`: float32 [batch · sequence, size]; `words`: the table of the words
+ */
+export function embed(c: Checkpoint, shape: EmbeddingShape): { readonly state: string; readonly words: string } {
+  const { writer } = c;
+  const words = c.encoder('embeddings.word_embeddings.weight', [shape.vocabulary, shape.size]);
+  let sum = writer.node('Gather', [words, 'input_ids']);
+  if (shape.types > 0) {
+    const types = c.encoder('embeddings.token_type_embeddings.weight', [shape.types, shape.size]);
+    const chosen = shape.types > 1 ? 'token_type_ids' : writer.int(0);
+    sum = writer.node('Add', [sum, writer.node('Gather', [types, chosen])]);
+  }
+  sum = writer.node('Add', [sum, positionsOf(c, shape)]);
+  const flat = writer.node('Reshape', [sum, writer.ints([-1, shape.size])]);
+  return { state: layerNorm(c, 'encoder', 'embeddings.LayerNorm', flat, shape.size, shape.epsilon), words };
+}

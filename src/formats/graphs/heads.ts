@@ -1,0 +1,79 @@
+import { ModelkeepError, type TensorInfo } from '../../core/index.js';
+import { activate, firstToken, layerNorm, linear, unflatten } from './blocks.js';
+import type { Checkpoint } from './checkpoint.js';
+import type { Encoded, Head } from './family.js';
+
+function labelsOf(c: Checkpoint, { config }: Encoded, weight: string): number {
+  const rows = c.headRows(weight);
+  if (config.labels === undefined || config.labels === rows) return rows;
+  throw new ModelkeepError(
+    'INVALID_ARTIFACT',
+    `Tensor "${weight}" has ${rows} rows, config.json names ${config.labels} labels in id2label`,
+  );
+}
+
+function named(c: Checkpoint, name: string, value: string, dims: readonly number[]): TensorInfo {
+  c.writer.node('Identity', [value], {}, name);
+  return { name, type: 'float32', dims };
+}
+
+/** BERT's pooler: the first token through a linear layer and tanh. */
+function pool(c: Checkpoint, { frame, state, hidden }: Encoded): string {
+  const first = firstToken(c.writer, frame, state, hidden);
+  return c.writer.node('Tanh', [linear(c, 'encoder', 'pooler.dense', first, [hidden, hidden])]);
+}
+
+/** Sequence classification on the pooler's output (BERT). */
+export const classifyPooled: Head = (c, encoded) => {
+  const labels = labelsOf(c, encoded, 'classifier.weight');
+  const logits = linear(c, 'head', 'classifier', pool(c, encoded), [encoded.hidden, labels]);
+  return [named(c, 'logits', logits, [-1, labels])];
+};
+
+/** Sequence classification on the first token, through one dense layer of the head. */
+export function classifyFirst(dense: string, activation: string, output: string): Head {
+  return (c, encoded) => {
+    const { frame, state, hidden } = encoded;
+    const labels = labelsOf(c, encoded, `${output}.weight`);
+    const first = firstToken(c.writer, frame, state, hidden);
+    const active = activate(c.writer, activation, linear(c, 'head', dense, first, [hidden, hidden]));
+    return [named(c, 'logits', linear(c, 'head', output, active, [hidden, labels]), [-1, labels])];
+  };
+}
+
+/** Token classification: one linear layer on every token. */
+export const classifyTokens: Head = (c, encoded) => {
+  const labels = labelsOf(c, encoded, 'classifier.weight');
+  const logits = linear(c, 'head', 'classifier', encoded.state, [encoded.hidden, labels]);
+  return [named(c, 'logits', unflatten(c.writer, encoded.frame, logits, [labels]), [-1, -1, labels])];
+};
+
+/** Question answering: a score to begin and a score to end for every token. */
+export const answerQuestions: Head = (c, { state, hidden, frame }) => {
+  const both = unflatten(c.writer, frame, linear(c, 'head', 'qa_outputs', state, [hidden, 2]), [2]);
+  return ['start_logits', 'end_logits'].map((name, index) => {
+    const one = c.writer.node('Gather', [both, c.writer.int(index)], { axis: { int: 2 } });
+    return named(c, name, one, [-1, -1]);
+  });
+};
+
+/** The encoder's output, and the pooler's where the checkpoint has one. */
+export const plainEncoder: Head = (c, encoded) => {
+  const { state, hidden, frame } = encoded;
+  const outputs = [named(c, 'last_hidden_state', unflatten(c.writer, frame, state, [hidden]), [-1, -1, hidden])];
+  if (c.has('pooler.dense.weight')) outputs.push(named(c, 'pooler_output', pool(c, encoded), [-1, hidden]));
+  return outputs;
+};
+
+/** BERT's masked language model: a transform, and the word embeddings as the decoder. */
+export const fillMasks: Head = (c, { state, hidden, frame, words, vocabulary, config }) => {
+  const dense = linear(c, 'head', 'cls.predictions.transform.dense', state, [hidden, hidden]);
+  const active = activate(c.writer, config.text('hidden_act', 'gelu'), dense);
+  const epsilon = config.number('layer_norm_eps', 1e-12);
+  const normed = layerNorm(c, 'head', 'cls.predictions.transform.LayerNorm', active, hidden, epsilon);
+  const bias = c.head('cls.predictions.bias', [vocabulary]);
+  const tied = config.raw('tie_word_embeddings') !== false;
+  const decoder = tied ? words : c.head('cls.predictions.decoder.weight', [vocabulary, hidden]);
+  const logits = c.writer.node('Gemm', [normed, decoder, bias], { transB: { int: 1 } });
+  return [named(c, 'logits', unflatten(c.writer, frame, logits, [vocabulary]), [-1, -1, vocabulary])];
+};

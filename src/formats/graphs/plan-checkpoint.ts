@@ -1,0 +1,86 @@
+import { ModelkeepError, type TensorInfo, type VersionFiles } from '../../core/index.js';
+import { ModelWriter } from '../onnx/model-writer.js';
+import { readJson } from '../read-json.js';
+import type { SessionPlan } from '../session-plan.js';
+import { bert } from './bert.js';
+import { camembert } from './camembert.js';
+import { Checkpoint, readCheckpoint } from './checkpoint.js';
+import { ModelConfig } from './config.js';
+import { distilbert } from './distilbert.js';
+import { electra } from './electra.js';
+import type { Family, HeadKind } from './family.js';
+import { roberta } from './roberta.js';
+import { xlmRoberta } from './xlm-roberta.js';
+
+/** Families by `model_type` of config.json: those whose graphs were compared with the reference implementation. */
+const FAMILIES: Readonly<Record<string, Family>> = {
+  bert,
+  camembert,
+  distilbert,
+  electra,
+  roberta,
+  'xlm-roberta': xlmRoberta,
+};
+
+/** Tensors that checkpoints may hold and no graph needs: buffers, and what training kept beside the head. */
+const HARMLESS = [
+  /(^|\.)embeddings\.(position_ids|token_type_ids)$/,
+  // Tied to the word embeddings and to cls.predictions.bias.
+  /^cls\.predictions\.decoder\.(weight|bias)$/,
+  /^cls\.seq_relationship\.(weight|bias)$/,
+  // Heads on tokens do not use the pooler, which older checkpoints hold all the same.
+  /(^|\.)pooler\.dense\.(weight|bias)$/,
+];
+
+function unsupported(what: string, supported: readonly string[]): ModelkeepError {
+  return new ModelkeepError('UNSUPPORTED_FORMAT', `${what} is not supported; supported: ${supported.join(', ')}`);
+}
+
+function familyOf(config: ModelConfig): Family {
+  const type = config.raw('model_type');
+  const family = typeof type === 'string' && Object.hasOwn(FAMILIES, type) ? FAMILIES[type] : undefined;
+  const names = Object.keys(FAMILIES);
+  if (family === undefined) throw unsupported(`config.json: model_type ${JSON.stringify(type)}`, names);
+  if (config.raw('auto_map') !== undefined) throw unsupported('config.json: auto_map (custom code)', names);
+  const { hidden, heads } = { hidden: config.raw('hidden_size'), heads: config.raw('num_attention_heads') };
+  if (typeof hidden === 'number' && typeof heads === 'number' && hidden % heads !== 0) {
+    throw new ModelkeepError(
+      'INVALID_ARTIFACT',
+      `config.json: hidden_size ${hidden} is no multiple of num_attention_heads ${heads}`,
+    );
+  }
+  family.check(config);
+  return family;
+}
+
+function headOf(config: ModelConfig, { className, heads }: Family): NonNullable<Family['heads'][HeadKind]> {
+  const [architecture] = (config.raw('architectures') ?? []) as readonly unknown[];
+  const kind = typeof architecture === 'string' ? architecture.slice(className.length) : '';
+  const supported = Object.keys(heads).map((head) => className + head);
+  const head = Object.hasOwn(heads, kind) ? heads[kind as HeadKind] : undefined;
+  if (head === undefined || architecture !== className + kind) {
+    throw unsupported(`config.json: architecture ${JSON.stringify(architecture)}`, supported);
+  }
+  return head;
+}
+
+/**
+ * Authors the graph of a Hugging Face directory from its config.json and the headers of its weights.
+ *
+ * @throws ModelkeepError `UNSUPPORTED_FORMAT` for a family, head or option that is not supported, with the list of
+ * those that are; `INVALID_ARTIFACT` if config.json and the tensors do not agree
+ */
+export async function planCheckpoint(files: VersionFiles): Promise<SessionPlan> {
+  const config = new ModelConfig(await readJson(files, 'config.json'));
+  const family = familyOf(config);
+  const head = headOf(config, family);
+  const writer = new ModelWriter();
+  const checkpoint = new Checkpoint(writer, files, await readCheckpoint(files), family.prefix);
+  const outputs = head(checkpoint, family.encode(checkpoint, config));
+  await checkpoint.finish(HARMLESS);
+  const names = ['input_ids', 'attention_mask', ...(family.hasTokenTypes(config) ? ['token_type_ids'] : [])];
+  const inputs = names.map((name): TensorInfo => ({ name, type: 'int64', dims: [-1, -1] }));
+  const { folder } = checkpoint;
+  const plan = { graph: writer.finish(inputs, outputs), inputs, outputs };
+  return folder === undefined ? plan : { ...plan, externalDataFolder: folder };
+}

@@ -1,0 +1,152 @@
+import type { FileSpan, TensorInfo } from '../../core/index.js';
+import { bytesField, concat, floatField, integerField } from './wire.js';
+
+/** Element types of ONNX tensors by the names that we use (TensorProto.DataType in onnx.proto). */
+export const ONNX_TYPE = Object.freeze({
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  string: 8,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  uint32: 12,
+  uint64: 13,
+  bfloat16: 16,
+} as const);
+
+/** A name of {@link ONNX_TYPE}. */
+export type OnnxTypeName = keyof typeof ONNX_TYPE;
+
+/** The value of a node's attribute, by kind. */
+export type Attribute =
+  | { readonly int: number }
+  | { readonly float: number }
+  | { readonly ints: readonly number[] }
+  | { readonly text: string };
+
+/** The last part of the path of a file: ONNX external data must lie in one folder. */
+export function externalLocation({ file }: FileSpan): string {
+  return file.slice(Math.max(file.lastIndexOf('/'), file.lastIndexOf('\\')) + 1);
+}
+
+/** The fields of a TensorProto that point at bytes in another file. */
+export function externalDataFields(span: FileSpan, bytes: number): Uint8Array {
+  const entry = (key: string, value: string): Uint8Array =>
+    bytesField(13, concat([bytesField(1, key), bytesField(2, value)]));
+  return concat([
+    entry('location', externalLocation(span)),
+    entry('offset', String(span.offset)),
+    entry('length', String(bytes)),
+    integerField(14, 1),
+  ]);
+}
+
+function attributeField(name: string, value: Attribute): Uint8Array {
+  const parts = [bytesField(1, name)];
+  if ('int' in value) parts.push(integerField(3, value.int), integerField(20, 2));
+  else if ('float' in value) parts.push(floatField(2, value.float), integerField(20, 1));
+  else if ('text' in value) parts.push(bytesField(4, value.text), integerField(20, 3));
+  else parts.push(...value.ints.map((int) => integerField(8, int)), integerField(20, 7));
+  return bytesField(5, concat(parts));
+}
+
+function valueInfo({ name, type, dims }: TensorInfo, axes: readonly string[]): Uint8Array {
+  const shape = dims.map((dim, axis) =>
+    bytesField(1, dim < 0 ? bytesField(2, axes[axis] ?? `${name}_${axis}`) : integerField(1, dim)),
+  );
+  const tensor = concat([integerField(1, ONNX_TYPE[type]), bytesField(2, concat(shape))]);
+  return concat([bytesField(1, name), bytesField(2, bytesField(1, tensor))]);
+}
+
+/**
+ * Writes an ONNX graph step by step: plain operators of opset 20, ir_version 10. The same calls give the same bytes.
+ */
+export class ModelWriter {
+  readonly #nodes: Uint8Array[] = [];
+  readonly #initializers: Uint8Array[] = [];
+  readonly #constants = new Map<string, string>();
+  #values = 0;
+
+  /** Adds a node with one output and returns the output's name. */
+  node(op: string, inputs: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}, output?: string) {
+    const name = output ?? `${op}_${this.#values++}`;
+    const fields = [
+      ...inputs.map((input) => bytesField(1, input)),
+      bytesField(2, name),
+      bytesField(3, name),
+      bytesField(4, op),
+      ...Object.entries(attributes).map(([key, value]) => attributeField(key, value)),
+    ];
+    this.#nodes.push(bytesField(1, concat(fields)));
+    return name;
+  }
+
+  /** A float32 scalar. */
+  float(value: number): string {
+    const raw = Buffer.alloc(4);
+    raw.writeFloatLE(value);
+    return this.#constant(`float_${value}`, 'float32', [], raw);
+  }
+
+  /** An int64 scalar. */
+  int(value: number): string {
+    const raw = Buffer.alloc(8);
+    raw.writeBigInt64LE(BigInt(value));
+    return this.#constant(`int_${value}`, 'int64', [], raw);
+  }
+
+  /** A vector of int64. */
+  ints(values: readonly number[]): string {
+    const raw = Buffer.alloc(8 * values.length);
+    values.forEach((value, index) => raw.writeBigInt64LE(BigInt(value), 8 * index));
+    return this.#constant(`ints_${values.join('_')}`, 'int64', [values.length], raw);
+  }
+
+  /** An initializer whose bytes travel with the graph. */
+  inlineTensor(name: string, type: OnnxTypeName, dims: readonly number[], raw: Uint8Array): string {
+    this.#addInitializer(name, type, dims, bytesField(9, raw));
+    return name;
+  }
+
+  /** An initializer whose bytes lie in another file. */
+  externalTensor(name: string, type: OnnxTypeName, dims: readonly number[], span: FileSpan, bytes: number): string {
+    this.#addInitializer(name, type, dims, externalDataFields(span, bytes));
+    return name;
+  }
+
+  /** The ModelProto. */
+  finish(inputs: readonly TensorInfo[], outputs: readonly TensorInfo[]): Uint8Array {
+    const axes = ['batch', 'sequence'];
+    const graph = concat([
+      ...this.#nodes,
+      bytesField(2, 'modelkeep'),
+      ...this.#initializers,
+      ...inputs.map((info) => bytesField(11, valueInfo(info, axes))),
+      ...outputs.map((info) => bytesField(12, valueInfo(info, axes))),
+    ]);
+    const opset = concat([bytesField(1, ''), integerField(2, 20)]);
+    return concat([integerField(1, 10), bytesField(2, 'modelkeep'), bytesField(7, graph), bytesField(8, opset)]);
+  }
+
+  #constant(name: string, type: OnnxTypeName, dims: readonly number[], raw: Uint8Array): string {
+    const known = this.#constants.get(name);
+    if (known !== undefined) return known;
+    this.#constants.set(name, this.inlineTensor(name, type, dims, raw));
+    return name;
+  }
+
+  #addInitializer(name: string, type: OnnxTypeName, dims: readonly number[], data: Uint8Array): void {
+    const tensor = [
+      ...dims.map((dim) => integerField(1, dim)),
+      integerField(2, ONNX_TYPE[type]),
+      bytesField(8, name),
+      data,
+    ];
+    this.#initializers.push(bytesField(5, concat(tensor)));
+  }
+}

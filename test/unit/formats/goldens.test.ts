@@ -1,0 +1,35 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { openDirectoryFiles, planSession } from '../../../src/formats/index.js';
+import { goldenRows, largestGap, openSession, runBatch } from './session.js';
+
+const FIXTURES = join(import.meta.dirname, '../../fixtures');
+const ARCHS = ['bert', 'camembert', 'distilbert', 'electra', 'roberta', 'xlm-roberta'].map((name) => `archs/${name}`);
+const SENTIMENT = ['v1', 'v2', 'v3-head', 'v4-bad'].map((name) => `sentiment/${name}`);
+
+test.each([...ARCHS, ...SENTIMENT])('%s answers as the reference, alone and in padded batches', async (name) => {
+  const directory = join(FIXTURES, name);
+  const files = openDirectoryFiles(directory, readdirSync(directory));
+  const session = await openSession(await planSession(files));
+  const rows = goldenRows(join(directory, 'golden.jsonl'));
+  const { pad_token_id: padId } = JSON.parse(readFileSync(join(directory, 'config.json'), 'utf8')) as {
+    pad_token_id: number;
+  };
+  let gap = 0;
+  for (const row of rows) {
+    const { logits } = await runBatch(session, [row], padId);
+    gap = Math.max(gap, largestGap([...(logits?.data as Float32Array)], row.logits));
+  }
+  const { logits } = await runBatch(session, rows, padId);
+  gap = Math.max(
+    gap,
+    largestGap(
+      [...(logits?.data as Float32Array)],
+      rows.flatMap((row) => row.logits),
+    ),
+  );
+  await session.release();
+  expect(rows.length).toBeGreaterThan(40);
+  expect(gap).toBeLessThan(1e-4);
+});
