@@ -1,1 +1,11 @@
-export {};
+/** stores/: where versions live: adapters of the version store port, opened by URL. */
+export { openStore } from './open-store.js';
+export { openMemoryStore, createMemoryData, type MemoryData, type MemoryStoreOptions } from './memory/open.js';
+export type { LocalStoreOptions } from './local/open.js';
+import type { VersionStore } from '../core/index.js';
+import type { LocalStoreOptions } from './local/open.js';
+
+/** Opens a store in a directory; loads LMDB when first called. See `LocalStoreOptions`. */
+export async function openLocalStore(options: LocalStoreOptions): Promise<VersionStore> {
+  return (await import('./local/open.js')).openLocalStore(options);
+}

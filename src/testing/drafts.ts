@@ -4,6 +4,7 @@ import {
   digestOf,
   placesOf,
   type ContentSource,
+  type Digest,
   type Format,
   type Manifest,
   type Segment,
@@ -66,8 +67,13 @@ export function freshModel(): string {
   return `contract/${randomBytes(8).toString('hex')}`;
 }
 
-/** Reads all files of a version back, segment by segment. */
-export async function readBack(store: VersionStore, record: VersionRecord): Promise<Record<string, Buffer>> {
+/** The digest of each file, to compare contents quickly. */
+export function digestsOf(files: Readonly<Record<string, Uint8Array>>): Record<string, Digest> {
+  return Object.fromEntries(Object.entries(files).map(([path, bytes]) => [path, digestOf(bytes)]));
+}
+
+/** Reads all files of a version back, segment by segment, and gives the digest of each. */
+export async function readBack(store: VersionStore, record: VersionRecord): Promise<Record<string, Digest>> {
   const manifest = await store.readManifest(record);
   const files: Record<string, Buffer> = {};
   for (const file of manifest.files) {
@@ -77,5 +83,5 @@ export async function readBack(store: VersionStore, record: VersionRecord): Prom
     }
     files[file.path] = Buffer.concat(parts);
   }
-  return files;
+  return digestsOf(files);
 }

@@ -1,0 +1,133 @@
+import { randomBytes } from 'node:crypto';
+import {
+  digestMatches,
+  formatReference,
+  ModelkeepError,
+  type AliasRecord,
+  type Reference,
+  type StoreEvent,
+  type VersionRecord,
+} from '../../core/index.js';
+import { KEYS, type LedgerTable } from './table.js';
+
+const DATES = new Set(['publishedAt', 'at', 'startedAt', 'since', 'seenAt']);
+
+/** Reads a row; dates come back as dates, but not inside `metadata`, which is the publisher's. */
+export function decodeRow(text: string): unknown {
+  const row = JSON.parse(text) as { metadata?: unknown };
+  const { metadata, ...ours } = row;
+  const revived: unknown = JSON.parse(JSON.stringify(ours), (name, value: unknown) =>
+    DATES.has(name) && typeof value === 'string' ? new Date(value) : value,
+  );
+  return metadata === undefined ? revived : { ...(revived as object), metadata };
+}
+
+/** Versions of a model, or of all, ascending. */
+export function versionRows(table: LedgerTable, model?: string): VersionRecord[] {
+  return table.range(KEYS.versions(model)).map((row) => decodeRow(row) as VersionRecord);
+}
+
+/** The highest version of a model, archived or not. */
+export function newestVersion(table: LedgerTable, model: string): VersionRecord | undefined {
+  const [row] = table.range(KEYS.versions(model), { reverse: true, limit: 1 });
+  return row === undefined ? undefined : (decodeRow(row) as VersionRecord);
+}
+
+/** Aliases of a model, or of all. */
+export function aliasRows(table: LedgerTable, model?: string): AliasRecord[] {
+  return table.range(KEYS.aliases(model)).map((row) => decodeRow(row) as AliasRecord);
+}
+
+/** An alias, if it is there. */
+export function aliasRow(table: LedgerTable, model: string, alias: string): AliasRecord | undefined {
+  const row = table.get(KEYS.alias(model, alias));
+  return row === undefined ? undefined : (decodeRow(row) as AliasRecord);
+}
+
+/** @throws ModelkeepError `MODEL_NOT_FOUND` or `VERSION_NOT_FOUND` */
+export function versionRow(table: LedgerTable, model: string, version: number): VersionRecord {
+  const row = table.get(KEYS.version(model, version));
+  if (row !== undefined) return decodeRow(row) as VersionRecord;
+  throw missing(table, { model, selector: { kind: 'version', version } });
+}
+
+function modelNames(table: LedgerTable): string {
+  const names = [...new Set(versionRows(table).map(({ model }) => model))];
+  if (names.length === 0) return 'the store is empty: publish a first version';
+  return `there is ${names.slice(0, 10).join(', ')}${names.length > 10 ? ` and ${names.length - 10} more` : ''}`;
+}
+
+function missing(table: LedgerTable, reference: Reference): ModelkeepError {
+  const { model, selector } = reference;
+  const newest = newestVersion(table, model);
+  if (newest === undefined) {
+    return new ModelkeepError('MODEL_NOT_FOUND', `There is no model "${model}": ${modelNames(table)}`, {
+      details: { model },
+    });
+  }
+  const asked = formatReference(reference);
+  if (selector.kind === 'alias') {
+    const aliases = aliasRows(table, model).map(({ alias }) => alias);
+    const there = aliases.length === 0 ? 'no alias' : `the aliases ${aliases.join(', ')}`;
+    return new ModelkeepError('ALIAS_NOT_FOUND', `"${asked}" does not exist: "${model}" has ${there}`, {
+      details: { model, alias: selector.alias },
+    });
+  }
+  const why = selector.kind === 'latest' ? 'has archived versions only' : 'does not exist';
+  return new ModelkeepError('VERSION_NOT_FOUND', `"${asked}" ${why}: the newest version is ${newest.version}`, {
+    details: { model, newest: newest.version },
+  });
+}
+
+function byDigest(table: LedgerTable, reference: Reference, prefix: string): VersionRecord | undefined {
+  const matches = versionRows(table, reference.model).filter(
+    ({ digest }) => digest !== undefined && digestMatches(digest, prefix),
+  );
+  if (matches.length > 1) {
+    throw new ModelkeepError(
+      'INVALID_REFERENCE',
+      `"${formatReference(reference)}" means the versions ${matches.map(({ version }) => version).join(', ')}: name one by its number`,
+    );
+  }
+  return matches[0];
+}
+
+/** The version that a reference means. @throws ModelkeepError as `VersionStore.resolve` */
+export function resolveRow(table: LedgerTable, reference: Reference): VersionRecord {
+  const { model, selector } = reference;
+  let found: VersionRecord | undefined;
+  if (selector.kind === 'version') return versionRow(table, model, selector.version);
+  if (selector.kind === 'latest') {
+    found = newestVersion(table, model);
+    if (found?.state === 'archived') found = versionRows(table, model).findLast(({ state }) => state === 'ready');
+  } else if (selector.kind === 'digest') {
+    found = byDigest(table, reference, selector.digest);
+  } else {
+    const alias = aliasRow(table, model, selector.alias);
+    if (alias !== undefined) return versionRow(table, model, alias.version);
+  }
+  if (found === undefined) throw missing(table, reference);
+  return found;
+}
+
+type Unnumbered<T> = T extends unknown ? Omit<T, 'id' | 'at'> : never;
+
+/** Appends an event and counts the change of its model. */
+export function appendEvent(table: LedgerTable, event: Unnumbered<StoreEvent>): void {
+  const sequence = changeCount(table, event.model) + 1;
+  table.put(KEYS.change(event.model), String(sequence));
+  const row = { ...event, id: newId(), at: new Date() };
+  table.put(KEYS.event(event.model, sequence), JSON.stringify(row));
+}
+
+/** How many events a model has had. */
+export function changeCount(table: LedgerTable, model: string): number {
+  return Number(table.get(KEYS.change(model)) ?? '0');
+}
+
+/** 24 hexadecimal digits: 4 bytes of time in seconds, 8 random ones. */
+export function newId(): string {
+  const seconds = Buffer.alloc(4);
+  seconds.writeUInt32BE(Math.floor(Date.now() / 1_000));
+  return Buffer.concat([seconds, randomBytes(8)]).toString('hex');
+}
