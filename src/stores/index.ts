@@ -1,5 +1,5 @@
 /** stores/: where versions live: adapters of the version store port, opened by URL. */
-export { openStore } from './open-store.js';
+export { openStore, type OpenStoreOptions } from './open-store.js';
 export { openMemoryStore, createMemoryData, type MemoryData, type MemoryStoreOptions } from './memory/open.js';
 export type { LocalStoreOptions } from './local/open.js';
 import type { VersionStore } from '../core/index.js';
