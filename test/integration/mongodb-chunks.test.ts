@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { MongoClient } from 'mongodb';
+import { Binary, MongoClient } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { digestOf, type SegmentPlace } from '../../src/core/index.js';
 import {
@@ -76,4 +76,10 @@ test('says quickly that a server is gone', async () => {
     code: 'STORE_UNAVAILABLE',
   });
   await lost.close();
+});
+
+test('notices an altered chunk of the right length', async () => {
+  await putSegment(bucket, place, from(bytes));
+  await bucket.chunks.updateOne({ n: 4 }, { $set: { data: new Binary(randomBytes(CHUNK_BYTES)) } });
+  await expect(all()).rejects.toMatchObject({ code: 'DIGEST_MISMATCH', details: { digest: place.digest } });
 });
