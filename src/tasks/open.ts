@@ -3,12 +3,19 @@ import type { TaskDefinition } from './definition.js';
 import { detectTask, TASK_NAMES } from './detect.js';
 import { readModelConfig } from './model-config.js';
 import type { OpenTask } from './task.js';
+import { fillMask } from './fill-mask.js';
+import { featureExtraction } from './feature-extraction.js';
+import { questionAnswering } from './question-answering.js';
 import { textClassification } from './text-classification.js';
+import { tokenClassification } from './token-classification.js';
+import { zeroShotClassification } from './zero-shot-classification.js';
 import { openTokenizer } from './tokenizer/tokenizer.js';
 
 /** Every task by its name. */
 export const TASKS: ReadonlyMap<string, TaskDefinition> = new Map(
-  [textClassification].map((task) => [task.name, task]),
+  [textClassification, tokenClassification, questionAnswering, fillMask, featureExtraction, zeroShotClassification].map(
+    (task) => [task.name, task],
+  ),
 );
 
 /** Options of {@link openTask}. */

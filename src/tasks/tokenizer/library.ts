@@ -45,6 +45,7 @@ export interface Library {
         token_type_ids?: number[];
       })
     | null;
+  readonly decoder: ((tokens: string[]) => string) | null;
   tokenize(text: string, options: { readonly add_special_tokens: boolean }): string[];
   decode(ids: number[], options: { readonly skip_special_tokens: boolean }): string;
   token_to_id(token: string): number | undefined;

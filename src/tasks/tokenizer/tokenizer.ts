@@ -101,6 +101,11 @@ export class TextTokenizer {
     return this.#lib.decode([...ids], { skip_special_tokens: options.skipSpecial });
   }
 
+  /** Tokens to text, as `convert_tokens_to_string` of transformers gives it. */
+  join(tokens: readonly string[]): string {
+    return this.#lib.decoder === null ? tokens.join(' ') : this.#lib.decoder([...tokens]);
+  }
+
   /** Number of special tokens around one text or a pair. */
   added(pair: boolean): number {
     return (pair ? this.#pair : this.#single).added;

@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import { paddingOf, type TaskContext, type TaskDefinition } from './definition.js';
+import { invalidInput, kindOf, parseParameters, textOf } from './input.js';
+import { outputNamed, row } from './outputs.js';
+import type { EncodingOutputs, OpenTask, PreparedRequest, TaskRequest } from './task.js';
+import { encodeWhole } from './whole-text.js';
+
+/** Schema of the parameters of feature-extraction. */
+export const FeatureExtractionParametersSchema = z.strictObject({
+  truncation: z.boolean().default(false).describe('Whether to cut a text that is too long instead of refusing it.'),
+});
+
+/** Parameters of feature-extraction, as asked. */
+export type FeatureExtractionParameters = z.input<typeof FeatureExtractionParametersSchema>;
+
+/** One text or a list of texts. */
+export type FeatureExtractionInput = string | readonly string[];
+
+/** Features of one text: `[1][tokens][features]`, special tokens included; of several texts a list of these. */
+export type FeatureExtractionOutput =
+  | readonly (readonly (readonly number[])[])[]
+  | readonly (readonly (readonly (readonly number[])[])[])[];
+
+function features(outputs: EncodingOutputs): number[][] {
+  const output = outputNamed(outputs, 'last_hidden_state', 'token_embeddings');
+  return Array.from({ length: output.dims[0] ?? 0 }, (_, token) => Array.from(row(output, token)));
+}
+
+function prepare({ tokenizer }: TaskContext, { inputs, parameters: asked }: TaskRequest): PreparedRequest {
+  const { truncation } = parseParameters(FeatureExtractionParametersSchema, asked);
+  const many = Array.isArray(inputs);
+  if (!many && typeof inputs !== 'string')
+    throw invalidInput('inputs', `must be a text or texts, not ${kindOf(inputs)}`);
+  const values: readonly unknown[] = many ? inputs : [inputs];
+  const encodings = values.map((each, i) => {
+    const field = many ? `inputs[${i}]` : 'inputs';
+    return encodeWhole(tokenizer, textOf(each, field), field, truncation);
+  });
+  return {
+    encodings,
+    finish: (outputs): FeatureExtractionOutput =>
+      many ? outputs.map((each) => [features(each)]) : outputs.map(features),
+  };
+}
+
+/** The model's features of each token. */
+export const featureExtraction: TaskDefinition = {
+  name: 'feature-extraction',
+  summary: 'Gives the vector of each token of a text.',
+  parameters: FeatureExtractionParametersSchema,
+  open: (context): OpenTask => ({
+    name: 'feature-extraction',
+    ...paddingOf(context.tokenizer),
+    prepare: (request) => prepare(context, request),
+  }),
+};

@@ -1,0 +1,143 @@
+import { z } from 'zod';
+import { paddingOf, type TaskContext, type TaskDefinition } from './definition.js';
+import { aggregate, mergeOverlapping, type Entity, type TokenScores } from './entities.js';
+import { invalidInput, kindOf, parseParameters, textOf } from './input.js';
+import { outputNamed, row } from './outputs.js';
+import { softmax } from './scores.js';
+import type { EncodingOutputs, OpenTask, PreparedRequest, TaskRequest } from './task.js';
+import type { Assembled } from './tokenizer/template.js';
+import type { AlignedText } from './tokenizer/align.js';
+import { windowsOf } from './tokenizer/windows.js';
+
+/** Schema of the parameters of token-classification. */
+export const TokenClassificationParametersSchema = z.strictObject({
+  aggregation_strategy: z
+    .enum(['none', 'simple', 'first', 'average', 'max'])
+    .default('none')
+    .describe('How tokens become entities: none gives tokens, simple groups tokens, the others decide word by word.'),
+  ignore_labels: z.array(z.string()).default(['O']).describe('Labels that are left out of the answer.'),
+  stride: z
+    .number()
+    .int()
+    .nonnegative()
+    .nullable()
+    .optional()
+    .describe('Tokens that windows of a long text share; without it a long text is cut. Needs an aggregation.'),
+});
+
+/** Parameters of token-classification, as asked. */
+export type TokenClassificationParameters = z.input<typeof TokenClassificationParametersSchema>;
+
+/** One text or a list of texts. */
+export type TokenClassificationInput = string | readonly string[];
+
+/** Entities of one text, or of each of a list. Places are Unicode code points of the text. */
+export type TokenClassificationOutput = readonly Entity[] | readonly (readonly Entity[])[];
+
+interface Window {
+  readonly assembled: Assembled;
+  readonly first: number;
+  readonly length: number;
+}
+
+interface PreparedText {
+  readonly characters: readonly string[];
+  readonly aligned: AlignedText;
+  readonly windows: readonly Window[];
+}
+
+type Parameters = z.output<typeof TokenClassificationParametersSchema>;
+
+function prepareText({ tokenizer }: TaskContext, text: string, parameters: Parameters): PreparedText {
+  const room = tokenizer.maxTokens - tokenizer.added(false);
+  const stride = parameters.stride ?? undefined;
+  const aligned = tokenizer.aligned(text, stride === undefined ? room : undefined);
+  const spans =
+    stride === undefined
+      ? [[0, Math.min(room, aligned.ids.length)] as const]
+      : windowsOf(aligned.ids.length, room, stride, 'parameters.stride');
+  const windows = spans.map(([first, end]) => ({
+    assembled: tokenizer.assemble(aligned.ids.slice(first, end)),
+    first,
+    length: end - first,
+  }));
+  return { characters: [...text], aligned, windows };
+}
+
+/** Scores, place and text of each token of a window, special tokens left out. */
+function tokensOf(context: TaskContext, text: PreparedText, window: Window, outputs: EncodingOutputs): TokenScores[] {
+  const { tokenizer } = context;
+  const logits = outputNamed(outputs, 'logits');
+  const { characters, aligned } = text;
+  return Array.from({ length: window.length }, (_, i): TokenScores => {
+    const at = window.first + i;
+    const id = aligned.ids[at] ?? 0;
+    const start = aligned.starts[at] ?? 0;
+    const end = aligned.ends[at] ?? start;
+    const source = characters.slice(start, end).join('');
+    const token = tokenizer.tokenOf(id);
+    const unknown = id === tokenizer.unkId;
+    const inside =
+      tokenizer.subwordPrefix === undefined
+        ? start > 0 && !characters.slice(start - 1, start + 1).includes(' ')
+        : [...token].length !== end - start;
+    const index = window.assembled.startA + i;
+    const word = unknown ? source : token;
+    return { scores: softmax(row(logits, index)), index, word, start, end, isSubword: inside && !unknown };
+  });
+}
+
+function finishText(
+  context: TaskContext,
+  text: PreparedText,
+  outputs: readonly EncodingOutputs[],
+  parameters: Parameters,
+): Entity[] {
+  const labelOf = (id: number): string => context.config.labels?.[id] ?? `LABEL_${id}`;
+  const join = (tokens: readonly string[]): string => context.tokenizer.join(tokens);
+  const entities = text.windows.flatMap((window, i) => {
+    const tokens = tokensOf(context, text, window, outputs[i] ?? {});
+    const found = aggregate(tokens, parameters.aggregation_strategy, labelOf, join);
+    return found.filter(
+      (each) => !parameters.ignore_labels.includes('entity' in each ? each.entity : each.entity_group),
+    );
+  });
+  return text.windows.length > 1 ? mergeOverlapping(entities) : entities;
+}
+
+function prepare(context: TaskContext, { inputs, parameters: asked }: TaskRequest): PreparedRequest {
+  const parameters = parseParameters(TokenClassificationParametersSchema, asked);
+  if (parameters.stride !== undefined && parameters.stride !== null && parameters.aggregation_strategy === 'none') {
+    throw invalidInput('parameters.stride', 'needs an aggregation_strategy other than none');
+  }
+  const many = Array.isArray(inputs);
+  if (!many && typeof inputs !== 'string')
+    throw invalidInput('inputs', `must be a text or texts, not ${kindOf(inputs)}`);
+  const values: readonly unknown[] = many ? inputs : [inputs];
+  const texts = values.map((each, i) =>
+    prepareText(context, textOf(each, many ? `inputs[${i}]` : 'inputs'), parameters),
+  );
+  return {
+    encodings: texts.flatMap((text) => text.windows.map((window) => window.assembled)),
+    finish: (outputs): TokenClassificationOutput => {
+      let from = 0;
+      const answers = texts.map((text) => {
+        const own = outputs.slice(from, (from += text.windows.length));
+        return finishText(context, text, own, parameters);
+      });
+      return many ? answers : (answers[0] ?? []);
+    },
+  };
+}
+
+/** Finds names and other marked spans in a text. */
+export const tokenClassification: TaskDefinition = {
+  name: 'token-classification',
+  summary: 'Finds the labelled words and spans of a text, such as names of people and places.',
+  parameters: TokenClassificationParametersSchema,
+  open: (context): OpenTask => ({
+    name: 'token-classification',
+    ...paddingOf(context.tokenizer),
+    prepare: (request) => prepare(context, request),
+  }),
+};
