@@ -2,3 +2,8 @@
 export { openDirectoryFiles, openSegmentFiles } from './version-files.js';
 export { planSession } from './plan-session.js';
 export type { SessionPlan } from './session-plan.js';
+export type { Artifact, ArtifactFile } from './artifact.js';
+export { inspectArtifact, validateArtifact, type InspectOptions } from './inspect-artifact.js';
+export { buildManifest, type BuildManifestOptions } from './build-manifest.js';
+export { cutFile } from './cutting.js';
+export { readSafetensorsHeader, type SafetensorsHeader, type StoredTensor } from './safetensors.js';

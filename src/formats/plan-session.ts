@@ -1,6 +1,9 @@
 import { ModelkeepError, type VersionFiles } from '../core/index.js';
 import { planCheckpoint } from './graphs/plan-checkpoint.js';
+import { onnxModelPath } from './onnx/model-path.js';
+import { planOnnx } from './onnx/plan-onnx.js';
 import type { SessionPlan } from './session-plan.js';
+import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from './shards.js';
 
 /**
  * Says how onnxruntime is to load a version: a Hugging Face directory's graph is authored, an ONNX file's is rewritten,
@@ -9,6 +12,12 @@ import type { SessionPlan } from './session-plan.js';
  * @throws ModelkeepError `UNSUPPORTED_FORMAT` for what cannot be served, `INVALID_ARTIFACT` for what is damaged
  */
 export async function planSession(files: VersionFiles): Promise<SessionPlan> {
-  if (files.size('config.json') !== undefined) return planCheckpoint(files);
-  throw new ModelkeepError('UNSUPPORTED_FORMAT', 'The version has neither config.json nor an .onnx file');
+  const isCheckpoint = files.size(WEIGHTS_FILE) !== undefined || files.size(WEIGHTS_INDEX_FILE) !== undefined;
+  if (isCheckpoint && files.size('config.json') !== undefined) return planCheckpoint(files);
+  const model = onnxModelPath(files.paths);
+  if (model !== undefined) return planOnnx(files, model);
+  throw new ModelkeepError(
+    'UNSUPPORTED_FORMAT',
+    `The version has neither config.json with ${WEIGHTS_FILE} nor one .onnx file, so it has no graph to run`,
+  );
 }

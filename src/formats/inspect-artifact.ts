@@ -1,0 +1,94 @@
+import { readdirSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import { checkFilePath, fileError, ModelkeepError, type Format } from '../core/index.js';
+import { filesOf, type Artifact, type ArtifactFile } from './artifact.js';
+import { listModelFiles } from './listing.js';
+import { onnxModelPath } from './onnx/model-path.js';
+import { planSession } from './plan-session.js';
+import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from './shards.js';
+import { checkTokenizer } from './tokenizer-check.js';
+
+/** Options of {@link inspectArtifact}. */
+export interface InspectOptions {
+  /** The format, where it is not to be found out. */
+  readonly format?: Format;
+  /** The task, such as `text-classification`. */
+  readonly task?: string;
+}
+
+const JOBLIB = /\.(joblib|pkl|pickle)$/;
+
+function invalid(message: string): ModelkeepError {
+  return new ModelkeepError('INVALID_ARTIFACT', message);
+}
+
+/**
+ * Finds out what lies at a path and which of its files make a version. Reads no weights.
+ *
+ * @param path a directory as training or an export left it, or a single `.onnx`, `.joblib`, `.pkl` or `.pickle` file
+ * @throws ModelkeepError `INVALID_ARTIFACT` if there is no model, naming what was looked for; `UNSUPPORTED_FORMAT` for
+ * weights that would have to be unpickled, or a format other than the one asked for
+ */
+export async function inspectArtifact(path: string, options: InspectOptions = {}): Promise<Artifact> {
+  const absolute = resolve(path);
+  let isDirectory: boolean;
+  try {
+    isDirectory = statSync(absolute).isDirectory();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw invalid(`${path} does not exist. Check the path`);
+    throw fileError(error, `Cannot read ${path}`, 'make it readable and publish again');
+  }
+  const files = isDirectory ? listModelFiles(absolute) : [singleFile(absolute)];
+  const format = formatOf(path, absolute, isDirectory, files);
+  if (options.format !== undefined && options.format !== format) {
+    throw new ModelkeepError('UNSUPPORTED_FORMAT', `${path} holds the format ${format}, not ${options.format}`);
+  }
+  const directory = isDirectory ? realpathSync(absolute) : dirname(absolute);
+  const base = { format, directory, files, warnings: [] };
+  return options.task === undefined ? base : { ...base, task: options.task };
+}
+
+function singleFile(absolutePath: string): ArtifactFile {
+  const path = checkFilePath(basename(absolutePath));
+  if (!path.endsWith('.onnx') && !JOBLIB.test(path)) {
+    throw invalid(
+      `${path} is no model file: publish the directory that holds config.json, or an .onnx, .joblib, .pkl or .pickle file`,
+    );
+  }
+  const { size } = statSync(absolutePath);
+  if (size === 0) throw invalid(`${path} is empty. Save the model again`);
+  return { path, absolutePath, size };
+}
+
+function formatOf(shown: string, absolute: string, isDirectory: boolean, files: readonly ArtifactFile[]): Format {
+  const paths = new Set(files.map(({ path }) => path));
+  if (paths.has('config.json') && (paths.has(WEIGHTS_FILE) || paths.has(WEIGHTS_INDEX_FILE))) return 'hf';
+  if (onnxModelPath([...paths]) !== undefined) return 'onnx';
+  if (files.length === 1 && files[0] !== undefined && JOBLIB.test(files[0].path)) return 'joblib';
+  const names = isDirectory ? readdirSync(absolute) : [];
+  if (names.some((name) => /^pytorch_model.*\.bin$/.test(name))) {
+    throw new ModelkeepError(
+      'UNSUPPORTED_FORMAT',
+      `${shown} has its weights in pytorch_model.bin, a pickle that can execute code. Save them as safetensors: ` +
+        'model.save_pretrained(directory, safe_serialization=True)',
+    );
+  }
+  if (paths.has(WEIGHTS_FILE)) throw invalid(`${shown} has ${WEIGHTS_FILE} but no config.json. Save the model again`);
+  throw invalid(
+    `${shown} holds no model: looked for config.json with ${WEIGHTS_FILE} or ${WEIGHTS_INDEX_FILE}, ` +
+      'for model.onnx or a single .onnx file, and for a single .joblib, .pkl or .pickle file',
+  );
+}
+
+/**
+ * Checks at publish what would otherwise fail at the first request: everything that a session plan reads, and that the
+ * tokenizer gives no ids beyond the embedding table. Pickled models are not opened.
+ *
+ * @throws ModelkeepError as `planSession`
+ */
+export async function validateArtifact(artifact: Artifact): Promise<void> {
+  if (artifact.format === 'joblib') return;
+  const files = filesOf(artifact);
+  await planSession(files);
+  await checkTokenizer(files);
+}
