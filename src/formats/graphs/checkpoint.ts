@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { ModelkeepError, type VersionFiles } from '../../core/index.js';
-import { ModelWriter } from '../onnx/model-writer.js';
+import type { ModelWriter } from '../onnx/model-writer.js';
 import { readSafetensorsHeader, type SafetensorsDtype, type StoredTensor } from '../safetensors.js';
 import { shardsOf } from '../shards.js';
 

@@ -34,14 +34,16 @@ export function externalLocation({ file }: FileSpan): string {
   return file.slice(Math.max(file.lastIndexOf('/'), file.lastIndexOf('\\')) + 1);
 }
 
+function externalEntry(key: string, value: string): Uint8Array {
+  return bytesField(13, concat([bytesField(1, key), bytesField(2, value)]));
+}
+
 /** The fields of a TensorProto that point at bytes in another file. */
 export function externalDataFields(span: FileSpan, bytes: number): Uint8Array {
-  const entry = (key: string, value: string): Uint8Array =>
-    bytesField(13, concat([bytesField(1, key), bytesField(2, value)]));
   return concat([
-    entry('location', externalLocation(span)),
-    entry('offset', String(span.offset)),
-    entry('length', String(bytes)),
+    externalEntry('location', externalLocation(span)),
+    externalEntry('offset', String(span.offset)),
+    externalEntry('length', String(bytes)),
     integerField(14, 1),
   ]);
 }

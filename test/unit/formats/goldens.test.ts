@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openDirectoryFiles, planSession } from '../../../src/formats/index.js';
-import { goldenRows, largestGap, openSession, runBatch } from './session.js';
+import { goldenRows, largestGap, numbers, openSession, runBatch } from './session.js';
 
 const FIXTURES = join(import.meta.dirname, '../../fixtures');
 const ARCHS = ['bert', 'camembert', 'distilbert', 'electra', 'roberta', 'xlm-roberta'].map((name) => `archs/${name}`);
@@ -18,14 +18,14 @@ test.each([...ARCHS, ...SENTIMENT])('%s answers as the reference, alone and in p
   };
   let gap = 0;
   for (const row of rows) {
-    const { logits } = await runBatch(session, [row], padId);
-    gap = Math.max(gap, largestGap([...(logits?.data as Float32Array)], row.logits));
+    const results = await runBatch(session, [row], padId);
+    gap = Math.max(gap, largestGap(numbers(results, 'logits'), row.logits));
   }
-  const { logits } = await runBatch(session, rows, padId);
+  const results = await runBatch(session, rows, padId);
   gap = Math.max(
     gap,
     largestGap(
-      [...(logits?.data as Float32Array)],
+      numbers(results, 'logits'),
       rows.flatMap((row) => row.logits),
     ),
   );

@@ -50,3 +50,10 @@ export function largestGap(found: readonly number[], expected: readonly number[]
   if (found.length !== expected.length) return Number.POSITIVE_INFINITY;
   return found.reduce((gap, value, index) => Math.max(gap, Math.abs(value - (expected[index] ?? NaN))), 0);
 }
+
+/** The numbers of one float output. */
+export function numbers(results: InferenceSession.OnnxValueMapType, name: string): number[] {
+  const tensor = results[name];
+  if (tensor === undefined) throw new Error(`The session has no output ${name}`);
+  return Array.from(tensor.data as Float32Array);
+}
