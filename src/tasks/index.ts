@@ -13,3 +13,7 @@ export * from './fill-mask.js';
 export * from './question-answering.js';
 export * from './token-classification.js';
 export * from './zero-shot-classification.js';
+export * from './sentence-embeddings.js';
+export * from './sentence-similarity.js';
+export * from './text-ranking.js';
+export type * from './task-types.js';

@@ -6,6 +6,9 @@ import type { OpenTask } from './task.js';
 import { fillMask } from './fill-mask.js';
 import { featureExtraction } from './feature-extraction.js';
 import { questionAnswering } from './question-answering.js';
+import { sentenceEmbeddings } from './sentence-embeddings.js';
+import { sentenceSimilarity } from './sentence-similarity.js';
+import { textRanking } from './text-ranking.js';
 import { textClassification } from './text-classification.js';
 import { tokenClassification } from './token-classification.js';
 import { zeroShotClassification } from './zero-shot-classification.js';
@@ -13,9 +16,17 @@ import { openTokenizer } from './tokenizer/tokenizer.js';
 
 /** Every task by its name. */
 export const TASKS: ReadonlyMap<string, TaskDefinition> = new Map(
-  [textClassification, tokenClassification, questionAnswering, fillMask, featureExtraction, zeroShotClassification].map(
-    (task) => [task.name, task],
-  ),
+  [
+    textClassification,
+    tokenClassification,
+    questionAnswering,
+    fillMask,
+    featureExtraction,
+    zeroShotClassification,
+    sentenceEmbeddings,
+    sentenceSimilarity,
+    textRanking,
+  ].map((task) => [task.name, task]),
 );
 
 /** Options of {@link openTask}. */

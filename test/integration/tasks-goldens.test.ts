@@ -76,3 +76,46 @@ describeTask<ZeroShotCase>(
   (c) => c.text.slice(0, 40),
   'zero-shot-classification',
 );
+
+describe('the goldens of tasks/embeddings', () => {
+  interface Golden {
+    readonly sentences: readonly { text: string; input_ids: number[]; mean_pooled: number[]; embedding: number[] }[];
+    readonly token_features: readonly { text: string; output: unknown }[];
+  }
+  const { sentences, token_features: features } = golden<Golden>('tasks/embeddings/golden.json');
+
+  test('sentence vectors are those of sentence-transformers', async () => {
+    const model = await openTaskModel('tasks/embeddings');
+    const inputs = sentences.map(({ text }) => text);
+    expect(model.encodings({ inputs }).map(({ ids }) => ids)).toEqual(sentences.map((each) => each.input_ids));
+    expectClose(
+      await model.ask({ inputs }),
+      sentences.map((each) => each.embedding),
+    );
+    const raw = await model.ask({ inputs, parameters: { normalize: false } });
+    expectClose(
+      raw,
+      sentences.map((each) => each.mean_pooled),
+    );
+    await model.close();
+  });
+
+  test('similarities are cosines of these vectors', async () => {
+    const model = await openTaskModel('tasks/embeddings', 'sentence-similarity');
+    const [source, ...others] = sentences;
+    const answer = await model.ask({
+      inputs: { source_sentence: source?.text, sentences: others.map(({ text }) => text) },
+    });
+    const dots = others.map(({ embedding }) =>
+      embedding.reduce((sum, x, i) => sum + x * (source?.embedding[i] ?? 0), 0),
+    );
+    expectClose(answer, dots);
+    await model.close();
+  });
+
+  test('token vectors are those of the feature-extraction pipeline', async () => {
+    const model = await openTaskModel('tasks/embeddings', 'feature-extraction');
+    for (const { text, output } of features) expectClose(await model.ask({ inputs: text }), output);
+    await model.close();
+  });
+});

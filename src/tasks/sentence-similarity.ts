@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import { paddingOf, type TaskDefinition } from './definition.js';
+import { invalidInput, isObject, kindOf, parseParameters, textOf } from './input.js';
+import { cosine } from './pooling.js';
+import { openSentenceEncoder, type SentenceEncoder } from './sentence-encoder.js';
+import type { PreparedRequest, TaskRequest } from './task.js';
+
+/** Schema of the parameters of sentence-similarity. */
+export const SentenceSimilarityParametersSchema = z.strictObject({
+  prompt_name: z.string().optional().describe('Name of a prompt of the model that goes before each text.'),
+  prompt: z.string().optional().describe('Text that goes before each text, instead of a named prompt.'),
+});
+
+/** Parameters of sentence-similarity. */
+export type SentenceSimilarityParameters = z.infer<typeof SentenceSimilarityParametersSchema>;
+
+/** A text and those it is compared with. */
+export interface SentenceSimilarityInput {
+  readonly source_sentence: string;
+  readonly sentences: readonly string[];
+}
+
+/** Cosine of each sentence with the source, -1 to 1, in the order of `sentences`. */
+export type SentenceSimilarityOutput = readonly number[];
+
+function prepare(encoder: SentenceEncoder, { inputs, parameters: asked }: TaskRequest): PreparedRequest {
+  const parameters = parseParameters(SentenceSimilarityParametersSchema, asked);
+  if (!isObject(inputs)) throw invalidInput('inputs', `must be {source_sentence, sentences}, not ${kindOf(inputs)}`);
+  const source = textOf(inputs['source_sentence'], 'inputs.source_sentence');
+  const { sentences } = inputs;
+  if (!Array.isArray(sentences)) throw invalidInput('inputs.sentences', `must be a list, not ${kindOf(sentences)}`);
+  const texts = sentences.map((each: unknown, i) => textOf(each, `inputs.sentences[${i}]`));
+  const prompt = textOf(encoder.promptOf(parameters), 'parameters.prompt');
+  return {
+    encodings: [source, ...texts].map((text) => encoder.encode(text, prompt)),
+    finish: (outputs): SentenceSimilarityOutput => {
+      const [first = [], ...others] = outputs.map((each) => encoder.vector(each, prompt));
+      return others.map((other) => cosine(first, other));
+    },
+  };
+}
+
+/** How alike sentences are to one of them. */
+export const sentenceSimilarity: TaskDefinition = {
+  name: 'sentence-similarity',
+  summary: 'Says how alike each of several sentences is to a source sentence.',
+  parameters: SentenceSimilarityParametersSchema,
+  open: async (context) => {
+    const encoder = await openSentenceEncoder(context);
+    return {
+      name: 'sentence-similarity',
+      ...paddingOf(context.tokenizer),
+      prepare: (request) => prepare(encoder, request),
+    };
+  },
+};
