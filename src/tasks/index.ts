@@ -17,3 +17,8 @@ export * from './sentence-embeddings.js';
 export * from './sentence-similarity.js';
 export * from './text-ranking.js';
 export type * from './task-types.js';
+export * from './metrics/answer-f1.js';
+export * from './metrics/classification.js';
+export * from './metrics/entity-f1.js';
+export * from './metrics/paired.js';
+export * from './metrics/spearman.js';
