@@ -1,12 +1,15 @@
 import { readdirSync, realpathSync, statSync } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import { checkFilePath, fileError, ModelkeepError, type Format } from '../core/index.js';
 import { filesOf, type Artifact, type ArtifactFile } from './artifact.js';
 import { listModelFiles } from './listing.js';
 import { onnxModelPath } from './onnx/model-path.js';
+import { externalFilesOf } from './onnx/model-reader.js';
+import { numberWarnings } from './number-warnings.js';
 import { planSession } from './plan-session.js';
 import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from './shards.js';
 import { checkTokenizer } from './tokenizer-check.js';
+import { openDirectoryFiles } from './version-files.js';
 
 /** Options of {@link inspectArtifact}. */
 export interface InspectOptions {
@@ -38,14 +41,40 @@ export async function inspectArtifact(path: string, options: InspectOptions = {}
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw invalid(`${path} does not exist. Check the path`);
     throw fileError(error, `Cannot read ${path}`, 'make it readable and publish again');
   }
-  const files = isDirectory ? listModelFiles(absolute) : [singleFile(absolute)];
-  const format = formatOf(path, absolute, isDirectory, files);
+  const listed = isDirectory ? listModelFiles(absolute) : [singleFile(absolute)];
+  const format = formatOf(path, absolute, isDirectory, listed, options.format);
   if (options.format !== undefined && options.format !== format) {
     throw new ModelkeepError('UNSUPPORTED_FORMAT', `${path} holds the format ${format}, not ${options.format}`);
   }
   const directory = isDirectory ? realpathSync(absolute) : dirname(absolute);
-  const base = { format, directory, files, warnings: [] };
+  const files = await completeFiles(format, directory, listed);
+  const base = { format, directory, files, warnings: format === 'hf' ? await numberWarnings(directory, files) : [] };
   return options.task === undefined ? base : { ...base, task: options.task };
+}
+
+/** Leaves out a checkpoint's exports, and adds the external data of an ONNX model, whatever its files are called. */
+async function completeFiles(
+  format: Format,
+  directory: string,
+  listed: readonly ArtifactFile[],
+): Promise<readonly ArtifactFile[]> {
+  if (format === 'hf') return listed.filter(({ path }) => !/\.onnx([._]data)?$/.test(path));
+  const model = onnxModelPath(listed.map(({ path }) => path));
+  if (format !== 'onnx' || model === undefined) return listed;
+  const wanted = await externalFilesOf(openDirectoryFiles(directory, [model]), model);
+  const extra = [...wanted].filter((path) => !listed.some((file) => file.path === path));
+  const added = extra.map((path) => externalFile(directory, model, path));
+  return [...listed, ...added].toSorted((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function externalFile(directory: string, model: string, path: string): ArtifactFile {
+  const absolutePath = join(directory, path);
+  const stat = statSync(absolutePath, { throwIfNoEntry: false });
+  if (stat?.isFile() !== true) throw invalid(`${model} has its data in ${path}, which is missing. Export it again`);
+  if (!realpathSync(absolutePath).startsWith(`${realpathSync(directory)}${sep}`)) {
+    throw invalid(`${path} is a link that leaves the model's folder. Copy the file into it and publish again`);
+  }
+  return { path, absolutePath, size: stat.size };
 }
 
 function singleFile(absolutePath: string): ArtifactFile {
@@ -60,8 +89,16 @@ function singleFile(absolutePath: string): ArtifactFile {
   return { path, absolutePath, size };
 }
 
-function formatOf(shown: string, absolute: string, isDirectory: boolean, files: readonly ArtifactFile[]): Format {
+function formatOf(
+  shown: string,
+  absolute: string,
+  isDirectory: boolean,
+  files: readonly ArtifactFile[],
+  wanted: Format | undefined,
+): Format {
   const paths = new Set(files.map(({ path }) => path));
+  // A directory with a checkpoint and its export is a checkpoint, unless the export is asked for.
+  if (wanted === 'onnx' && onnxModelPath([...paths]) !== undefined) return 'onnx';
   if (paths.has('config.json') && (paths.has(WEIGHTS_FILE) || paths.has(WEIGHTS_INDEX_FILE))) return 'hf';
   if (onnxModelPath([...paths]) !== undefined) return 'onnx';
   if (files.length === 1 && files[0] !== undefined && JOBLIB.test(files[0].path)) return 'joblib';

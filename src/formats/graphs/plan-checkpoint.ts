@@ -42,7 +42,9 @@ function familyOf(config: ModelConfig): Family {
   const names = Object.keys(FAMILIES);
   if (family === undefined) throw unsupported(`config.json: model_type ${JSON.stringify(type)}`, names);
   if (config.raw('auto_map') !== undefined) throw unsupported('config.json: auto_map (custom code)', names);
-  const { hidden, heads } = { hidden: config.raw('hidden_size'), heads: config.raw('num_attention_heads') };
+  // DistilBERT has its own names for both.
+  const hidden = config.raw('hidden_size') ?? config.raw('dim');
+  const heads = config.raw('num_attention_heads') ?? config.raw('n_heads');
   if (typeof hidden === 'number' && typeof heads === 'number' && hidden % heads !== 0) {
     throw new ModelkeepError(
       'INVALID_ARTIFACT',

@@ -102,6 +102,25 @@ function functionDomain(message: Buffer): string {
   return '';
 }
 
+/**
+ * The files beside an ONNX model that hold its external data, as paths relative to `path`'s root; they need not exist.
+ *
+ * @throws ModelkeepError `INVALID_ARTIFACT` if the file is damaged, or a location is absolute or has `..`
+ */
+export async function externalFilesOf(files: VersionFiles, path: string): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  const anyFile: VersionFiles = {
+    ...files,
+    size: (name) => {
+      if (name === path) return files.size(name);
+      found.add(name);
+      return Number.MAX_SAFE_INTEGER;
+    },
+  };
+  await readOnnxModel(anyFile, path);
+  return found;
+}
+
 async function readInitializer(
   files: VersionFiles,
   window: ByteWindow,

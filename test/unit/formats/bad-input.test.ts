@@ -1,6 +1,6 @@
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ModelkeepError } from '../../../src/core/index.js';
 import { inspectArtifact, planSession, readSafetensorsHeader, validateArtifact } from '../../../src/formats/index.js';
