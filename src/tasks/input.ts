@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { ModelkeepError } from '../core/index.js';
 
 /** The error for an input that a task cannot take. `field` is a path such as `inputs[2].text`. */

@@ -90,7 +90,7 @@ function prepareQuestion(
     const assembled = tokenizer.padLeft ? tokenizer.assemble(part, asked) : tokenizer.assemble(asked, part);
     return { assembled, at: tokenizer.padLeft ? assembled.startA : assembled.startB, first, length: end - first };
   });
-  return { characters: [...context], aligned, windows };
+  return { characters: Array.from(context), aligned, windows };
 }
 
 /** The place of a span of tokens in the context, widened to whole words of the window if asked. */

@@ -51,7 +51,7 @@ function prepare({ tokenizer }: TaskContext, { inputs, parameters: asked }: Task
       const ranked = texts.map((text, index): RankedText => {
         const logit = outputNamed(outputs[index], 'logits').data[0] ?? 0;
         const score = parameters.raw_scores ? logit : sigmoid(logit);
-        return { index, score, ...(parameters.return_text && { text }) };
+        return parameters.return_text ? { index, score, text } : { index, score };
       });
       return ranked.toSorted((a, b) => b.score - a.score).slice(0, parameters.top_k ?? undefined);
     },

@@ -61,7 +61,7 @@ function prepareText({ tokenizer }: TaskContext, text: string, parameters: Param
     first,
     length: end - first,
   }));
-  return { characters: [...text], aligned, windows };
+  return { characters: Array.from(text), aligned, windows };
 }
 
 /** Scores, place and text of each token of a window, special tokens left out. */
@@ -80,7 +80,7 @@ function tokensOf(context: TaskContext, text: PreparedText, window: Window, outp
     const inside =
       tokenizer.subwordPrefix === undefined
         ? start > 0 && !characters.slice(start - 1, start + 1).includes(' ')
-        : [...token].length !== end - start;
+        : Array.from(token).length !== end - start;
     const index = window.assembled.startA + i;
     const word = unknown ? source : token;
     return { scores: softmax(row(logits, index)), index, word, start, end, isSubword: inside && !unknown };

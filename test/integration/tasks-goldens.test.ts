@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { golden } from '../unit/tasks/directory-files.js';
-import { expectClose, openTaskModel, type TaskModel } from './tasks-model.js';
+import { differenceOf, openTaskModel, type TaskModel } from './tasks-model.js';
 
 interface Golden<C> {
   readonly cases: readonly C[];
@@ -20,7 +20,7 @@ function describeTask<C>(
     });
     afterAll(() => model.close());
     test.each(cases.map((c, i) => [i, nameOf(c), c] as const))('%i %s', async (_, __, c) => {
-      expectClose(await model.ask(requestOf(c)), c.output);
+      expect(differenceOf(await model.ask(requestOf(c)), c.output)).toBeUndefined();
     });
     test('are there', () => expect(cases.length).toBeGreaterThan(5));
   });
@@ -78,25 +78,29 @@ describeTask<ZeroShotCase>(
 );
 
 describe('the goldens of tasks/embeddings', () => {
-  interface Golden {
+  interface Embeddings {
     readonly sentences: readonly { text: string; input_ids: number[]; mean_pooled: number[]; embedding: number[] }[];
     readonly token_features: readonly { text: string; output: unknown }[];
   }
-  const { sentences, token_features: features } = golden<Golden>('tasks/embeddings/golden.json');
+  const { sentences, token_features: features } = golden<Embeddings>('tasks/embeddings/golden.json');
 
   test('sentence vectors are those of sentence-transformers', async () => {
     const model = await openTaskModel('tasks/embeddings');
     const inputs = sentences.map(({ text }) => text);
     expect(model.encodings({ inputs }).map(({ ids }) => ids)).toEqual(sentences.map((each) => each.input_ids));
-    expectClose(
-      await model.ask({ inputs }),
-      sentences.map((each) => each.embedding),
-    );
+    expect(
+      differenceOf(
+        await model.ask({ inputs }),
+        sentences.map((each) => each.embedding),
+      ),
+    ).toBeUndefined();
     const raw = await model.ask({ inputs, parameters: { normalize: false } });
-    expectClose(
-      raw,
-      sentences.map((each) => each.mean_pooled),
-    );
+    expect(
+      differenceOf(
+        raw,
+        sentences.map((each) => each.mean_pooled),
+      ),
+    ).toBeUndefined();
     await model.close();
   });
 
@@ -109,13 +113,14 @@ describe('the goldens of tasks/embeddings', () => {
     const dots = others.map(({ embedding }) =>
       embedding.reduce((sum, x, i) => sum + x * (source?.embedding[i] ?? 0), 0),
     );
-    expectClose(answer, dots);
+    expect(differenceOf(answer, dots)).toBeUndefined();
     await model.close();
   });
 
   test('token vectors are those of the feature-extraction pipeline', async () => {
     const model = await openTaskModel('tasks/embeddings', 'feature-extraction');
-    for (const { text, output } of features) expectClose(await model.ask({ inputs: text }), output);
+    for (const { text, output } of features)
+      expect(differenceOf(await model.ask({ inputs: text }), output)).toBeUndefined();
     await model.close();
   });
 });

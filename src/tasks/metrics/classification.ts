@@ -43,7 +43,7 @@ export function classificationMetrics(
   predicted: readonly string[],
 ): ClassificationMetrics {
   requireSameLength(expected, predicted);
-  const names = [...new Set([...expected, ...predicted])].sort();
+  const names = [...new Set([...expected, ...predicted])].toSorted();
   const place = new Map(names.map((name, i) => [name, i]));
   const confusion = names.map(() => names.map(() => 0));
   expected.forEach((label, i) => {

@@ -29,6 +29,8 @@ export function strictSpans(tags: readonly string[]): TaggedSpan[] {
   return spans;
 }
 
+const keyOf = (span: TaggedSpan): string => `${span.start} ${span.end} ${span.type}`;
+
 /** Precision, recall and F1 over all entities of all sequences. */
 export interface EntityMetrics {
   readonly precision: number;
@@ -55,7 +57,6 @@ export function entityMetrics(
   let support = 0;
   expected.forEach((tags, i) => {
     requireSameLength(tags, predicted[i] ?? []);
-    const keyOf = (span: TaggedSpan): string => `${span.start} ${span.end} ${span.type}`;
     const right = new Set(strictSpans(tags).map(keyOf));
     const found = strictSpans(predicted[i] ?? []).map(keyOf);
     support += right.size;

@@ -2,7 +2,7 @@ import { requireSameLength } from './paired.js';
 
 /** Ranks from 1; equal values share the mean of their ranks. */
 function ranks(values: readonly number[]): number[] {
-  const order = values.map((_, i) => i).sort((a, b) => (values[a] ?? 0) - (values[b] ?? 0));
+  const order = values.map((_, i) => i).toSorted((a, b) => (values[a] ?? 0) - (values[b] ?? 0));
   const result = values.map(() => 0);
   for (let from = 0; from < order.length;) {
     let to = from + 1;
@@ -13,8 +13,9 @@ function ranks(values: readonly number[]): number[] {
   return result;
 }
 
+const mean = (values: readonly number[]): number => values.reduce((sum, x) => sum + x, 0) / values.length;
+
 function pearson(a: readonly number[], b: readonly number[]): number {
-  const mean = (values: readonly number[]): number => values.reduce((sum, x) => sum + x, 0) / values.length;
   const meanA = mean(a);
   const meanB = mean(b);
   let products = 0;

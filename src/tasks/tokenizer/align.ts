@@ -21,6 +21,7 @@ interface Traced {
 type Normalize = ((text: string) => string) | null;
 
 // Marks belong to the character before them, and white space is squeezed in runs: neither is normalised alone.
+// oxlint-disable-next-line no-misleading-character-class -- joiners and skin tones are meant one by one
 const CLUSTER = /\s+|[^\s][\p{M}\u200c\u200d\u{1F3FB}-\u{1F3FF}]*/gsu;
 
 /**
@@ -35,7 +36,7 @@ function trace(section: string, from: number, normalize: Normalize): Traced {
   let place = from;
   let pendingFrom = from;
   for (const [cluster] of section.matchAll(CLUSTER)) {
-    const characters = [...cluster];
+    const characters = Array.from(cluster);
     const end = place + characters.length;
     const unitwise = normalize === null || characters.every((c) => normalize(c) === c);
     const piece = unitwise ? cluster : normalize(cluster);
@@ -98,11 +99,12 @@ interface Section {
   readonly added?: AddedToken;
 }
 
+const codePoints = (text: string): number => Array.from(text).length;
+
 function splitAdded(text: string, added: readonly AddedToken[]): Section[] {
   const sections: Section[] = [];
   let from = 0;
   let rest = text;
-  const codePoints = (s: string): number => [...s].length;
   while (rest !== '') {
     let best: { at: number; token: AddedToken } | undefined;
     for (const token of added) {
@@ -147,7 +149,7 @@ class Aligner {
 
   section(section: Section, index: number): void {
     if (section.added) {
-      this.#push(section.added.id, section.from, section.from + [...section.text].length);
+      this.#push(section.added.id, section.from, section.from + Array.from(section.text).length);
       this.#word++;
       return;
     }

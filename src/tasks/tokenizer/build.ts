@@ -20,10 +20,11 @@ function addedToken(id: number, content: string, lstrip = false): JsonObject {
   return { id, content, single_word: false, lstrip, rstrip: false, normalized: false, special: true };
 }
 
+const token = (id: string, typeId: number): JsonObject => ({ SpecialToken: { id, type_id: typeId } });
+const sequence = (id: 'A' | 'B', typeId: number): JsonObject => ({ Sequence: { id, type_id: typeId } });
+
 /** A template such as `[CLS] A [SEP] B [SEP]`; `between` is the number of separators between the texts. */
 function template(cls: [string, number], sep: [string, number], between: 1 | 2, pairTypeId: 0 | 1): JsonObject {
-  const token = (id: string, typeId: number): JsonObject => ({ SpecialToken: { id, type_id: typeId } });
-  const sequence = (id: 'A' | 'B', typeId: number): JsonObject => ({ Sequence: { id, type_id: typeId } });
   const single = [token(cls[0], 0), sequence('A', 0), token(sep[0], 0)];
   const extra = between === 2 ? [token(sep[0], 0)] : [];
   return {

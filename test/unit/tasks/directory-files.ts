@@ -7,7 +7,7 @@ export function fixtureFiles(folder: string, keep: (path: string) => boolean = (
   const root = join('test/fixtures', folder);
   const paths = readdirSync(root, { recursive: true, encoding: 'utf8' })
     .filter((path) => statSync(join(root, path)).isFile() && keep(path))
-    .sort();
+    .toSorted();
   return {
     paths,
     size: (path) => (paths.includes(path) ? statSync(join(root, path)).size : undefined),
@@ -20,11 +20,13 @@ export function fixtureFiles(folder: string, keep: (path: string) => boolean = (
 }
 
 /** A golden file of `test/fixtures`. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the golden's shape is the caller's to say
 export function golden<T>(path: string): T {
   return JSON.parse(readFileSync(join('test/fixtures', path), 'utf8')) as T;
 }
 
 /** The rows of a golden JSON-lines file of `test/fixtures`. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the golden's shape is the caller's to say
 export function goldenRows<T>(path: string): T[] {
   const lines = readFileSync(join('test/fixtures', path), 'utf8').split('\n');
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as T);

@@ -13,7 +13,7 @@ import {
 
 describe('classification', () => {
   test('the example of scikit-learn: f1_score of [0,1,2,0,1,2] and [0,2,1,0,0,1]', () => {
-    const metrics = classificationMetrics([...'012012'], [...'021001']);
+    const metrics = classificationMetrics('012012'.split(''), '021001'.split(''));
     expect(metrics.macroF1).toBeCloseTo(0.26666, 4);
     expect(metrics.accuracy).toBeCloseTo(2 / 6, 12);
     expect(metrics.confusion).toEqual([
@@ -76,9 +76,9 @@ describe('correlation', () => {
   });
 });
 
-describe('paired tests', () => {
-  const repeat = (value: boolean, count: number): boolean[] => Array.from({ length: count }, () => value);
+const repeat = (value: boolean, count: number): boolean[] => Array.from({ length: count }, () => value);
 
+describe('paired tests', () => {
   test('McNemar is exact: 2 against 8 has p = 112/1024', () => {
     const first = [...repeat(true, 2), ...repeat(false, 8), ...repeat(true, 5)];
     const second = [...repeat(false, 2), ...repeat(true, 8), ...repeat(true, 5)];

@@ -38,15 +38,17 @@ describe.each(FOLDERS)('text-classification of %s', (folder) => {
       expect(best.label).toBe(row.label);
       expect(best.score).toBeCloseTo(row.score, 5);
       const all = task.prepare({ inputs, parameters: { top_k: null } }).finish([logitsOf(row)]) as LabelScore[];
-      expect(all.map((each) => each.score)).toEqual([...all.map((each) => each.score)].sort((a, b) => b - a));
+      const scores = all.map((each) => each.score);
+      expect(scores).toEqual(scores.toSorted((a, b) => b - a));
       expect(all).toHaveLength(row.logits.length);
     },
   );
 });
 
+const open = () => openTask(fixtureFiles('sentiment/v2'));
+
 describe('text-classification', () => {
   const logits = logitsOf({ logits: [-1, 2] });
-  const open = () => openTask(fixtureFiles('sentiment/v2'));
 
   test('answers in the shapes of the pipeline', async () => {
     const task = await open();
