@@ -15,12 +15,6 @@ export interface TaskModel {
 const ints = (values: readonly number[]) => new Tensor('int64', BigInt64Array.from(values, BigInt), [1, values.length]);
 
 async function runOne(session: InferenceSession, encoding: Encoding): Promise<EncodingOutputs> {
-  const ints = (values: readonly number[]) =>
-    new Tensor(
-      'int64',
-      BigInt64Array.from(values, (value) => BigInt(value)),
-      [1, values.length],
-    );
   const feeds: Record<string, Tensor> = {};
   for (const name of session.inputNames) {
     if (name === 'input_ids') feeds[name] = ints(encoding.ids);

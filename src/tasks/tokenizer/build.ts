@@ -20,17 +20,17 @@ function addedToken(id: number, content: string, lstrip = false): JsonObject {
   return { id, content, single_word: false, lstrip, rstrip: false, normalized: false, special: true };
 }
 
-const token = (id: string, typeId: number): JsonObject => ({ SpecialToken: { id, type_id: typeId } });
-const sequence = (id: 'A' | 'B', typeId: number): JsonObject => ({ Sequence: { id, type_id: typeId } });
+const specialPart = (id: string, typeId: number): JsonObject => ({ SpecialToken: { id, type_id: typeId } });
+const textPart = (id: 'A' | 'B', typeId: number): JsonObject => ({ Sequence: { id, type_id: typeId } });
 
 /** A template such as `[CLS] A [SEP] B [SEP]`; `between` is the number of separators between the texts. */
 function template(cls: [string, number], sep: [string, number], between: 1 | 2, pairTypeId: 0 | 1): JsonObject {
-  const single = [token(cls[0], 0), sequence('A', 0), token(sep[0], 0)];
-  const extra = between === 2 ? [token(sep[0], 0)] : [];
+  const single = [specialPart(cls[0], 0), textPart('A', 0), specialPart(sep[0], 0)];
+  const extra = between === 2 ? [specialPart(sep[0], 0)] : [];
   return {
     type: 'TemplateProcessing',
     single,
-    pair: [...single, ...extra, sequence('B', pairTypeId), token(sep[0], pairTypeId)],
+    pair: [...single, ...extra, textPart('B', pairTypeId), specialPart(sep[0], pairTypeId)],
     special_tokens: {
       [cls[0]]: { id: cls[0], ids: [cls[1]], tokens: [cls[0]] },
       [sep[0]]: { id: sep[0], ids: [sep[1]], tokens: [sep[0]] },
