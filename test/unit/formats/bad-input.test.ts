@@ -120,9 +120,8 @@ test('a damaged safetensors header is refused or read, and nothing else happens'
   await fc.assert(property, { interruptAfterTimeLimit: 3_000, numRuns: 500 });
 });
 
-test.each(['iris/mymodel_v1.onnx', 'sentiment/v2-onnx/model.onnx'])('a damaged %s is refused or read', async (name) => {
-  // The large fixture is cut: its beginning has the nodes, and its fields then claim bytes past the end.
-  const whole = readFileSync(join(FIXTURES, name)).subarray(0, 20_000);
+test.each(['iris/mymodel_v1.onnx', 'iris/mymodel_v2.onnx'])('a damaged %s is refused or read', async (name) => {
+  const whole = readFileSync(join(FIXTURES, name));
   const change = fc.record({ at: fc.nat(whole.length - 1), byte: fc.nat(255) });
   const property = fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 8 }), async (changes) => {
     const bytes = Buffer.from(whole);
