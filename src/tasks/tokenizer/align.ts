@@ -101,33 +101,35 @@ interface Section {
 
 const codePoints = (text: string): number => Array.from(text).length;
 
+/** Cuts added tokens out of a text: the first that occurs, of several at one place the longest. */
 function splitAdded(text: string, added: readonly AddedToken[]): Section[] {
+  const byContent = new Map(added.filter(({ content }) => content !== '').map((token) => [token.content, token]));
+  const contents = [...byContent.keys()].toSorted((a, b) => b.length - a.length);
+  const escaped = contents.map((content) => content.replaceAll(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`));
+  const pattern = new RegExp(contents.length === 0 ? '(?!)' : escaped.join('|'), 'gu');
   const sections: Section[] = [];
+  let unit = 0;
   let from = 0;
-  let rest = text;
-  while (rest !== '') {
-    let best: { at: number; token: AddedToken } | undefined;
-    for (const token of added) {
-      const at = token.content === '' ? -1 : rest.indexOf(token.content);
-      if (at < 0) continue;
-      const longer = best?.at === at && token.content.length > best.token.content.length;
-      if (best === undefined || at < best.at || longer) best = { at, token };
-    }
-    if (best === undefined) break;
-    const before = rest.slice(0, best.at);
-    const trimmed = best.token.lstrip ? before.trimEnd() : before;
-    if (trimmed !== '') sections.push({ text: trimmed, from });
-    from += codePoints(before);
-    sections.push({ text: best.token.content, from, added: best.token });
-    from += codePoints(best.token.content);
-    rest = rest.slice(best.at + best.token.content.length);
-    if (best.token.rstrip) {
-      const stripped = rest.trimStart();
-      from += codePoints(rest.slice(0, rest.length - stripped.length));
-      rest = stripped;
-    }
+  const push = (end: number, next: AddedToken | undefined, last: AddedToken | undefined): void => {
+    const whole = text.slice(unit, end);
+    const stripped = last?.rstrip ? whole.trimStart() : whole;
+    const trimmed = next?.lstrip ? stripped.trimEnd() : stripped;
+    const skipped = codePoints(whole.slice(0, whole.length - stripped.length));
+    if (trimmed !== '') sections.push({ text: trimmed, from: from + skipped });
+    from += codePoints(whole);
+    unit = end;
+  };
+  let last: AddedToken | undefined;
+  for (const match of text.matchAll(pattern)) {
+    const token = byContent.get(match[0]);
+    if (token === undefined) continue;
+    push(match.index, token, last);
+    sections.push({ text: token.content, from, added: token });
+    from += codePoints(token.content);
+    unit += token.content.length;
+    last = token;
   }
-  if (rest !== '') sections.push({ text: rest, from });
+  push(text.length, undefined, last);
   return sections;
 }
 

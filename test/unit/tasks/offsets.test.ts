@@ -77,4 +77,14 @@ describe('places of tokens', () => {
     const { starts, ends } = tokenizer.aligned('e\u0301 x');
     expect([starts[0], ends.at(-1)]).toEqual([0, 4]);
   });
+
+  test('a megabyte of special tokens takes no time to speak of', async () => {
+    const tokenizer = await open('tasks/ner');
+    const start = performance.now();
+    const { ids, starts, ends } = tokenizer.aligned('😀[MASK] '.repeat(110_000));
+    expect(performance.now() - start).toBeLessThan(5_000);
+    expect(ids.slice(1, 2)).toEqual([4]);
+    expect([starts[1], ends[1]]).toEqual([1, 7]);
+    expect(ends.at(-1)).toBe(110_000 * 8 - 1);
+  });
 });
