@@ -15,11 +15,14 @@ export interface OpenStoreOptions {
  *
  * @throws ModelkeepError `INVALID_INPUT` for a scheme that no adapter serves; what the adapter says
  */
-export async function openStore(url: string, _options: OpenStoreOptions = {}): Promise<VersionStore> {
+export async function openStore(url: string, options: OpenStoreOptions = {}): Promise<VersionStore> {
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(url)?.[1]?.toLowerCase();
   if (scheme === undefined || scheme === 'file') {
     const { openLocalStore } = await import('./local/open.js');
     return openLocalStore({ directory: scheme === undefined ? url : fileURLToPath(url) });
+  }
+  if (scheme === 'mongodb' || scheme === 'mongodb+srv') {
+    return (await import('./mongodb/open.js')).openMongoStore({ ...options, url });
   }
   if (scheme === 'memory') return (await import('./memory/open.js')).openMemoryStore();
   throw new ModelkeepError(

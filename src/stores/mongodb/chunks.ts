@@ -1,12 +1,7 @@
-import { Binary, MongoBulkWriteError, type Collection, type Db, type ObjectId } from 'mongodb';
-import {
-  createDigester,
-  ModelkeepError,
-  throwIfAborted,
-  type Abortable,
-  type Digest,
-  type SegmentPlace,
-} from '../../core/index.js';
+import { Binary, MongoBulkWriteError, type ObjectId } from 'mongodb';
+import { createDigester, ModelkeepError, throwIfAborted, type Abortable, type Segment } from '../../core/index.js';
+import type { Database } from './database.js';
+import type { ChunkDocument, FileDocument } from './documents.js';
 import { mongoError } from './errors.js';
 
 /**
@@ -14,64 +9,160 @@ import { mongoError } from './errors.js';
  * fields. Part of the stored layout: an interrupted upload is resumed by chunk number.
  */
 export const CHUNK_BYTES = 255 * 1024;
-/** Chunks of one insert: about 4 MiB. */
+/** Chunks of one insert or one batch of a cursor: about 4 MiB. */
 const BATCH_CHUNKS = 16;
 /** Inserts under way at once: with {@link BATCH_CHUNKS} about 16 MiB in memory. */
 const MAX_INSERTS = 4;
 const DUPLICATE_KEY = 11_000;
 
-interface ChunkDocument {
-  readonly files_id: string | ObjectId;
-  readonly n: number;
-  readonly data: Binary;
+/** A GridFS file to store: its bytes are those of the segments, one after the other. */
+export interface FileDraft {
+  readonly document: Omit<FileDocument, 'chunkSize' | 'uploadDate'>;
+  readonly segments: readonly Segment[];
+  /** What the bytes are, for messages: `segment sha256:… of file "model.safetensors"`. */
+  readonly name: string;
 }
 
-interface FileDocument {
-  readonly _id: string | ObjectId;
-  readonly length: number;
-  readonly chunkSize: number;
-  readonly uploadDate: Date;
-  readonly filename: string;
-}
+/** Checks bytes that stream by against the digests of consecutive segments. */
+class SegmentCheck {
+  readonly #segments: readonly Segment[];
+  #index = 0;
+  #digester = createDigester();
 
-/** The two collections of a GridFS bucket. */
-export interface Bucket {
-  readonly files: Collection<FileDocument>;
-  readonly chunks: Collection<ChunkDocument>;
-  /** The store's URL without secrets, for messages. */
-  readonly location: string;
-}
+  constructor(segments: readonly Segment[]) {
+    this.#segments = segments;
+  }
 
-/** The bucket `name` of a database; writes are acknowledged by the majority. */
-export function bucketOf(db: Db, name: string, location: string): Bucket {
-  const writeConcern = { w: 'majority' } as const;
-  return {
-    files: db.collection<FileDocument>(`${name}.files`, { writeConcern }),
-    chunks: db.collection<ChunkDocument>(`${name}.chunks`, { writeConcern }),
-    location,
-  };
-}
+  /** False once the bytes are not those of the segments. */
+  take(bytes: Uint8Array): boolean {
+    for (let at = 0; at < bytes.byteLength;) {
+      const segment = this.#segments[this.#index];
+      if (segment === undefined) return false;
+      const part = bytes.subarray(at, at + segment.size - this.#digester.size);
+      this.#digester.update(part);
+      at += part.byteLength;
+      if (this.#digester.size < segment.size) continue;
+      if (this.#digester.finish() !== segment.digest) return false;
+      this.#digester = createDigester();
+      this.#index += 1;
+    }
+    return true;
+  }
 
-/** Makes the indexes of GridFS. @throws ModelkeepError `STORE_PERMISSION` or `STORE_UNAVAILABLE` */
-export async function indexBucket(bucket: Bucket): Promise<void> {
-  try {
-    await bucket.chunks.createIndex({ files_id: 1, n: 1 }, { unique: true });
-    await bucket.files.createIndex({ filename: 1, uploadDate: 1 });
-  } catch (error) {
-    throw mongoError(error, bucket.location, 'make the indexes');
+  get whole(): boolean {
+    return this.#index === this.#segments.length && this.#digester.size === 0;
   }
 }
 
-async function insertChunks(bucket: Bucket, batch: readonly ChunkDocument[]): Promise<void> {
+/**
+ * Stores a GridFS file: the chunks that are missing, in a bounded window of parallel inserts, then the file's document,
+ * which makes it whole. Chunks that somebody else stored are trusted only after they were read back and checked.
+ *
+ * @param open the bytes, from the beginning; called again if what was there before turns out to be wrong
+ * @returns the bytes that had to be sent; 0 if the file was there
+ * @throws ModelkeepError `DIGEST_MISMATCH` if the source's bytes are not those of the segments; the source's own error
+ */
+export async function putFile(
+  database: Database,
+  draft: FileDraft,
+  open: () => AsyncIterable<Uint8Array>,
+  { signal }: Abortable = {},
+): Promise<number> {
+  const { files, chunks } = database;
+  const { _id: id } = draft.document;
+  if ((await files.findOne({ _id: id }, { projection: { _id: 1 } })) !== null) return 0;
+  const stored = await chunks.find({ files_id: id }, { projection: { _id: 0, n: 1 } }).toArray();
+  let { sentBytes, foreign } = await sendChunks(database, draft, open(), new Set(stored.map(({ n }) => n)), signal);
+  if (foreign && !(await isWhole(database, draft, signal))) {
+    await chunks.deleteMany({ files_id: id });
+    ({ sentBytes, foreign } = await sendChunks(database, draft, open(), new Set(), signal));
+  }
+  const document = { ...draft.document, chunkSize: CHUNK_BYTES, uploadDate: new Date() };
+  const { _id, ...fields } = document;
+  await files.updateOne({ _id }, { $setOnInsert: fields }, { upsert: true });
+  return sentBytes;
+}
+
+/** Sends the chunks that are not there; `foreign` if any chunk of the file is not this call's own. */
+async function sendChunks(
+  database: Database,
+  draft: FileDraft,
+  source: AsyncIterable<Uint8Array>,
+  there: ReadonlySet<number>,
+  signal: AbortSignal | undefined,
+): Promise<{ sentBytes: number; foreign: boolean }> {
+  const check = new SegmentCheck(draft.segments);
+  const inserts = new InsertWindow(database);
+  let n = 0;
+  let sentBytes = 0;
   try {
-    await bucket.chunks.insertMany(batch, { ordered: false });
-  } catch (error) {
-    // Another publisher of the same content was faster: a digest as key makes that the same bytes.
-    if (error instanceof MongoBulkWriteError) {
-      const failed = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
-      if (failed.length > 0 && failed.every(({ code }) => code === DUPLICATE_KEY)) return;
+    for await (const data of cut(source)) {
+      throwIfAborted(signal);
+      if (!check.take(data)) throw sourceChanged(draft);
+      if (!there.has(n)) {
+        await inserts.add({ files_id: draft.document._id, n, data: new Binary(data) });
+        sentBytes += data.byteLength;
+      }
+      n += 1;
     }
-    throw mongoError(error, bucket.location, 'write a segment');
+    if (!check.whole) throw sourceChanged(draft);
+  } finally {
+    await inserts.finish();
+  }
+  inserts.check();
+  return { sentBytes, foreign: there.size > 0 || inserts.duplicates > 0 };
+}
+
+/** Parallel inserts, so many and no more. */
+class InsertWindow {
+  readonly #database: Database;
+  readonly #running = new Set<Promise<void>>();
+  #batch: ChunkDocument[] = [];
+  #failure: { readonly error: unknown } | undefined;
+  /** Chunks that somebody else had stored first. */
+  duplicates = 0;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  async add(chunk: ChunkDocument): Promise<void> {
+    this.#batch.push(chunk);
+    if (this.#batch.length >= BATCH_CHUNKS) this.#flush();
+    if (this.#running.size >= MAX_INSERTS) await Promise.race(this.#running);
+    this.check();
+  }
+
+  /** Waits for all inserts; a failure is kept for {@link check}. */
+  async finish(): Promise<void> {
+    if (this.#batch.length > 0) this.#flush();
+    await Promise.all(this.#running);
+  }
+
+  /** Throws the first failure. */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  #flush(): void {
+    const batch = this.#batch;
+    this.#batch = [];
+    const insert = this.#insert(batch)
+      .catch((error: unknown) => void (this.#failure ??= { error }))
+      .finally(() => this.#running.delete(insert));
+    this.#running.add(insert);
+  }
+
+  async #insert(batch: readonly ChunkDocument[]): Promise<void> {
+    try {
+      await this.#database.chunks.insertMany(batch, { ordered: false });
+    } catch (error) {
+      const failed = error instanceof MongoBulkWriteError ? [error.writeErrors].flat() : [];
+      if (failed.length === 0 || failed.some(({ code }) => code !== DUPLICATE_KEY)) {
+        throw mongoError(error, this.#database.location, 'store the contents');
+      }
+      this.duplicates += failed.length;
+    }
   }
 }
 
@@ -93,126 +184,73 @@ async function* cut(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
   if (filled > 0) yield chunk.subarray(0, filled);
 }
 
-/**
- * Stores a segment: its chunks first, those that are missing only, then the file's document, which makes it whole.
- *
- * @returns the bytes that had to be sent; 0 if the segment was there
- * @throws ModelkeepError `DIGEST_MISMATCH` if the source's bytes are not the segment's, and then the file's document is
- * not written and the chunks that this call sent are removed
- */
-export async function putSegment(
-  bucket: Bucket,
-  place: SegmentPlace,
-  source: AsyncIterable<Uint8Array>,
-  { signal }: Abortable = {},
-): Promise<number> {
-  const id: Digest = place.digest;
-  if ((await ask(bucket, () => bucket.files.countDocuments({ _id: id }, { limit: 1 }))) > 0) return 0;
-  const stored = await ask(bucket, () => bucket.chunks.find({ files_id: id }).project({ _id: 0, n: 1 }).toArray());
-  const there = new Set(stored.map((chunk) => chunk['n'] as number));
-  const sent = await sendMissing(bucket, place, source, there, signal);
-  await ask(bucket, () =>
-    bucket.files.updateOne(
-      { _id: id },
-      { $setOnInsert: { length: place.size, chunkSize: CHUNK_BYTES, uploadDate: new Date(), filename: id } },
-      { upsert: true },
-    ),
-  );
-  return sent;
-}
-
-async function ask<T>(bucket: Bucket, work: () => Promise<T>): Promise<T> {
+async function isWhole(database: Database, draft: FileDraft, signal: AbortSignal | undefined): Promise<boolean> {
+  const check = new SegmentCheck(draft.segments);
+  const file = { _id: draft.document._id, length: draft.document.length, chunkSize: CHUNK_BYTES };
   try {
-    return await work();
-  } catch (error) {
-    throw mongoError(error, bucket.location, 'store a segment');
-  }
-}
-
-async function sendMissing(
-  bucket: Bucket,
-  place: SegmentPlace,
-  source: AsyncIterable<Uint8Array>,
-  there: ReadonlySet<number>,
-  signal: AbortSignal | undefined,
-): Promise<number> {
-  const digester = createDigester();
-  const mine: number[] = [];
-  const running = new Set<Promise<void>>();
-  let failure: { readonly error: unknown } | undefined;
-  let batch: ChunkDocument[] = [];
-  let sent = 0;
-  const flush = (): void => {
-    const insert = insertChunks(bucket, batch)
-      .catch((error: unknown) => void (failure ??= { error }))
-      .finally(() => running.delete(insert));
-    running.add(insert);
-    batch = [];
-  };
-  try {
-    let n = 0;
-    for await (const data of cut(source)) {
-      throwIfAborted(signal);
-      if (failure !== undefined) throw failure.error;
-      digester.update(data);
-      if (!there.has(n)) {
-        batch.push({ files_id: place.digest, n, data: new Binary(data) });
-        mine.push(n);
-        sent += data.byteLength;
-      }
-      n += 1;
-      if (batch.length >= BATCH_CHUNKS) flush();
-      if (running.size >= MAX_INSERTS) await Promise.race(running);
+    for await (const bytes of readRange(database, file, draft.name, { start: 0, end: file.length }, signal)) {
+      if (!check.take(bytes)) return false;
     }
-    if (batch.length > 0) flush();
-  } finally {
-    await Promise.all(running);
+  } catch (error) {
+    if (error instanceof ModelkeepError && error.code === 'DIGEST_MISMATCH') return false;
+    throw error;
   }
-  if (failure !== undefined) throw failure.error;
-  const size = digester.size;
-  if (digester.finish() === place.digest && size === place.size) return sent;
-  await ask(bucket, () => bucket.chunks.deleteMany({ files_id: place.digest, n: { $in: mine } }));
-  throw mismatch(place, 'the source gave other bytes; publish again once the file no longer changes');
+  return check.whole;
 }
 
-function mismatch(place: SegmentPlace, why: string): ModelkeepError {
-  return new ModelkeepError('DIGEST_MISMATCH', `Segment ${place.digest} of ${place.path} at ${place.offset}: ${why}`, {
-    details: { path: place.path, digest: place.digest },
-  });
+function sourceChanged({ name }: FileDraft): ModelkeepError {
+  return new ModelkeepError(
+    'DIGEST_MISMATCH',
+    `The source gave other bytes for ${name} than were hashed: publish again when nothing writes to the file`,
+  );
 }
 
 /**
- * The bytes of a stored segment from `start`. Length is always checked, and the digest when reading from 0: the
- * driver's own download ends silently when trailing chunks are missing.
+ * The bytes `start` to `end` of a stored file. Every chunk is checked for its place and length, because the driver's own
+ * download ends silently when chunks are missing.
  *
- * @throws ModelkeepError `DIGEST_MISMATCH` for missing, truncated or altered bytes
+ * @throws ModelkeepError `DIGEST_MISMATCH` naming what is missing or truncated
  */
-export async function* readSegment(
-  bucket: Bucket,
-  place: SegmentPlace,
-  { start = 0, signal }: Abortable & { readonly start?: number } = {},
+export async function* readRange(
+  database: Database,
+  file: { readonly _id: string | ObjectId; readonly length: number; readonly chunkSize: number },
+  name: string,
+  { start, end }: { readonly start: number; readonly end: number },
+  signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const first = Math.floor(start / CHUNK_BYTES);
-  const digester = createDigester();
-  const cursor = bucket.chunks
-    .find({ files_id: place.digest, n: { $gte: first } }, { batchSize: BATCH_CHUNKS })
+  const { _id: id, length, chunkSize } = file;
+  if (end > length) throw damaged(name, `the stored file has ${length} bytes, ${end} are needed`);
+  if (start >= end) return;
+  const first = Math.floor(start / chunkSize);
+  const last = Math.floor((end - 1) / chunkSize);
+  const cursor = database.chunks
+    .find(
+      { files_id: id, n: { $gte: first, $lte: last } },
+      { batchSize: BATCH_CHUNKS, projection: { _id: 0, n: 1, data: 1 } },
+    )
     .sort({ n: 1 });
   let expected = first;
   try {
     for await (const { n, data } of cursor) {
       throwIfAborted(signal);
-      const length = Math.min(CHUNK_BYTES, place.size - n * CHUNK_BYTES);
-      if (n !== expected || data.length() !== length) throw mismatch(place, `chunk ${expected} is missing or damaged`);
-      const bytes = data.value().subarray(n === first ? start - first * CHUNK_BYTES : 0);
-      digester.update(bytes);
+      const wanted = Math.min(chunkSize, length - n * chunkSize);
+      if (n !== expected) throw damaged(name, `chunk ${expected} is missing`);
+      if (data.length() !== wanted) throw damaged(name, `chunk ${n} has ${data.length()} of ${wanted} bytes`);
       expected += 1;
-      yield bytes;
+      const at = n * chunkSize;
+      yield data.value().subarray(Math.max(0, start - at), Math.min(wanted, end - at));
     }
-  } catch (error) {
-    throw mongoError(error, bucket.location, 'read a segment');
   } finally {
     await cursor.close();
   }
-  if (start + digester.size !== place.size) throw mismatch(place, `it ends after ${start + digester.size} bytes`);
-  if (start === 0 && digester.finish() !== place.digest) throw mismatch(place, 'its bytes were altered');
+  if (expected !== last + 1) throw damaged(name, `chunk ${expected} is missing`);
+}
+
+/** What is stored is not what was published. */
+export function damaged(name: string, how: string): ModelkeepError {
+  return new ModelkeepError(
+    'DIGEST_MISMATCH',
+    `The stored ${name} is damaged: ${how}. Publish the version again under another name, or restore the database`,
+    { details: { name } },
+  );
 }

@@ -1,0 +1,154 @@
+import {
+  MongoClient,
+  MongoServerError,
+  type ClientSession,
+  type Collection,
+  type Db,
+  type MongoClientOptions,
+} from 'mongodb';
+import { ModelkeepError } from '../../core/index.js';
+import type {
+  AliasDocument,
+  ChunkDocument,
+  EventDocument,
+  FileDocument,
+  LeaseDocument,
+  NodeDocument,
+  StatusDocument,
+} from './documents.js';
+import { isUnauthorized, mongoError } from './errors.js';
+
+/** The open database: its collections, and what its deployment can do. */
+export interface Database {
+  readonly client: MongoClient;
+  readonly db: Db;
+  /** The store's URL without user and password. */
+  readonly location: string;
+  readonly files: Collection<FileDocument>;
+  readonly chunks: Collection<ChunkDocument>;
+  readonly status: Collection<StatusDocument>;
+  readonly aliases: Collection<AliasDocument>;
+  readonly events: Collection<EventDocument>;
+  readonly nodes: Collection<NodeDocument>;
+  readonly leases: Collection<LeaseDocument>;
+  /** True on a replica set or sharded cluster: it has change streams and transactions. */
+  readonly replicated: boolean;
+}
+
+/** Number of the layout of what is stored; a store of another number is refused. */
+const STORED_FORMAT = 1;
+/** How long an operation waits for a server, in ms, unless the URL says otherwise. */
+const SERVER_SELECTION_TIMEOUT_MS = 5_000;
+/** How often a server is looked at, in ms: half of what a returning server may take to be noticed. */
+const HEARTBEAT_FREQUENCY_MS = 2_000;
+
+/** A MongoDB URL without user and password. */
+export function locationOf(url: string): string {
+  const match = /^(mongodb(?:\+srv)?:\/\/)(?:[^@/]*@)?([^/?]+)(\/[^?]*)?/.exec(url);
+  return match === null ? 'mongodb://?' : `${match[1]}${match[2]}${match[3] ?? ''}`;
+}
+
+/**
+ * Connects, checks what is stored, and makes the indexes. A user who may only read can open and read.
+ *
+ * @throws ModelkeepError `INVALID_INPUT` for a URL without database; `STORE_UNAVAILABLE`, `STORE_PERMISSION`;
+ * `UNSUPPORTED_FORMAT` for data of another layout. Nothing is left open then
+ */
+export async function openDatabase(url: string, bucket: string, options: MongoClientOptions): Promise<Database> {
+  const location = locationOf(url);
+  if (!/^mongodb(\+srv)?:\/\/[^/]+\/[^?/]+/.test(url)) {
+    throw new ModelkeepError('INVALID_INPUT', `${location} names no database: write mongodb://HOST/DATABASE`);
+  }
+  let client: MongoClient | undefined;
+  try {
+    client = new MongoClient(url, {
+      serverSelectionTimeoutMS: SERVER_SELECTION_TIMEOUT_MS,
+      heartbeatFrequencyMS: HEARTBEAT_FREQUENCY_MS,
+      appName: 'modelkeep',
+      ...options,
+    });
+    await client.connect();
+    const database = await describe(client, location, bucket);
+    // The first question that needs rights: a wrong password shows here, not in the middle of a publish.
+    await database.status.findOne({}, { projection: { _id: 1 } });
+    await prepare(database);
+    return database;
+  } catch (error) {
+    await client?.close();
+    throw mongoError(error, location, 'open the store');
+  }
+}
+
+async function describe(client: MongoClient, location: string, bucket: string): Promise<Database> {
+  const db = client.db();
+  const hello = await db.command({ hello: 1 });
+  // Whoever reads after a write must see it, whichever server answers: majority both ways.
+  const options = { writeConcern: { w: 'majority' } } as const;
+  return {
+    client,
+    db,
+    location,
+    files: db.collection(`${bucket}.files`, options),
+    chunks: db.collection(`${bucket}.chunks`, options),
+    status: db.collection('ModelStatus', options),
+    aliases: db.collection('ModelAliases', options),
+    events: db.collection('ModelEvents', options),
+    nodes: db.collection('ModelNodes', options),
+    leases: db.collection('ModelLeases', options),
+    replicated: hello.setName !== undefined || hello.msg === 'isdbgrid',
+  };
+}
+
+async function prepare(database: Database): Promise<void> {
+  const { files, chunks, status, events, nodes, leases, location } = database;
+  const stored = await leases.findOne({ _id: { kind: 'format' } });
+  if (stored !== null && stored.format !== STORED_FORMAT) {
+    throw new ModelkeepError(
+      'UNSUPPORTED_FORMAT',
+      `${location} holds data of layout ${stored.format}, this software knows ${STORED_FORMAT}: use a newer modelkeep`,
+    );
+  }
+  try {
+    if (stored === null)
+      await leases.updateOne(
+        { _id: { kind: 'format' } },
+        { $setOnInsert: { format: STORED_FORMAT } },
+        { upsert: true },
+      );
+    await files.createIndex({ filename: 1, uploadDate: 1 });
+    await chunks.createIndex({ files_id: 1, n: 1 }, { unique: true });
+    // Partial: what a plain script inserts has no version yet, and must not collide.
+    await status.createIndex(
+      { model_name: 1, version: 1 },
+      { unique: true, partialFilterExpression: { version: { $exists: true } } },
+    );
+    await status.createIndex({ model_name: 1, state: 1, version: 1 });
+    await events.createIndex({ model_name: 1, _id: -1 });
+    await nodes.createIndex({ expires_at: 1 }, { expireAfterSeconds: 0 });
+    await leases.createIndex({ expires_at: 1 }, { expireAfterSeconds: 0 });
+  } catch (error) {
+    if (!isUnauthorized(error)) throw error;
+  }
+}
+
+/** Runs writes that belong together: in one transaction where the deployment has them, else one after the other. */
+export async function together<T>(
+  { client, replicated }: Database,
+  work: (session: ClientSession | undefined) => Promise<T>,
+): Promise<T> {
+  if (!replicated) return work(undefined);
+  return client.withSession((session) =>
+    session.withTransaction(() => work(session), {
+      writeConcern: { w: 'majority' },
+      readConcern: { level: 'snapshot' },
+    }),
+  );
+}
+
+/** Which unique index a write ran into, by its first distinguishing field; undefined for any other error. */
+export function duplicateKey(error: unknown): string | undefined {
+  if (!(error instanceof MongoServerError) || error.code !== 11_000) return undefined;
+  const pattern = (error.keyPattern ?? error.errorResponse?.keyPattern) as Record<string, unknown> | undefined;
+  if (pattern !== undefined) return Object.keys(pattern).at(-1);
+  return /index: _id_/.test(error.message) ? '_id' : 'version';
+}

@@ -1,0 +1,107 @@
+import type { Binary, ObjectId } from 'mongodb';
+import type { Digest, Format, NodeReport, StoreEvent, VersionRecord, VersionState } from '../../core/index.js';
+
+/** A chunk of a GridFS file. */
+export interface ChunkDocument {
+  readonly files_id: string | ObjectId;
+  readonly n: number;
+  readonly data: Binary;
+}
+
+/** A GridFS file: a version's own file (`_id` an ObjectId) or a segment (`_id` its digest). */
+export interface FileDocument {
+  readonly _id: string | ObjectId;
+  readonly length: number;
+  readonly chunkSize: number;
+  readonly uploadDate: Date;
+  readonly filename: string;
+  readonly model_name?: string;
+  readonly contentType?: string;
+  /** `manifest`: the canonical JSON of a single-file version's manifest. */
+  readonly metadata?: { readonly manifest?: string };
+}
+
+/** One version. What a plain script inserts has the first three fields and no `state`; the rest is set at adoption. */
+export interface StatusDocument {
+  readonly _id: ObjectId;
+  readonly model_name: string;
+  readonly file_id: ObjectId;
+  readonly inserted_time: Date;
+  readonly version?: number;
+  readonly digest?: Digest;
+  readonly format?: Format;
+  readonly task?: string;
+  readonly size?: number;
+  readonly state?: VersionState;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly published_by?: string;
+  readonly message?: string;
+  readonly parent?: string;
+}
+
+/** Where an alias points. */
+export interface AliasDocument {
+  readonly _id: { readonly model_name: string; readonly alias: string };
+  readonly version: number;
+  readonly revision: number;
+}
+
+/** One thing that happened. */
+export interface EventDocument {
+  readonly _id: ObjectId;
+  readonly kind: StoreEvent['kind'];
+  readonly model_name: string;
+  readonly at: Date;
+  readonly by?: string;
+  readonly message?: string;
+  readonly version?: number;
+  readonly alias?: string;
+  readonly from?: number;
+  readonly to?: number;
+}
+
+/** A node's heartbeat; removed by the TTL index on `expires_at`. */
+export interface NodeDocument extends Omit<NodeReport, 'node'> {
+  readonly _id: string;
+  readonly seen_at: Date;
+  readonly expires_at: Date;
+}
+
+/** A short lease: which file id a publish that was cut off goes on with. Removed by the TTL index on `expires_at`. */
+export interface LeaseDocument {
+  readonly _id:
+    | { readonly kind: 'publish'; readonly model_name: string; readonly digest: Digest }
+    | { readonly kind: 'format' };
+  readonly file_id?: ObjectId;
+  readonly format?: number;
+  readonly expires_at?: Date;
+}
+
+/** The content type of a version's file that holds its manifest. */
+export const MANIFEST_CONTENT_TYPE = 'application/vnd.modelkeep.manifest+json';
+
+/** An adopted document as a record. */
+export function toRecord(document: StatusDocument): VersionRecord {
+  const { model_name: model, file_id: id, inserted_time: publishedAt, published_by: publishedBy } = document;
+  const { version = 0, size = 0, state = 'ready', digest, format, task, message, parent, metadata = {} } = document;
+  return {
+    id: id.toHexString(),
+    model,
+    version,
+    size,
+    state,
+    publishedAt,
+    metadata,
+    ...(digest === undefined ? {} : { digest }),
+    ...(format === undefined ? {} : { format }),
+    ...(task === undefined ? {} : { task }),
+    ...(publishedBy === undefined ? {} : { publishedBy }),
+    ...(message === undefined ? {} : { message }),
+    ...(parent === undefined ? {} : { parent }),
+  };
+}
+
+/** A stored event as the port tells it. */
+export function toEvent({ _id, model_name: model, ...rest }: EventDocument): StoreEvent {
+  return { ...rest, id: _id.toHexString(), model } as unknown as StoreEvent;
+}

@@ -1,0 +1,191 @@
+import { MongoError, type MongoClientOptions } from 'mongodb';
+import {
+  createDigester,
+  ModelkeepError,
+  throwIfAborted,
+  versionName,
+  type ReadOptions,
+  type SegmentPlace,
+  type VersionRecord,
+  type VersionStore,
+  type Watch,
+} from '../../core/index.js';
+import * as aliases from './aliases.js';
+import { CHUNK_BYTES, damaged, readRange } from './chunks.js';
+import { openDatabase, type Database } from './database.js';
+import { MANIFEST_CONTENT_TYPE, toEvent, type NodeDocument } from './documents.js';
+import { mongoError } from './errors.js';
+import { publish } from './publish.js';
+import * as versions from './versions.js';
+import { openWatch } from './watch.js';
+
+/** Options of {@link openMongoStore}. */
+export interface MongoStoreOptions {
+  /** `mongodb://HOST/DATABASE`, with whatever options the driver knows. */
+  readonly url: string;
+  /** GridFS bucket. @defaultValue 'fs' */
+  readonly bucket?: string;
+  /** Pause between two looks for changes, in ms, on a deployment without change streams. @defaultValue 2_000 */
+  readonly pollIntervalMs?: number;
+  /** Passed to the driver, such as `monitorCommands`; the URL's own options win. */
+  readonly clientOptions?: MongoClientOptions;
+  /** Called with the name of each command that is sent, its collection and what it asks for; for tests. */
+  readonly onCommand?: (command: Readonly<Record<string, unknown>>, name: string) => void;
+}
+
+const DEFAULTS = Object.freeze({ bucket: 'fs', pollIntervalMs: 2_000 });
+
+/**
+ * Opens a store in MongoDB: versions as GridFS files, recorded in `ModelStatus`. See `docs/stores.md` for the layout.
+ *
+ * @throws ModelkeepError `STORE_UNAVAILABLE` if no server answers, `STORE_PERMISSION` for wrong credentials or rights,
+ * `INVALID_INPUT` for a URL without database
+ */
+export async function openMongoStore(options: MongoStoreOptions): Promise<VersionStore> {
+  const {
+    url,
+    bucket = DEFAULTS.bucket,
+    pollIntervalMs = DEFAULTS.pollIntervalMs,
+    clientOptions = {},
+    onCommand,
+  } = options;
+  const monitored = onCommand === undefined ? clientOptions : { ...clientOptions, monitorCommands: true };
+  const database = await openDatabase(url, bucket, monitored);
+  if (onCommand !== undefined)
+    database.client.on('commandStarted', ({ command, commandName }) =>
+      onCommand(command as Record<string, unknown>, commandName),
+    );
+  return createStore(database, pollIntervalMs);
+}
+
+function createStore(database: Database, pollIntervalMs: number): VersionStore {
+  const { location, client } = database;
+  const watches = new Set<Watch>();
+  let closing: Promise<void> | undefined;
+  /** Runs one operation: refused once closed, the driver's errors in the words of the house, others as they are. */
+  const run = async <T>(what: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> => {
+    if (closing !== undefined) throw closed(location);
+    throwIfAborted(signal);
+    try {
+      return await work();
+    } catch (error) {
+      if (closing !== undefined && error instanceof MongoError) throw closed(location);
+      throw error instanceof MongoError ? mongoError(error, location, what) : error;
+    }
+  };
+  const close = (): Promise<void> => {
+    closing ??= (async () => {
+      await Promise.all([...watches].map((watch) => watch.close()));
+      await client.close();
+    })();
+    return closing;
+  };
+  return {
+    location,
+    capabilities: Object.freeze({ changes: database.replicated ? 'push' : 'poll', localFiles: false }),
+    ping: ({ signal } = {}) =>
+      run('reach the store', signal, async () => void (await database.db.command({ ping: 1 }))),
+    publish: (draft, source, given = {}) => run('publish', given.signal, () => publish(database, draft, source, given)),
+    resolve: (reference, { signal } = {}) =>
+      run('resolve a reference', signal, () => versions.resolve(database, reference)),
+    isCurrent: (reference, version, { signal } = {}) =>
+      run('check a reference', signal, () => versions.isCurrent(database, reference, version)),
+    listVersions: ({ model } = {}, { signal } = {}) =>
+      run('list versions', signal, () => versions.listVersions(database, model)),
+    readManifest: (record, { signal } = {}) =>
+      run('read a manifest', signal, () => versions.readManifest(database, record, signal)),
+    readSegment: (record, place, given = {}) =>
+      readSegment(database, record, place, given, () => closing !== undefined),
+    setState: (model, version, state, who = {}) =>
+      run('change a version', undefined, () => versions.setState(database, model, version, state, who)),
+    listAliases: ({ model } = {}, { signal } = {}) =>
+      run('list aliases', signal, () => aliases.listAliases(database, model)),
+    moveAlias: (move, { signal } = {}) => run('move an alias', signal, () => aliases.moveAlias(database, move)),
+    removeAlias: (alias) => run('remove an alias', undefined, () => aliases.removeAlias(database, alias)),
+    listEvents: ({ model, limit }, { signal } = {}) =>
+      run('read the history', signal, async () => {
+        const found = database.events.find({ model_name: model }).sort({ _id: -1 });
+        return (await (limit === undefined ? found : found.limit(limit)).toArray()).map(toEvent);
+      }),
+    reportNode: ({ node, ...report }, { ttlMs }) =>
+      run('report', undefined, async () => {
+        const seen = { seen_at: new Date(), expires_at: new Date(Date.now() + ttlMs) };
+        await database.nodes.replaceOne({ _id: node }, { ...report, ...seen }, { upsert: true });
+      }),
+    listNodes: ({ signal } = {}) => run('list nodes', signal, () => listNodes(database)),
+    watch: (given) =>
+      run('watch for changes', undefined, async () => {
+        const watch = await openWatch(database, given, pollIntervalMs);
+        watches.add(watch);
+        const end = (): Promise<void> => watch.close().finally(() => watches.delete(watch));
+        return { close: end, [Symbol.asyncDispose]: end };
+      }),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function closed(location: string): ModelkeepError {
+  return new ModelkeepError('CLOSED', `The store ${location} is closed`);
+}
+
+async function listNodes({ nodes }: Database) {
+  // The TTL index removes them within a minute; until then they are passed over.
+  const found = await nodes
+    .find({ expires_at: { $gt: new Date() } })
+    .sort({ _id: 1 })
+    .toArray();
+  return found.map(({ _id, seen_at: seenAt, expires_at: _expiresAt, ...report }: NodeDocument) => ({
+    ...report,
+    node: _id,
+    seenAt,
+  }));
+}
+
+/** A segment by its digest, or the same bytes of a single-file version's own file. */
+async function* readSegment(
+  database: Database,
+  record: VersionRecord,
+  place: SegmentPlace,
+  { start = 0, signal }: ReadOptions,
+  isClosed: () => boolean,
+): AsyncGenerator<Uint8Array> {
+  if (isClosed()) throw closed(database.location);
+  throwIfAborted(signal);
+  const name = `segment ${place.digest} of file "${place.path}" of ${versionName(record)}`;
+  try {
+    const digester = createDigester();
+    for await (const bytes of openSegment(database, record, place, start, name, signal)) {
+      digester.update(bytes);
+      yield bytes;
+    }
+    if (start === 0 && digester.finish() !== place.digest) throw damaged(name, 'its bytes were altered');
+  } catch (error) {
+    if (isClosed() && error instanceof MongoError) throw closed(database.location);
+    throw error instanceof MongoError ? mongoError(error, database.location, 'read a segment') : error;
+  }
+}
+
+/** A Hugging Face directory is never one file, so it need not be asked for; other versions say it in their own file. */
+async function* openSegment(
+  database: Database,
+  record: VersionRecord,
+  place: SegmentPlace,
+  start: number,
+  name: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  const { digest, size, offset } = place;
+  const own = record.format === 'hf' ? undefined : await versions.ownFile(database, record);
+  if (own === undefined || own.contentType === MANIFEST_CONTENT_TYPE) {
+    yield* readRange(
+      database,
+      { _id: digest, length: size, chunkSize: CHUNK_BYTES },
+      name,
+      { start, end: size },
+      signal,
+    );
+  } else {
+    yield* readRange(database, own, name, { start: offset + start, end: offset + size }, signal);
+  }
+}

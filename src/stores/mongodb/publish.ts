@@ -1,0 +1,226 @@
+import { ObjectId, type ClientSession } from 'mongodb';
+import {
+  checkModelName,
+  contentSize,
+  distinctPlaces,
+  encodeManifest,
+  isSingleFile,
+  manifestDigest,
+  ModelkeepError,
+  throwIfAborted,
+  type ContentSource,
+  type PublishOptions,
+  type PublishResult,
+  type VersionDraft,
+  type VersionRecord,
+} from '../../core/index.js';
+import { highestVersion } from './adoption.js';
+import { putFile, type FileDraft } from './chunks.js';
+import { duplicateKey, together, type Database } from './database.js';
+import { MANIFEST_CONTENT_TYPE, toRecord, type StatusDocument } from './documents.js';
+import { newestReady } from './versions.js';
+
+/** How long a publish that was cut off can be resumed under the same file id, in ms: a day. */
+const LEASE_MS = 24 * 60 * 60 * 1_000;
+/** Largest metadata of a version, as JSON: 1 MiB, well below MongoDB's limit of a document. */
+const MAX_METADATA_BYTES = 1024 * 1024;
+
+/**
+ * Stores what is missing of a version, then makes it visible. Order matters: segments, the version's own file, and last
+ * the `ModelStatus` document, which is the commit point.
+ *
+ * @throws ModelkeepError as `VersionStore.publish`
+ */
+export async function publish(
+  database: Database,
+  draft: VersionDraft,
+  source: ContentSource,
+  options: PublishOptions,
+): Promise<PublishResult> {
+  checkModelName(draft.model);
+  if (Buffer.byteLength(JSON.stringify(draft.metadata ?? {})) > MAX_METADATA_BYTES) {
+    throw new ModelkeepError(
+      'INVALID_INPUT',
+      `The metadata is larger than ${MAX_METADATA_BYTES} bytes as JSON: keep large facts in files of the version`,
+    );
+  }
+  const totalBytes = distinctPlaces(draft.manifest).reduce((sum, { size }) => sum + size, 0);
+  const same = await sameAsNewest(database, draft);
+  if (same !== undefined) return { record: same, created: false, sentBytes: 0, reusedBytes: totalBytes };
+  for (;;) {
+    const fileId = await leaseFileId(database, draft);
+    const sentBytes = await sendContents(database, draft, fileId, source, options);
+    throwIfAborted(options.signal);
+    const committed = await commit(database, draft, fileId);
+    // Under `force` an abandoned lease can name a file that became a version: begin again with a fresh one.
+    if (committed.created || draft.force !== true)
+      return { ...committed, sentBytes, reusedBytes: Math.max(0, totalBytes - sentBytes) };
+  }
+}
+
+async function sameAsNewest(
+  database: Database,
+  { model, manifest, force }: VersionDraft,
+): Promise<VersionRecord | undefined> {
+  const newest = await newestReady(database, model);
+  return force !== true && newest?.digest === manifestDigest(manifest) ? newest : undefined;
+}
+
+function leaseKey({ model, manifest }: VersionDraft) {
+  return { kind: 'publish' as const, model_name: model, digest: manifestDigest(manifest) };
+}
+
+/** The file id under which this content of this model is published: a repeated publish goes on with the same one. */
+async function leaseFileId({ leases }: Database, draft: VersionDraft): Promise<ObjectId> {
+  const update = { $setOnInsert: { file_id: new ObjectId() }, $set: { expires_at: new Date(Date.now() + LEASE_MS) } };
+  const key = { _id: leaseKey(draft) };
+  for (;;) {
+    try {
+      const lease = await leases.findOneAndUpdate(key, update, { upsert: true, returnDocument: 'after' });
+      if (lease?.file_id !== undefined) return lease.file_id;
+    } catch (error) {
+      // Two upserts of the same key at once: the second one finds it on its next try.
+      if (duplicateKey(error) === undefined) throw error;
+    }
+  }
+}
+
+async function sendContents(
+  database: Database,
+  draft: VersionDraft,
+  fileId: ObjectId,
+  source: ContentSource,
+  options: PublishOptions,
+): Promise<number> {
+  const { manifest, model } = draft;
+  const { signal } = options;
+  const abortable = signal === undefined ? {} : { signal };
+  const totalBytes = distinctPlaces(manifest).reduce((sum, { size }) => sum + size, 0);
+  let doneBytes = 0;
+  const report = (bytes: number): void =>
+    options.onProgress?.({ doneBytes: (doneBytes = Math.min(totalBytes, doneBytes + bytes)), totalBytes });
+  const read = (path: string, start: number, end: number) =>
+    counted(source.open(path, { start, end }, abortable), report);
+  const [only] = manifest.files;
+  if (isSingleFile(manifest) && only !== undefined) {
+    const document = {
+      _id: fileId,
+      length: only.size,
+      filename: model,
+      model_name: model,
+      metadata: { manifest: Buffer.from(encodeManifest(manifest)).toString('utf8') },
+    };
+    return putFile(
+      database,
+      { document, segments: only.segments, name: `file "${only.path}"` },
+      () => read(only.path, 0, only.size),
+      abortable,
+    );
+  }
+  let sentBytes = 0;
+  for (const { digest, size, path, offset } of distinctPlaces(manifest)) {
+    throwIfAborted(signal);
+    const before = doneBytes;
+    const file: FileDraft = {
+      document: { _id: digest, length: size, filename: digest },
+      segments: [{ digest, size }],
+      name: `segment ${digest} of file "${path}"`,
+    };
+    sentBytes += await putFile(database, file, () => read(path, offset, offset + size), abortable);
+    report(before + size - doneBytes);
+  }
+  await putManifest(database, draft, fileId);
+  return sentBytes;
+}
+
+async function* counted(
+  bytes: AsyncIterable<Uint8Array>,
+  onBytes: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of bytes) {
+    yield chunk;
+    onBytes(chunk.byteLength);
+  }
+}
+
+/** The version's own file: the manifest, as one GridFS file under the model's name. */
+async function putManifest(database: Database, { model, manifest }: VersionDraft, fileId: ObjectId): Promise<void> {
+  const bytes = encodeManifest(manifest);
+  const document = {
+    _id: fileId,
+    length: bytes.byteLength,
+    filename: model,
+    model_name: model,
+    contentType: MANIFEST_CONTENT_TYPE,
+  };
+  const segments = [{ digest: manifestDigest(manifest), size: bytes.byteLength }];
+  await putFile(database, { document, segments, name: `manifest of "${model}"` }, () => one(bytes));
+}
+
+async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield await Promise.resolve(bytes);
+}
+
+/** Inserts the version's document with the next free number. A publisher of the same content that was faster wins. */
+async function commit(
+  database: Database,
+  draft: VersionDraft,
+  fileId: ObjectId,
+): Promise<{ readonly record: VersionRecord; readonly created: boolean }> {
+  const { status, leases } = database;
+  for (;;) {
+    const document = statusOf(draft, fileId, (await highestVersion(database, draft.model)) + 1);
+    try {
+      await together(database, (session) => insert(database, draft, document, session));
+      return { record: toRecord(document), created: true };
+    } catch (error) {
+      const index = duplicateKey(error);
+      if (index === undefined) throw error;
+      const mine = await status.findOne({ _id: fileId });
+      if (mine === null) continue;
+      await leases.deleteOne({ _id: leaseKey(draft), file_id: fileId });
+      return { record: toRecord(mine), created: false };
+    }
+  }
+}
+
+async function insert(
+  { status, events, leases }: Database,
+  draft: VersionDraft,
+  document: StatusDocument,
+  session: ClientSession | undefined,
+): Promise<void> {
+  const options = session === undefined ? {} : { session };
+  const { model_name, version, inserted_time: at, published_by: by, message } = document;
+  await status.insertOne(document, options);
+  const who = { ...(by === undefined ? {} : { by }), ...(message === undefined ? {} : { message }) };
+  await events.insertOne(
+    { _id: new ObjectId(), kind: 'published', model_name, at, ...(version === undefined ? {} : { version }), ...who },
+    options,
+  );
+  await leases.deleteOne({ _id: leaseKey(draft) }, options);
+}
+
+/** The document's `_id` is the file's: two publishers on one lease cannot both make a version. */
+function statusOf(
+  { model, manifest, publishedBy, message, parent, metadata }: VersionDraft,
+  fileId: ObjectId,
+  version: number,
+): StatusDocument {
+  return {
+    _id: fileId,
+    model_name: model,
+    file_id: fileId,
+    inserted_time: new Date(),
+    version,
+    digest: manifestDigest(manifest),
+    format: manifest.format,
+    size: contentSize(manifest),
+    state: 'ready',
+    metadata: metadata ?? {},
+    ...(manifest.task === undefined ? {} : { task: manifest.task }),
+    ...(publishedBy === undefined ? {} : { published_by: publishedBy }),
+    ...(message === undefined ? {} : { message }),
+    ...(parent === undefined ? {} : { parent }),
+  };
+}

@@ -1,0 +1,232 @@
+import { ObjectId } from 'mongodb';
+import {
+  contentSize,
+  decodeManifest,
+  digestMatches,
+  formatReference,
+  manifestDigest,
+  ModelkeepError,
+  versionName,
+  type Manifest,
+  type Reference,
+  type VersionRecord,
+  type VersionState,
+} from '../../core/index.js';
+import { adopt, describeAdopted, recordAdopted } from './adoption.js';
+import { damaged, readRange } from './chunks.js';
+import { together, type Database } from './database.js';
+import { MANIFEST_CONTENT_TYPE, toRecord, type FileDocument, type StatusDocument } from './documents.js';
+
+/** Versions named in an error message. */
+const SHOWN = 10;
+
+/** All versions of a model, or of all; what plain scripts inserted is adopted first. */
+export async function listVersions(database: Database, model?: string): Promise<VersionRecord[]> {
+  await adopt(database, model);
+  const filter = { state: { $exists: true }, ...(model === undefined ? {} : { model_name: model }) };
+  return (await database.status.find(filter).sort({ model_name: 1, version: 1 }).toArray()).map(toRecord);
+}
+
+/** The newest version that is not archived. */
+export async function newestReady(database: Database, model: string): Promise<VersionRecord | undefined> {
+  await adopt(database, model);
+  const [found] = await database.status
+    .find({ model_name: model, state: 'ready' })
+    .sort({ version: -1 })
+    .limit(1)
+    .toArray();
+  return found === undefined ? undefined : toRecord(found);
+}
+
+/** @throws ModelkeepError `MODEL_NOT_FOUND` */
+export async function checkModel(database: Database, model: string): Promise<void> {
+  if ((await database.status.findOne({ model_name: model }, { projection: { _id: 1 } })) !== null) return;
+  const known = (await database.status.distinct('model_name')) as string[];
+  const hint =
+    known.length === 0
+      ? 'The store is empty'
+      : `The store has ${known.slice(0, SHOWN).join(', ')}${known.length > SHOWN ? ' …' : ''}`;
+  throw new ModelkeepError('MODEL_NOT_FOUND', `There is no model "${model}". ${hint}`, { details: { model } });
+}
+
+/** One version by its number. @throws ModelkeepError `MODEL_NOT_FOUND`, `VERSION_NOT_FOUND` */
+export async function getVersion(database: Database, model: string, version: number): Promise<VersionRecord> {
+  const find = (): Promise<StatusDocument | null> => database.status.findOne({ model_name: model, version });
+  let found = await find();
+  if (found === null) {
+    await adopt(database, model);
+    found = await find();
+  }
+  if (found !== null) return toRecord(found);
+  await checkModel(database, model);
+  const numbers = (await listVersions(database, model)).map((record) => record.version);
+  const hint = numbers.length > SHOWN ? `1 to ${numbers.at(-1)}` : numbers.join(', ');
+  throw new ModelkeepError('VERSION_NOT_FOUND', `There is no version ${version} of "${model}"; there are ${hint}`, {
+    details: { model, version },
+  });
+}
+
+/** What a reference means. @throws ModelkeepError as `VersionStore.resolve` */
+export async function resolve(database: Database, reference: Reference): Promise<VersionRecord> {
+  const { model, selector } = reference;
+  switch (selector.kind) {
+    case 'latest': {
+      const newest = await newestReady(database, model);
+      if (newest !== undefined) return newest;
+      await checkModel(database, model);
+      throw new ModelkeepError(
+        'VERSION_NOT_FOUND',
+        `All versions of "${model}" are archived: restore one, or name one by its number`,
+        { details: { model } },
+      );
+    }
+    case 'version':
+      return getVersion(database, model, selector.version);
+    case 'alias': {
+      const alias = await database.aliases.findOne({ _id: { model_name: model, alias: selector.alias } });
+      if (alias !== null) return getVersion(database, model, alias.version);
+      await checkModel(database, model);
+      throw new ModelkeepError(
+        'ALIAS_NOT_FOUND',
+        `"${model}" has no alias "${selector.alias}": list them with modelkeep alias list ${model}`,
+        { details: { model, alias: selector.alias } },
+      );
+    }
+    case 'digest':
+      return byDigest(database, reference, selector.digest);
+  }
+}
+
+/** The newest version of that digest. */
+async function byDigest(database: Database, reference: Reference, digest: string): Promise<VersionRecord> {
+  const { model } = reference;
+  const records = (await listVersions(database, model)).filter(
+    (record) => record.digest !== undefined && digestMatches(record.digest, digest),
+  );
+  const isWhole = digest.length === 'sha256:'.length + 64;
+  if (records.length > 1 && !isWhole) {
+    throw new ModelkeepError(
+      'INVALID_REFERENCE',
+      `${formatReference(reference)} fits ${records.map(versionName).join(', ')}: write the version's number`,
+    );
+  }
+  const last = records.at(-1);
+  if (last !== undefined) return last;
+  await checkModel(database, model);
+  throw new ModelkeepError('VERSION_NOT_FOUND', `No version of "${model}" has the digest ${digest}`, {
+    details: { model, digest },
+  });
+}
+
+/**
+ * True if the reference still means that version. One query that returns at most two version numbers: for `latest` the
+ * newest ones from `version` on, together with anything that no one has adopted yet.
+ */
+export async function isCurrent(database: Database, { model, selector }: Reference, version: number): Promise<boolean> {
+  switch (selector.kind) {
+    case 'latest': {
+      const newer = { $or: [{ state: { $exists: false } }, { state: 'ready' as const, version: { $gte: version } }] };
+      const found = await database.status
+        .find({ model_name: model, ...newer }, { projection: { _id: 0, version: 1 } })
+        .limit(2)
+        .toArray();
+      return found.length === 1 && found[0]?.version === version;
+    }
+    case 'alias':
+      return (
+        (
+          await database.aliases.findOne(
+            { _id: { model_name: model, alias: selector.alias } },
+            { projection: { _id: 0, version: 1 } },
+          )
+        )?.version === version
+      );
+    case 'version':
+      return selector.version === version && (await exists(database, model, version)) !== null;
+    case 'digest': {
+      const digest = (await exists(database, model, version))?.digest;
+      return digest !== undefined && digestMatches(digest, selector.digest);
+    }
+  }
+}
+
+function exists({ status }: Database, model: string, version: number): Promise<Pick<StatusDocument, 'digest'> | null> {
+  return status.findOne({ model_name: model, version }, { projection: { _id: 0, version: 1, digest: 1 } });
+}
+
+/** The version's own GridFS file. @throws ModelkeepError `DIGEST_MISMATCH` if it is not there */
+export async function ownFile({ files }: Database, record: VersionRecord): Promise<FileDocument> {
+  const file = await files.findOne({ _id: new ObjectId(record.id) });
+  if (file === null) throw damaged(`file of ${versionName(record)}`, `no GridFS file has the _id ${record.id}`);
+  return file;
+}
+
+/** The manifest of a version. @throws ModelkeepError as `VersionStore.readManifest` */
+export async function readManifest(database: Database, record: VersionRecord, signal?: AbortSignal): Promise<Manifest> {
+  if ((await database.status.findOne({ file_id: new ObjectId(record.id) }, { projection: { _id: 1 } })) === null) {
+    throw new ModelkeepError('VERSION_NOT_FOUND', `${versionName(record)} is no longer in the store`, {
+      details: { model: record.model, version: record.version },
+    });
+  }
+  const file = await ownFile(database, record);
+  const name = `file of ${versionName(record)}`;
+  const manifest = await manifestOf(database, file, name, signal);
+  const digest = manifestDigest(manifest);
+  if (record.digest === undefined)
+    await recordAdopted(database, new ObjectId(record.id), {
+      digest,
+      format: manifest.format,
+      size: contentSize(manifest),
+    });
+  else if (record.digest !== digest)
+    throw damaged(name, `its manifest has the digest ${digest}, ${record.digest} was published`);
+  return manifest;
+}
+
+async function manifestOf(
+  database: Database,
+  file: FileDocument,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<Manifest> {
+  if (file.contentType !== MANIFEST_CONTENT_TYPE) {
+    const own = file.metadata?.manifest;
+    return own === undefined ? describeAdopted(database, file, name, signal) : decodeManifest(Buffer.from(own, 'utf8'));
+  }
+  const parts: Uint8Array[] = [];
+  for await (const bytes of readRange(database, file, name, { start: 0, end: file.length }, signal)) parts.push(bytes);
+  try {
+    return decodeManifest(Buffer.concat(parts));
+  } catch (error) {
+    throw error instanceof ModelkeepError && error.code === 'INVALID_ARTIFACT' ? damaged(name, error.message) : error;
+  }
+}
+
+/** Archives or restores. @throws ModelkeepError `VERSION_NOT_FOUND`, `ALIAS_CONFLICT` */
+export async function setState(
+  database: Database,
+  model: string,
+  version: number,
+  state: VersionState,
+  who: { readonly by?: string; readonly message?: string },
+): Promise<VersionRecord> {
+  const found = await getVersion(database, model, version);
+  if (found.state === state) return found;
+  return together(database, async (session) => {
+    const options = session === undefined ? {} : { session };
+    const holder =
+      state === 'archived' ? await database.aliases.findOne({ '_id.model_name': model, version }, options) : null;
+    if (holder !== null)
+      throw new ModelkeepError(
+        'ALIAS_CONFLICT',
+        `${model}:${version} is what @${holder._id.alias} points at: move the alias first`,
+      );
+    await database.status.updateOne({ model_name: model, version }, { $set: { state } }, options);
+    const kind = state === 'archived' ? 'archived' : 'restored';
+    await database.events.insertOne(
+      { _id: new ObjectId(), kind, model_name: model, version, at: new Date(), ...who },
+      options,
+    );
+    return { ...found, state };
+  });
+}
