@@ -1,0 +1,8 @@
+/** `npm test`: sets up, provides a MongoDB-compatible server, and runs every test. Arguments go to vitest. */
+import { spawnSync } from 'node:child_process';
+import { root, setUp } from './set-up.mjs';
+
+setUp();
+const args = [`${root}node_modules/vitest/vitest.mjs`, 'run', ...process.argv.slice(2)];
+const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
+process.exit(status ?? 1);
