@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { ModelkeepError, type TensorInfo } from '../../core/index.js';
+import { ModelkeepError, type Tensor, type TensorInfo } from '../../core/index.js';
 import type { InferenceService, ModelDescription, RequestOptions } from '../../serving/index.js';
+import { checkTensors } from './check-tensors.js';
 import { parseModelPath } from './model-path.js';
 import { checkBody, requestOptions, tellVersion } from './request.js';
 import { datatypeOf, tensorFromJson, tensorToJson, type JsonTensor } from './tensors.js';
@@ -110,9 +111,26 @@ async function answerTensors(service: InferenceService, reference: string, body:
   const tensors = Object.fromEntries(body.inputs.map((input) => [input.name, tensorFromJson(input)]));
   const wanted = body.outputs?.map(({ name }) => name);
   const work = { tensors, ...(wanted === undefined || wanted.length === 0 ? {} : { outputs: wanted }) };
-  const reply = await service.infer(reference, work, options);
+  const reply = await inferOrExplain(service, reference, work, options);
   return {
     record: reply.record,
     outputs: Object.entries(reply.tensors).map(([name, tensor]) => tensorToJson(name, tensor)),
   };
+}
+
+/** The runtime's refusals name neither input nor next step: what is wrong is found out when one comes. */
+async function inferOrExplain(
+  service: InferenceService,
+  reference: string,
+  work: { readonly tensors: Readonly<Record<string, Tensor>>; readonly outputs?: readonly string[] },
+  options: RequestOptions,
+) {
+  try {
+    return await service.infer(reference, work, options);
+  } catch (error) {
+    if (error instanceof ModelkeepError && error.code === 'INVALID_INPUT') {
+      checkTensors((await service.describe(reference, options)).inputs, work.tensors);
+    }
+    throw error;
+  }
 }

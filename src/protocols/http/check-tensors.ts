@@ -1,0 +1,33 @@
+import { ModelkeepError, type Tensor, type TensorInfo } from '../../core/index.js';
+import { datatypeOf } from './tensors.js';
+
+/**
+ * Says what about the tensors of a request is not what the model declares.
+ *
+ * @throws ModelkeepError `INVALID_INPUT` naming the input and what the model takes
+ */
+export function checkTensors(declared: readonly TensorInfo[], tensors: Readonly<Record<string, Tensor>>): void {
+  const known = declared.map(({ name }) => `"${name}"`).join(', ');
+  for (const name of Object.keys(tensors)) {
+    if (!declared.some((one) => one.name === name)) throw wrong(`The model has no input "${name}"; it takes ${known}`);
+  }
+  for (const info of declared) {
+    const tensor = Object.hasOwn(tensors, info.name) ? tensors[info.name] : undefined;
+    if (tensor === undefined) throw wrong(`Input "${info.name}" is missing; the model takes ${known}`);
+    checkTensor(info, tensor);
+  }
+}
+
+function checkTensor({ name, type, dims }: TensorInfo, tensor: Tensor): void {
+  if (tensor.type !== type) {
+    throw wrong(`Input "${name}" has the datatype ${datatypeOf(tensor.type)}, the model takes ${datatypeOf(type)}`);
+  }
+  const fits = dims.length === tensor.dims.length && dims.every((dim, axis) => dim < 0 || dim === tensor.dims[axis]);
+  if (fits) return;
+  const shown = dims.map((dim) => (dim < 0 ? 'any' : dim)).join(', ');
+  throw wrong(`Input "${name}" has the shape [${tensor.dims.join(', ')}], the model takes [${shown}]`);
+}
+
+function wrong(message: string): ModelkeepError {
+  return new ModelkeepError('INVALID_INPUT', message);
+}
