@@ -38,7 +38,7 @@ export class Resident {
   #since = new Date();
   #lastUsedMs = performance.now();
   #leases = 0;
-  #onIdle: (() => void) | undefined;
+  #onIdle: (() => void)[] = [];
   #manifest: Manifest | undefined;
   #loaded: LoadedModel | undefined;
 
@@ -104,7 +104,7 @@ export class Resident {
         if (!out) return;
         out = false;
         this.#leases -= 1;
-        if (this.#leases === 0) this.#onIdle?.();
+        if (this.#leases === 0) for (const tell of this.#onIdle.splice(0)) tell();
       },
     };
   }
@@ -113,8 +113,7 @@ export class Resident {
   async idle(): Promise<void> {
     if (this.#leases === 0) return;
     await new Promise<void>((resolve) => {
-      this.#onIdle = resolve;
+      this.#onIdle.push(resolve);
     });
-    this.#onIdle = undefined;
   }
 }
