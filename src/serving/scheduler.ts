@@ -44,6 +44,8 @@ interface Job {
   readonly arrivedMs: number;
   /** Runs that it was part of. */
   tries: number;
+  /** True once it was answered, refused or given up. */
+  settled: boolean;
   settle(outcome: Answered | ModelkeepError): void;
 }
 
@@ -105,10 +107,11 @@ export class Scheduler {
       };
       const settle = (outcome: Answered | ModelkeepError): void => {
         signal?.removeEventListener('abort', onAbort);
+        job.settled = true;
         if (outcome instanceof ModelkeepError) reject(outcome);
         else resolve(outcome);
       };
-      const job: Job = { work, arrivedMs: performance.now(), tries: 0, settle };
+      const job: Job = { work, arrivedMs: performance.now(), tries: 0, settled: false, settle };
       signal?.addEventListener('abort', onAbort, { once: true });
       queue.jobs.push(job);
       this.dispatch();
@@ -205,7 +208,7 @@ export class Scheduler {
 
   /** After the end of a runner each of its requests is tried once more, alone, so that one that kills harms no other. */
   #failed(resident: Resident, jobs: readonly Job[], error: ModelkeepError): void {
-    const again = error.code === 'RUNNER_CRASHED' ? jobs.filter(({ tries }) => tries < 2) : [];
+    const again = error.code === 'RUNNER_CRASHED' ? jobs.filter(({ tries, settled }) => tries < 2 && !settled) : [];
     for (const job of jobs) if (!again.includes(job)) job.settle(error);
     if (again.length > 0) this.#queueOf(resident).jobs.unshift(...again);
   }
