@@ -16,7 +16,11 @@ test('a digester gives the digest of all bytes, however they are cut', () => {
   expect(digester.finish()).toBe(digestOf('modelkeep'));
 });
 
-test.each(['', 'sha256:', EMPTY.toUpperCase(), `${EMPTY}0`, EMPTY.slice(0, -1), 'md5:d41d8cd98f00b204e9800998ecf8427e'])(
-  '%j is no digest',
-  (text) => expect(isDigest(text)).toBe(false),
-);
+test.each([
+  '',
+  'sha256:',
+  EMPTY.toUpperCase(),
+  `${EMPTY}0`,
+  EMPTY.slice(0, -1),
+  'md5:d41d8cd98f00b204e9800998ecf8427e',
+])('%j is no digest', (text) => expect(isDigest(text)).toBe(false));
