@@ -3,6 +3,7 @@ import {
   asModelkeepError,
   checkModelName,
   contentSize,
+  ModelkeepError,
   type Abortable,
   type ContentSource,
   type Format,
@@ -10,7 +11,14 @@ import {
   type TransferProgress,
   type VersionStore,
 } from '../core/index.js';
-import { buildManifest, inspectArtifact, validateArtifact, type Artifact } from '../formats/index.js';
+import {
+  buildManifest,
+  inspectArtifact,
+  openDirectoryFiles,
+  validateArtifact,
+  type Artifact,
+} from '../formats/index.js';
+import { detectTask, openTask } from '../tasks/index.js';
 
 /** What a push is doing: `inspect` reads and checks the files, `hash` cuts them, `send` stores what is missing. */
 export type PushPhase = 'inspect' | 'hash' | 'send';
@@ -55,12 +63,13 @@ export interface Pushed extends PublishResult {
 export async function push(store: VersionStore, path: string, options: PushOptions): Promise<Pushed> {
   const { signal, onProgress, by, message, parent, metadata, force } = options;
   const model = checkModelName(options.name);
-  const artifact = await inspectArtifact(path, {
+  const found = await inspectArtifact(path, {
     ...(options.format === undefined ? {} : { format: options.format }),
     ...(options.task === undefined ? {} : { task: options.task }),
   });
-  onProgress?.('inspect', { doneBytes: 0, totalBytes: artifact.files.reduce((sum, { size }) => sum + size, 0) });
-  await validateArtifact(artifact);
+  onProgress?.('inspect', { doneBytes: 0, totalBytes: found.files.reduce((sum, { size }) => sum + size, 0) });
+  await validateArtifact(found);
+  const artifact = await withTask(found);
   const abortable = signal === undefined ? {} : { signal };
   const manifest = await buildManifest(artifact, {
     ...abortable,
@@ -78,6 +87,26 @@ export async function push(store: VersionStore, path: string, options: PushOptio
   const sending = { ...abortable, onProgress: (progress: TransferProgress) => onProgress?.('send', progress) };
   const result = await store.publish(draft, sourceOf(artifact), sending);
   return { ...result, totalBytes: contentSize(manifest), warnings: artifact.warnings };
+}
+
+/** Finds the task, if none was named, and opens it once, so that a tokenizer that cannot be used is met here. */
+async function withTask(artifact: Artifact): Promise<Artifact> {
+  if (artifact.format === 'joblib') return artifact;
+  const files = openDirectoryFiles(
+    artifact.directory,
+    artifact.files.map((file) => file.path),
+  );
+  const task = artifact.task ?? (await detectTask(files));
+  if (task === undefined) return artifact;
+  try {
+    await openTask(files, { task });
+    return { ...artifact, task };
+  } catch (error) {
+    // A model without a tokenizer still takes tensors, unless its publisher asked for a task.
+    if (artifact.task !== undefined || !(error instanceof ModelkeepError) || error.code !== 'UNSUPPORTED_FORMAT')
+      throw error;
+    return { ...artifact, warnings: [...artifact.warnings, `it takes tensors only: ${error.message}`] };
+  }
 }
 
 /** Reads an artifact's files for a store. */

@@ -32,7 +32,10 @@ interface TensorPlace {
   readonly strings?: readonly string[];
 }
 
-type TypedArrayClass = new (buffer: ArrayBuffer) => Exclude<TensorData, readonly string[]>;
+interface TypedArrayClass {
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBuffer): Exclude<TensorData, readonly string[]>;
+}
 
 const ARRAYS: Readonly<Record<Exclude<TensorType, 'string'>, TypedArrayClass>> = {
   float32: Float32Array,
@@ -81,8 +84,23 @@ export function encodeFrame(header: Readonly<Record<string, unknown>>, tensors: 
   return [prefix, json, ...body];
 }
 
+/** True if the bytes lie in the body and are as many as the type and dimensions make. */
+function fits({ type, dims, offset, bytes, strings }: TensorPlace, body: Buffer): boolean {
+  if (!Array.isArray(dims) || !dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) return false;
+  const elements = dims.reduce((product, dim) => product * dim, 1);
+  if (type === 'string') return Array.isArray(strings) && strings.length === elements;
+  if (!Object.hasOwn(ARRAYS, type) || bytes !== elements * ARRAYS[type].BYTES_PER_ELEMENT) return false;
+  return Number.isSafeInteger(offset) && offset >= 0 && offset + bytes <= body.byteLength;
+}
+
 function decodeTensor(place: TensorPlace, body: Buffer): Tensor {
-  const { type, dims } = place;
+  const { name, type, dims } = place;
+  if (!fits(place, body)) {
+    throw new ModelkeepError(
+      'RUNNER_CRASHED',
+      `Tensor ${JSON.stringify(name)} does not fit its frame of ${body.byteLength} bytes`,
+    );
+  }
   if (type === 'string') return { type, dims, data: place.strings ?? [] };
   // Copied: the body's place in the pool buffer need not be aligned for the element type.
   const copy = new ArrayBuffer(place.bytes);
@@ -90,9 +108,18 @@ function decodeTensor(place: TensorPlace, body: Buffer): Tensor {
   return { type, dims, data: new ARRAYS[type](copy) };
 }
 
+function parseHeader(json: Buffer): Record<string, unknown> & { readonly tensors?: readonly TensorPlace[] } {
+  try {
+    const header: unknown = JSON.parse(json.toString('utf8'));
+    if (typeof header === 'object' && header !== null) return header as Record<string, unknown>;
+  } catch (error) {
+    throw new ModelkeepError('RUNNER_CRASHED', "A frame's header is no JSON", { cause: error });
+  }
+  throw new ModelkeepError('RUNNER_CRASHED', "A frame's header is no JSON object");
+}
+
 function decodeFrame(json: Buffer, body: Buffer): Frame {
-  const header = JSON.parse(json.toString('utf8')) as Record<string, unknown> & { tensors?: readonly TensorPlace[] };
-  const places = header.tensors;
+  const { tensors: places, ...header } = parseHeader(json);
   if (places === undefined) return { header, tensors: {} };
   return { header, tensors: Object.fromEntries(places.map((place) => [place.name, decodeTensor(place, body)])) };
 }

@@ -1,7 +1,7 @@
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { asModelkeepError, ModelkeepError, type Tensor, type TensorInfo } from '../../core/index.js';
 import { openSegmentFiles, planSession, type SessionPlan } from '../../formats/index.js';
-import { detectTask, openTask, type Encoding, type EncodingOutputs, type OpenTask } from '../../tasks/index.js';
+import { openTask, type Encoding, type EncodingOutputs, type OpenTask } from '../../tasks/index.js';
 import type { Tensors } from '../frames.js';
 import type { LoadMessage, PredictAnswer, PredictMessage, PredictReply } from '../messages.js';
 import { groupByLength, type Batch } from './batches.js';
@@ -42,8 +42,7 @@ export class HostedModel {
   static async load({ manifest, segmentsFolder, threads }: LoadMessage): Promise<HostedModel> {
     const files = openSegmentFiles(manifest, segmentsFolder);
     const plan = await planSession(files);
-    const task = manifest.task ?? (await detectTask(files));
-    const open = task === undefined ? undefined : await openTask(files, { task });
+    const open = manifest.task === undefined ? undefined : await openTask(files, { task: manifest.task });
     try {
       const session = await InferenceSession.create(plan.graph, sessionOptions(plan, threads));
       return new HostedModel(session, plan, open);
