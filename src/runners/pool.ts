@@ -29,6 +29,8 @@ export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
   readonly #command: RunnerCommand;
   #runners: Runner[] = [];
   #restarts = 0;
+  /** Replacements under way, so that closing leaves no process behind. */
+  readonly #replacing = new Set<Promise<void>>();
   #closing: Promise<void> | undefined;
   readonly #stop = new AbortController();
 
@@ -65,7 +67,7 @@ export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
   close(): Promise<void> {
     this.#closing ??= (async () => {
       this.#stop.abort();
-      await Promise.all(this.#runners.map((runner) => runner.close()));
+      await Promise.all([...this.#runners.map((runner) => runner.close()), ...this.#replacing]);
       this.#runners = [];
     })();
     return this.#closing;
@@ -73,8 +75,15 @@ export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
 
   #adopt(runner: Runner): void {
     this.#runners = [...this.#runners, runner];
-    void runner.exited.then(() => this.#replace(runner));
+    void runner.exited.then(() => this.#startReplacing(runner));
     this.emit('started', runner);
+  }
+
+  async #startReplacing(ended: Runner): Promise<void> {
+    const replacing = this.#replace(ended);
+    this.#replacing.add(replacing);
+    await replacing;
+    this.#replacing.delete(replacing);
   }
 
   async #replace(ended: Runner): Promise<void> {
