@@ -1,0 +1,152 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Tensor } from '../../../src/core/index.js';
+import { encodeFrame, FrameReader, type Frame } from '../../../src/runners/index.js';
+
+const ARRAYS = {
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  int8: Int8Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  uint32: Uint32Array,
+  uint64: BigUint64Array,
+  bool: Uint8Array,
+} as const;
+const TYPES = Object.keys(ARRAYS) as (keyof typeof ARRAYS)[];
+
+const dimsArbitrary = fc.array(fc.nat(4), { maxLength: 3 });
+const elementsOf = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1);
+
+/** A tensor of a type, of any bits: NaNs with payloads too. */
+const numbersArbitrary = (type: keyof typeof ARRAYS): fc.Arbitrary<Tensor> =>
+  dimsArbitrary.chain((dims) => {
+    const length = elementsOf(dims) * ARRAYS[type].BYTES_PER_ELEMENT;
+    return fc
+      .uint8Array({ minLength: length, maxLength: length })
+      .map((bytes) => ({ type, dims, data: new ARRAYS[type](Uint8Array.from(bytes).buffer) }));
+  });
+
+const stringsArbitrary: fc.Arbitrary<Tensor> = dimsArbitrary.chain((dims) =>
+  fc
+    .array(fc.string({ unit: 'grapheme' }), { minLength: elementsOf(dims), maxLength: elementsOf(dims) })
+    .map((data) => ({ type: 'string', dims, data })),
+);
+
+const frameArbitrary = fc.record({
+  header: fc.record({ id: fc.nat(), op: fc.string({ unit: 'grapheme' }), more: fc.jsonValue() }),
+  tensors: fc.dictionary(
+    fc.string({ minLength: 1 }),
+    fc.oneof(stringsArbitrary, ...TYPES.map((type) => numbersArbitrary(type))),
+    { maxKeys: 3, noNullPrototype: true },
+  ),
+});
+
+/** What a frame says, in a form in which equal means equal bits. */
+function bitsOf({ header, tensors }: Frame): unknown {
+  const plain = Object.entries(tensors).map(([name, { type, dims, data }]) => {
+    if (type === 'string') return { name, type, dims, data };
+    const { buffer, byteOffset, byteLength } = data as Float32Array;
+    return {
+      name,
+      type,
+      dims,
+      kind: data.constructor.name,
+      bits: Buffer.from(buffer, byteOffset, byteLength).toString('hex'),
+    };
+  });
+  return { header: JSON.parse(JSON.stringify(header)) as unknown, tensors: plain };
+}
+
+function readAll(bytes: Buffer, cuts: readonly number[] = []): Frame[] {
+  const reader = new FrameReader();
+  const places = [...new Set([0, ...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length])].toSorted(
+    (a, b) => a - b,
+  );
+  return places.slice(1).flatMap((end, i) => reader.push(bytes.subarray(places[i], end)));
+}
+
+function prefixOf(header: number, body: number): Buffer {
+  const prefix = Buffer.alloc(8);
+  prefix.writeUInt32LE(header, 0);
+  prefix.writeUInt32LE(body, 4);
+  return prefix;
+}
+
+/** A frame of any header and body, as a faulty runner could write it. */
+function rawFrame(header: string, body: Buffer = Buffer.alloc(0)): Buffer {
+  return Buffer.concat([prefixOf(Buffer.byteLength(header), body.length), Buffer.from(header), body]);
+}
+
+describe('frames', () => {
+  it('come out as they went in, however the stream is cut', () => {
+    fc.assert(
+      fc.property(fc.array(frameArbitrary, { maxLength: 4 }), fc.array(fc.nat(), { maxLength: 30 }), (frames, cuts) => {
+        const bytes = Buffer.concat(frames.flatMap(({ header, tensors }) => encodeFrame(header, tensors)));
+        expect(readAll(bytes, cuts).map((frame) => bitsOf(frame))).toEqual(frames.map((frame) => bitsOf(frame)));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it.each(TYPES)('carry %s from a place that is not aligned', (type) => {
+    const source = new ARRAYS[type](Uint8Array.from({ length: 48 }, (_, i) => 7 * i).buffer);
+    const data = source.subarray(1, 3);
+    const [frame] = readAll(Buffer.concat(encodeFrame({ odd: 'x' }, { a: { type, dims: [2], data } })), [1, 9, 10]);
+    expect(frame?.tensors.a?.data).toEqual(data);
+    expect(frame?.header).toEqual({ odd: 'x' });
+  });
+
+  it('are read byte by byte', () => {
+    const bytes = Buffer.concat(
+      encodeFrame({ id: 1 }, { a: { type: 'int64', dims: [2], data: BigInt64Array.of(1n, -2n) } }),
+    );
+    const reader = new FrameReader();
+    const counts = [...bytes].map((byte) => reader.push(Buffer.of(byte)).length);
+    expect(counts).toEqual([...Array.from({ length: bytes.length - 1 }, () => 0), 1]);
+  });
+
+  it('hold no frame back and make none of part of one', () => {
+    const one = Buffer.concat(encodeFrame({ id: 1 }));
+    const reader = new FrameReader();
+    expect(reader.push(Buffer.concat([one, one, one.subarray(0, -1)]))).toHaveLength(2);
+    expect(reader.push(Buffer.alloc(0))).toHaveLength(0);
+    expect(reader.push(one.subarray(-1))).toHaveLength(1);
+  });
+});
+
+describe('what is no frame', () => {
+  const place = { name: 'a', type: 'float32', dims: [1], offset: 0, bytes: 4 };
+
+  it.each([
+    ['a header of more than 256 MiB', prefixOf(256 * 1024 * 1024 + 1, 0)],
+    ['a body of more than 1 GiB', prefixOf(2, 1024 * 1024 * 1024 + 1)],
+    ['text', Buffer.from('Hello, I am no runner\n')],
+    ['a header that is no JSON', rawFrame('{"id":')],
+    ['a header that is no object', rawFrame('7')],
+    ['a tensor beyond the body', rawFrame(JSON.stringify({ tensors: [{ ...place, offset: 1 }] }), Buffer.alloc(4))],
+    ['a tensor before the body', rawFrame(JSON.stringify({ tensors: [{ ...place, offset: -4 }] }), Buffer.alloc(4))],
+    [
+      'a tensor of other bytes than its dimensions make',
+      rawFrame(JSON.stringify({ tensors: [{ ...place, dims: [2] }] }), Buffer.alloc(4)),
+    ],
+    [
+      'a tensor of an unknown type',
+      rawFrame(JSON.stringify({ tensors: [{ ...place, type: 'complex' }] }), Buffer.alloc(4)),
+    ],
+    [
+      'strings fewer than announced',
+      rawFrame(JSON.stringify({ tensors: [{ ...place, type: 'string', bytes: 0, strings: [] }] })),
+    ],
+  ])('is refused: %s', (_, bytes) => {
+    expect(() => readAll(bytes)).toThrow(expect.objectContaining({ name: 'ModelkeepError', code: 'RUNNER_CRASHED' }));
+  });
+
+  it('is waited for where the largest allowed is announced', () => {
+    expect(readAll(prefixOf(256 * 1024 * 1024, 1024 * 1024 * 1024))).toEqual([]);
+  });
+});
