@@ -10,7 +10,7 @@ import {
   type VersionRecord,
   type VersionStore,
 } from '../core/index.js';
-import type { LoadMessage, Runner, RunnerPool } from '../runners/index.js';
+import type { LoadMessage, Runner, RunnerCalls, RunnerPool } from '../runners/index.js';
 import { Backoff } from './backoff.js';
 import { Resident, type Lease, type LoadedModel, type Transition } from './resident.js';
 import { SharedWork } from './shared-work.js';
@@ -29,6 +29,8 @@ export interface ResidencyEvents {
   transition: [Transition];
   /** A runner now holds the version and can be asked. */
   hosted: [resident: Resident, runner: Runner];
+  /** A runner has ended loading, warming or unloading: what waited for it meanwhile can be asked now. */
+  freed: [runner: Runner];
   /** Bytes that came from the store for a version. */
   fetched: [record: VersionRecord, bytes: number, segments: number];
   /** A replaced runner could not take over a resident version. */
@@ -224,7 +226,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       segmentsFolder: cache.folder,
       threads,
     };
-    const { result } = await runner.call('load', message);
+    const { result } = await this.#call(runner, 'load', message);
     resident.runners.add(runner);
     return result;
   }
@@ -234,7 +236,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     for (const runner of resident.runners) {
       throwIfAborted(signal);
       try {
-        await runner.call('warm', { op: 'warm', key: resident.record.id });
+        await this.#call(runner, 'warm', { op: 'warm', key: resident.record.id });
       } catch (error) {
         // One runner that ended is made up for by the others; its replacement loads the version when it is there.
         resident.runners.delete(runner);
@@ -250,9 +252,17 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     const runners = [...resident.runners];
     resident.runners.clear();
     // A runner that ended has given the memory back by that.
-    await Promise.allSettled(runners.map((runner) => runner.call('unload', { op: 'unload', key: id })));
+    await Promise.allSettled(runners.map((runner) => this.#call(runner, 'unload', { op: 'unload', key: id })));
     this.#pins.get(id)?.();
     this.#pins.delete(id);
+  }
+
+  async #call<Op extends 'load' | 'warm' | 'unload'>(runner: Runner, op: Op, message: RunnerCalls[Op]['message']) {
+    try {
+      return await runner.call(op, message);
+    } finally {
+      this.emit('freed', runner);
+    }
   }
 
   readonly #onRunnerEnded = (runner: Runner): void => {
@@ -269,7 +279,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   async #host(resident: Resident, runner: Runner): Promise<void> {
     try {
       await this.#loadInto(resident, resident.manifest!, runner);
-      if (resident.state !== 'ready') await runner.call('unload', { op: 'unload', key: resident.record.id });
+      if (resident.state !== 'ready') await this.#call(runner, 'unload', { op: 'unload', key: resident.record.id });
       else this.emit('hosted', resident, runner);
     } catch (error) {
       this.emit('trouble', resident.record, asModelkeepError(error, 'LOAD_FAILED'));

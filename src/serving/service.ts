@@ -117,6 +117,8 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
       onRun: (report) => this.emit('run', report),
     });
     options.residency.on('hosted', () => this.#scheduler.dispatch());
+    // A request may come while every runner is busy with loading or letting go of another version.
+    options.residency.on('freed', () => this.#scheduler.dispatch());
   }
 
   /**
