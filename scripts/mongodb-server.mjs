@@ -45,14 +45,24 @@ async function makeEnvironment() {
   }
 }
 
+async function ensureEnvironment() {
+  if (!existsSync(join(environment, '.complete'))) await makeEnvironment();
+}
+
 /** The program that serves MongoDB's protocol, as `{ kind: 'mongod' | 'secantus', program }`. */
 export async function findMongoServer() {
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {
     const program = join(folder, 'mongod');
     if (folder !== '' && existsSync(program)) return { kind: 'mongod', program };
   }
-  if (!existsSync(join(environment, '.complete'))) await makeEnvironment();
+  await ensureEnvironment();
   return { kind: 'secantus', program: ready };
+}
+
+/** A Python with pymongo and gridfs, for scripts that know nothing of modelkeep. */
+export async function findPython() {
+  await ensureEnvironment();
+  return join(environment, 'bin', 'python');
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -27,6 +27,16 @@ function isInstalled() {
   return packagesOf(`${root}package-lock.json`).every(([path, { version, optional }]) => (optional && !found.has(path)) || found.get(path) === version);
 }
 
+/**
+ * Not `npm ci`: it refuses a lock file that lacks the optional packages of other platforms, which a registry mirror may
+ * not carry. `--no-save` takes the versions of the lock file and leaves it as it is.
+ */
+function install() {
+  console.error('Installing dependencies …');
+  // The runtime's install script would fetch GPU files; those for the processor are in the package.
+  runOrExit('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], { ONNXRUNTIME_NODE_INSTALL: 'skip' });
+}
+
 /** Installs and builds. */
 export function setUp() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -34,7 +44,7 @@ export function setUp() {
     console.error(`Node.js ${process.versions.node} is too old: modelkeep needs 20.19 or newer`);
     process.exit(1);
   }
-  // The runtime's install script would fetch GPU files; those for the processor are in the package.
-  if (!isInstalled()) runOrExit('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { ONNXRUNTIME_NODE_INSTALL: 'skip' });
+  if (!isInstalled()) install();
+  console.error('Building …');
   runOrExit(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-b']);
 }
