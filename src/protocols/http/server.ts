@@ -1,4 +1,10 @@
-import Fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import Fastify, {
+  LogController,
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+} from 'fastify';
 import { asModelkeepError, ModelkeepError } from '../../core/index.js';
 import type { Follower, Residency } from '../../residency/index.js';
 import type { InferenceService } from '../../serving/index.js';
@@ -24,19 +30,22 @@ export interface HttpServerOptions {
 const RETRY_AFTER_SECONDS = 1;
 /** Longest model path: a reference with every part at its longest. */
 const MAX_PATH_LENGTH = 1_000;
+/** Deepest nesting of a body: far more than any tensor or task has, far less than what ends a stack. */
+const MAX_DEPTH = 64;
 
 /** The server over a service: the Open Inference Protocol, the Hugging Face form, health, status and metrics. */
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const { service, residency, follower, maxBodyBytes, logger } = options;
   const server = Fastify({
     bodyLimit: maxBodyBytes,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { maxParamLength: MAX_PATH_LENGTH },
     forceCloseConnections: 'idle',
     ...(logger === undefined ? { logger: false } : { loggerInstance: logger }),
   });
   const metrics = nodeMetrics({ service, residency, follower });
   acceptAnyJson(server);
+  endConnectionsOnClose(server);
   openInference(server, options);
   huggingFace(server, options);
   server.get('/status', () => service.status());
@@ -55,10 +64,39 @@ function acceptAnyJson(server: FastifyInstance): void {
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
     try {
-      done(null, body.length === 0 ? undefined : JSON.parse(body.toString('utf8')));
+      if (body.length === 0) throw new ModelkeepError('INVALID_INPUT', 'The body is empty: send a JSON document');
+      const parsed: unknown = JSON.parse(body.toString('utf8'));
+      if (isDeeper(parsed, MAX_DEPTH)) {
+        throw new ModelkeepError('INVALID_INPUT', `The body is nested more than ${MAX_DEPTH} deep`);
+      }
+      done(null, parsed);
     } catch (error) {
+      if (error instanceof ModelkeepError) return done(error);
       done(new ModelkeepError('INVALID_INPUT', `The body is not JSON: ${(error as Error).message}`, { cause: error }));
     }
+  });
+}
+
+/** True if arrays and objects lie more than `levels` deep in one another. */
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  for (const one of Array.isArray(value) ? value : Object.values(value)) {
+    if (typeof one === 'object' && isDeeper(one, levels - 1)) return true;
+  }
+  return false;
+}
+
+/** What is answered while the server closes ends its connection, or an idle client would hold the server open. */
+function endConnectionsOnClose(server: FastifyInstance): void {
+  let closing = false;
+  server.addHook('preClose', (done) => {
+    closing = true;
+    done();
+  });
+  server.addHook('onSend', (_request, reply, payload, done) => {
+    if (closing) void reply.header('connection', 'close');
+    done(null, payload);
   });
 }
 
