@@ -1,0 +1,187 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { ModelkeepError } from '../../src/core/index.js';
+import { modelHome, startServer, type ModelHome, type TestServer } from './http-harness.js';
+
+let home: ModelHome;
+
+beforeAll(async () => {
+  home = modelHome();
+  await home.publish('sentiment/v1', 'sentiment');
+  await home.publish('sentiment/v2', 'sentiment');
+});
+
+afterAll(() => home[Symbol.dispose]());
+
+const ask = { inputs: 'fine' };
+
+/** Stops the only runner of a server, so that what is asked meanwhile stays in flight, until it is resumed. */
+function pauseRunner({ running }: TestServer): Disposable & { resume(): void } {
+  const [runner] = running.keep.status().runners;
+  if (runner === undefined) throw new Error('There is no runner to pause');
+  process.kill(runner.pid, 'SIGSTOP');
+  let paused = true;
+  const resume = (): void => {
+    if (paused) process.kill(runner.pid, 'SIGCONT');
+    paused = false;
+  };
+  return { resume, [Symbol.dispose]: resume };
+}
+
+/** Resolves when the runner has `inFlight` requests and `waiting` more wait. */
+async function untilBusy({ running }: TestServer, inFlight: number, waiting: number): Promise<void> {
+  await vi.waitFor(() => {
+    const status = running.keep.status();
+    expect(status.runners.map((runner) => runner.inFlight)).toEqual([inFlight]);
+    expect(status.waiting['sentiment:2'] ?? 0).toBe(waiting);
+  });
+}
+
+describe('load', () => {
+  test('a full queue is 429 with Retry-After at once, and what was accepted is answered', async () => {
+    await using server = await startServer(home, { maxQueue: 1, preload: ['sentiment'] });
+    using paused = pauseRunner(server);
+    const first = server.post('/models/sentiment', ask);
+    await untilBusy(server, 1, 0);
+    const second = server.post('/models/sentiment', ask);
+    await untilBusy(server, 1, 1);
+    const third = await server.post('/models/sentiment', ask);
+    expect(third.status).toBe(429);
+    expect(third.headers.get('retry-after')).toBe('1');
+    expect(third.body).toMatchObject({ code: 'OVERLOADED' });
+    paused.resume();
+    expect((await first).status).toBe(200);
+    expect((await second).status).toBe(200);
+  });
+
+  test('a client that disconnects frees its place', async () => {
+    await using server = await startServer(home, { maxQueue: 1, preload: ['sentiment'] });
+    using paused = pauseRunner(server);
+    const first = server.post('/models/sentiment', ask);
+    await untilBusy(server, 1, 0);
+    const client = new AbortController();
+    const gone = server.post('/models/sentiment', ask, { signal: client.signal });
+    await untilBusy(server, 1, 1);
+    client.abort();
+    await expect(gone).rejects.toThrow('aborted');
+    await untilBusy(server, 1, 0);
+    const next = server.post('/models/sentiment', ask);
+    await untilBusy(server, 1, 1);
+    paused.resume();
+    expect((await first).status).toBe(200);
+    expect((await next).status).toBe(200);
+    const metrics = (await server.get('/metrics')).body;
+    expect(metrics).toContain('modelkeep_requests_total{version="sentiment:2",code="CANCELLED"} 1');
+  });
+
+  test('close answers what is in flight, and takes nothing new', async () => {
+    await using server = await startServer(home, { preload: ['sentiment'] });
+    using paused = pauseRunner(server);
+    const inFlight = server.post('/models/sentiment', ask);
+    await untilBusy(server, 1, 0);
+    const closing = server.close();
+    await vi.waitFor(() => expect(server.get('/v2/health/live')).rejects.toThrow('fetch failed'));
+    paused.resume();
+    const answer = await inFlight;
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('x-modelkeep-version')).toBe('2');
+    await closing;
+    expect(server.close()).toBe(closing);
+  });
+});
+
+describe('deadlines', () => {
+  test('a timeout of 1 ms ends while a cold version loads; the next request is answered', async () => {
+    await using server = await startServer(home);
+    const late = await server.post('/models/sentiment:1', ask, { headers: { 'x-modelkeep-timeout-ms': '1' } });
+    expect(late.body).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    expect(late.status).toBe(504);
+    expect((await server.post('/models/sentiment:1', ask)).status).toBe(200);
+  });
+
+  test('a timeout counts while a request waits', async () => {
+    await using server = await startServer(home, { preload: ['sentiment'] });
+    using paused = pauseRunner(server);
+    const { status, body } = await server.post('/models/sentiment', ask, {
+      headers: { 'x-modelkeep-timeout-ms': '50' },
+    });
+    expect(body).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    expect(status).toBe(504);
+    paused.resume();
+    expect((await server.post('/models/sentiment', ask)).status).toBe(200);
+  });
+
+  test('the server’s own limit holds where the client names none', async () => {
+    await using server = await startServer(home, { preload: ['sentiment'], requestTimeoutMs: 50 });
+    using paused = pauseRunner(server);
+    expect((await server.post('/models/sentiment', ask)).status).toBe(504);
+    paused.resume();
+    const patient = { headers: { 'x-modelkeep-timeout-ms': '10000' } };
+    expect((await server.post('/models/sentiment', ask, patient)).status).toBe(200);
+  });
+
+  test.each(['-1', '1.5', 'soon', '1e400'])('a timeout of %s is INVALID_INPUT', async (value) => {
+    await using server = await startServer(home);
+    const { status, body } = await server.post('/models/sentiment', ask, {
+      headers: { 'x-modelkeep-timeout-ms': value },
+    });
+    expect(body).toMatchObject({ code: 'INVALID_INPUT', error: expect.stringContaining('x-modelkeep-timeout-ms') });
+    expect(status).toBe(400);
+  });
+
+  test('0 means no limit', async () => {
+    await using server = await startServer(home, { requestTimeoutMs: 1 });
+    const { status } = await server.post('/models/sentiment', ask, { headers: { 'x-modelkeep-timeout-ms': '0' } });
+    expect(status).toBe(200);
+  });
+});
+
+describe('sizes', () => {
+  test('a body over the limit is 413, one below it is answered', async () => {
+    await using server = await startServer(home, { maxBodyBytes: 1_000, preload: ['sentiment'] });
+    const over = await server.post('/models/sentiment', { inputs: 'a'.repeat(1_000) });
+    expect(over.status).toBe(413);
+    expect(over.body).toMatchObject({ code: 'INVALID_INPUT', error: expect.stringMatching(/large/) });
+    expect((await server.post('/models/sentiment', { inputs: 'a'.repeat(900) })).status).toBe(200);
+  });
+
+  test('JSON nested 100,000 deep harms nobody', async () => {
+    await using server = await startServer(home, { preload: ['sentiment'] });
+    const deep = '['.repeat(100_000) + ']'.repeat(100_000);
+    const hf = await server.post('/models/sentiment', `{"inputs":${deep}}`);
+    expect(hf.status).toBe(400);
+    const oip = await server.post(
+      '/v2/models/sentiment/infer',
+      `{"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":${deep}}]}`,
+    );
+    expect(oip.status).toBe(400);
+    expect((await server.post('/models/sentiment', ask)).status).toBe(200);
+  });
+});
+
+describe('the port', () => {
+  test('that is taken is INVALID_INPUT naming it, and nothing stays open', async () => {
+    const other = createServer();
+    other.listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    try {
+      const refused = startServer(home, { port });
+      await expect(refused).rejects.toBeInstanceOf(ModelkeepError);
+      await expect(refused).rejects.toMatchObject({
+        code: 'INVALID_INPUT',
+        message: expect.stringContaining(String(port)),
+      });
+    } finally {
+      other.close();
+      await once(other, 'close');
+    }
+    await using again = await startServer(home, { port });
+    expect((await again.get('/v2/health/live')).status).toBe(200);
+  });
+
+  test('with a preloaded reference that is not there serves nothing', async () => {
+    await expect(startServer(home, { preload: ['nope'] })).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+  });
+});
