@@ -57,6 +57,9 @@ interface Entry {
   /** The re-resolve under way, and whether another one is wanted after it. */
   refreshing: Promise<void> | undefined;
   again: boolean;
+  /** Times that a swap asked the store, and which of these questions `followed` answers. */
+  asked: number;
+  answered: number;
 }
 
 /**
@@ -146,6 +149,8 @@ export class Follower extends EventEmitter<FollowerEvents> {
       opening: undefined,
       refreshing: undefined,
       again: false,
+      asked: 0,
+      answered: 0,
     };
     this.#entries.set(text, entry);
     return entry;
@@ -165,10 +170,18 @@ export class Follower extends EventEmitter<FollowerEvents> {
   async #open(entry: Entry, signal: AbortSignal): Promise<Followed> {
     entry.again = false;
     const record = await this.#store.resolve(entry.reference, { signal });
-    const resident = await this.#residency.ensure(record, { signal });
+    const resident = await this.#makeReady(record, { signal });
     const followed = this.#serve(entry, resident);
     if (entry.again) this.#refresh(entry);
     return followed;
+  }
+
+  /** Ready at the very moment when this resolves: another reference may be letting the version go. */
+  async #makeReady(record: VersionRecord, options: Abortable): Promise<Resident> {
+    for (;;) {
+      const resident = await this.#residency.ensure(record, options);
+      if (resident.state === 'ready') return resident;
+    }
   }
 
   #serve(entry: Entry, resident: Resident): Followed {
@@ -178,14 +191,18 @@ export class Follower extends EventEmitter<FollowerEvents> {
 
   /** Resolves once and takes over what is new. */
   async #swap(entry: Entry, signal: AbortSignal | undefined): Promise<void> {
-    const before = entry.followed;
-    if (before === undefined) return;
+    if (entry.followed === undefined) return;
     const options = signal === undefined ? {} : { signal };
+    const question = (entry.asked += 1);
     const record = await this.#store.resolve(entry.reference, options);
-    if (record.id === before.resident.record.id) return;
-    const resident = await this.#residency.ensure(record, options);
-    // Another swap of the same reference may have come first.
-    const from = entry.followed?.resident ?? before.resident;
+    const resident = await this.#makeReady(record, options);
+    // A swap that asked later may have come first; going back to the older answer would undo it.
+    if (question < entry.answered) {
+      this.#letGo(resident);
+      return;
+    }
+    entry.answered = question;
+    const from = entry.followed.resident;
     if (from === resident) return;
     this.#serve(entry, resident);
     this.emit('swapped', entry.text, from.record, record, (Date.now() - record.publishedAt.getTime()) / 1_000);
