@@ -95,7 +95,11 @@ export class Residency extends EventEmitter<ResidencyEvents> {
 
   /** A lease on a version, loading it if need be. @throws ModelkeepError as {@link ensure} */
   async acquire(record: VersionRecord, options: Abortable = {}): Promise<Lease> {
-    return (await this.ensure(record, options)).lease();
+    for (;;) {
+      const resident = await this.ensure(record, options);
+      // Somebody may have let it go before this caller could go on.
+      if (resident.state === 'ready') return resident.lease();
+    }
   }
 
   /** Lets a version go: no new lease from now on, and its memory goes back when the last one is returned. */
@@ -152,8 +156,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       await this.#warm(resident, signal);
       this.#failures.delete(record.id);
       resident.enter('ready');
-      for (const runner of this.#options.pool.runners)
-        if (!resident.runners.has(runner)) void this.#host(resident, runner);
+      for (const runner of this.#options.pool.runners) if (!resident.runners.has(runner)) this.#host(resident, runner);
       return resident;
     } catch (error) {
       const known = this.#explain(record, asModelkeepError(error, 'LOAD_FAILED'));
@@ -249,6 +252,8 @@ export class Residency extends EventEmitter<ResidencyEvents> {
 
   async #unload(resident: Resident): Promise<void> {
     const { id } = resident.record;
+    // A runner that is still taking the version over would keep it for ever.
+    await Promise.all(resident.hosting);
     const runners = [...resident.runners];
     resident.runners.clear();
     // A runner that ended has given the memory back by that.
@@ -271,16 +276,20 @@ export class Residency extends EventEmitter<ResidencyEvents> {
 
   readonly #onRunnerStarted = (runner: Runner): void => {
     for (const resident of this.#residents.values()) {
-      if (resident.state === 'ready') void this.#host(resident, runner);
+      if (resident.state === 'ready') this.#host(resident, runner);
     }
   };
 
   /** Gives a resident version to a runner that took another's place. */
-  async #host(resident: Resident, runner: Runner): Promise<void> {
+  #host(resident: Resident, runner: Runner): void {
+    const hosting = this.#hostUntilLoaded(resident, runner).finally(() => resident.hosting.delete(hosting));
+    resident.hosting.add(hosting);
+  }
+
+  async #hostUntilLoaded(resident: Resident, runner: Runner): Promise<void> {
     try {
       await this.#loadInto(resident, resident.manifest!, runner);
-      if (resident.state !== 'ready') await this.#call(runner, 'unload', { op: 'unload', key: resident.record.id });
-      else this.emit('hosted', resident, runner);
+      if (resident.state === 'ready') this.emit('hosted', resident, runner);
     } catch (error) {
       this.emit('trouble', resident.record, asModelkeepError(error, 'LOAD_FAILED'));
     }

@@ -32,6 +32,8 @@ export class Resident {
   readonly record: VersionRecord;
   /** Runners that hold the version and may be asked. */
   readonly runners = new Set<Runner>();
+  /** Loads into runners that took another's place; these never reject. */
+  readonly hosting = new Set<Promise<void>>();
   readonly #onTransition: (transition: Transition) => void;
   #state: ResidencyState = 'absent';
   #sinceMs = performance.now();
