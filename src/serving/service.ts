@@ -238,11 +238,16 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
 
   /** A lease on what answers; a version that is just being let go is simply kept. */
   async #lease(target: string | VersionRecord, options: RequestOptions): Promise<Lease> {
-    const { residency } = this.#options;
+    const { residency, follower } = this.#options;
     const abortable = options.signal === undefined ? {} : { signal: options.signal };
     if (typeof target !== 'string') return residency.ready(target.id)?.lease() ?? residency.acquire(target, abortable);
-    const { resident } = await this.follow(target, options);
-    return resident.state === 'ready' ? resident.lease() : residency.acquire(resident.record, abortable);
+    for (;;) {
+      const followed = await this.follow(target, options);
+      const { resident, text } = followed;
+      if (resident.state === 'ready') return resident.lease();
+      // Taking back what a swap has just let go would keep it for ever: what came in its place answers.
+      if (follower.current(text) === followed) return residency.acquire(resident.record, abortable);
+    }
   }
 
   /** The caller's signal joined with the time limit. Not `AbortSignal.timeout`: its timers outlive the requests. */
