@@ -93,7 +93,7 @@ export class Modelkeep implements AsyncDisposable {
    * ```
    */
   load(reference: string, options?: LoadOptions): Promise<Model> {
-    if (options === undefined) {
+    if (options === undefined && this.#closing === undefined) {
       // The warm path: no query, no parsing, one map look-up.
       const current = this.parts.follower.current(reference);
       if (current?.resident.state === 'ready') return Promise.resolve(this.#modelOf(current.resident.record));
