@@ -14,14 +14,16 @@ export interface OutputOptions {
 
 /** Shares of a long task at which a line is written where there is no terminal for a bar. */
 const PLAIN_STEPS = 4;
+/** How long a task must have run before such a line is written, in ms. */
+const PLAIN_AFTER_MS = 1_000;
 
 /** Results on standard output, progress and messages on standard error. */
 export class Output {
   readonly json: boolean;
   readonly #stdout: Writable;
   readonly #stderr: OutputOptions['stderr'];
-  #bar: { readonly label: string; readonly bar: SingleBar } | undefined;
-  #plain: { readonly label: string; step: number } | undefined;
+  #bar: { readonly label: string; readonly bar: SingleBar; readonly startedMs: number } | undefined;
+  #plain: { readonly label: string; readonly startedMs: number; step: number } | undefined;
 
   constructor({ stdout, stderr, json }: OutputOptions) {
     this.#stdout = stdout;
@@ -73,20 +75,19 @@ export class Output {
         etaBuffer: 50,
       });
       bar.start(total, 0, { size: formatBytes(total), speed: '' });
-      this.#bar = { label, bar };
-      this.#startedMs = performance.now();
+      this.#bar = { label, bar, startedMs: performance.now() };
     }
-    const seconds = (performance.now() - this.#startedMs) / 1_000;
+    const seconds = (performance.now() - this.#bar.startedMs) / 1_000;
     const speed = seconds > 0.2 ? `${formatBytes(Math.round(done / seconds))}/s` : '';
     this.#bar.bar.update(done, { speed });
   }
 
-  #startedMs = 0;
-
   #writeSteps(label: string, done: number, total: number): void {
-    if (this.#plain?.label !== label) this.#plain = { label, step: 0 };
+    const now = performance.now();
+    if (this.#plain?.label !== label) this.#plain = { label, startedMs: now, step: 0 };
     const step = total === 0 ? PLAIN_STEPS : Math.floor((PLAIN_STEPS * done) / total);
-    if (step <= this.#plain.step) return;
+    // What is over in a moment needs no lines.
+    if (step <= this.#plain.step || now - this.#plain.startedMs < PLAIN_AFTER_MS) return;
     this.#plain.step = step;
     if (!this.json)
       this.#stderr.write(`${label} ${Math.round((100 * done) / Math.max(1, total))}% of ${formatBytes(total)}\n`);
