@@ -49,14 +49,24 @@ export const USER = Object.freeze({ name: 'keeper', password: 'hunter2' });
 function argumentsOf({ kind }: Found, port: number, storage: string, options: MongoOptions): string[] {
   if (kind === 'secantus') {
     return [
-      ...['--host', '127.0.0.1', '--port', String(port), '--storage-path', storage],
+      '--host',
+      '127.0.0.1',
+      '--port',
+      String(port),
+      '--storage-path',
+      storage,
       ...(options.standalone === true ? ['--standalone'] : []),
       ...(options.auth === true ? ['--auth'] : []),
       ...(options.testCommands === true ? ['--enable-test-commands'] : []),
     ];
   }
   return [
-    ...['--bind_ip', '127.0.0.1', '--port', String(port), '--dbpath', storage],
+    '--bind_ip',
+    '127.0.0.1',
+    '--port',
+    String(port),
+    '--dbpath',
+    storage,
     ...(options.standalone === true || options.auth === true ? [] : ['--replSet', 'modelkeep']),
     ...(options.auth === true ? ['--auth'] : []),
     ...(options.testCommands === true ? ['--setParameter', 'enableTestCommands=1'] : []),
@@ -122,11 +132,13 @@ async function createUser(port: number): Promise<void> {
   }
 }
 
+function refuse(): Promise<never> {
+  return Promise.reject(new Error('The server of MODELKEEP_TEST_MONGODB_URI is not ours to stop'));
+}
+
 /** An outside server that `MODELKEEP_TEST_MONGODB_URI` names, for tests that need nothing special of it. */
 function outside(uri: string): MongoServer {
   const url = new URL(uri);
-  const refuse = (): Promise<never> =>
-    Promise.reject(new Error('The server of MODELKEEP_TEST_MONGODB_URI is not ours to stop'));
   return {
     port: Number(url.port || 27_017),
     uri(database) {

@@ -10,7 +10,7 @@ import {
 } from '../../core/index.js';
 import { readRange } from './chunks.js';
 import { duplicateKey, type Database } from './database.js';
-import type { FileDocument, StatusDocument } from './documents.js';
+import { UNADOPTED, type FileDocument, type StatusDocument } from './documents.js';
 
 /** Largest segment that an adopted file is cut into: 64 MiB, as files without tensors are cut when they are published. */
 const SEGMENT_BYTES = 64 * 1024 * 1024;
@@ -45,7 +45,7 @@ export async function highestVersion({ status }: Database, model: string): Promi
  */
 export async function adopt(database: Database, model?: string): Promise<void> {
   const { status } = database;
-  const filter = { state: { $exists: false }, ...(model === undefined ? {} : { model_name: model }) };
+  const filter = { ...UNADOPTED, ...(model === undefined ? {} : { model_name: model }) };
   for (const document of await status.find(filter).sort({ inserted_time: 1, _id: 1 }).toArray()) {
     // A name that no reference can hold stays as it is: its script can still read it.
     if (typeof document.model_name === 'string' && isModelName(document.model_name)) await adoptOne(database, document);

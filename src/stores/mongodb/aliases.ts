@@ -48,12 +48,12 @@ export async function moveAlias(
       'VERSION_NOT_FOUND',
       `${model}:${to} is archived: restore it before an alias can point at it`,
     );
-  const _id = { model_name: model, alias };
+  const key = { model_name: model, alias };
   for (;;) {
-    const now = await database.aliases.findOne({ _id });
+    const now = await database.aliases.findOne({ _id: key });
     if (expect !== undefined && expect !== (now?.version ?? null)) throw conflict(model, alias, now, expect);
     if (now?.version === to) return { ...toAlias(now), from: to };
-    const moved: AliasDocument = { _id, version: to, revision: (now?.revision ?? 0) + 1 };
+    const moved: AliasDocument = { _id: key, version: to, revision: (now?.revision ?? 0) + 1 };
     if (await write(database, now, moved, { by, message }))
       return { ...toAlias(moved), ...(now === null ? {} : { from: now.version }) };
   }
@@ -102,9 +102,9 @@ export async function removeAlias(
   database: Database,
   { model, alias, expect, by, message }: Parameters<VersionStore['removeAlias']>[0],
 ): Promise<void> {
-  const _id = { model_name: model, alias };
+  const key = { model_name: model, alias };
   for (;;) {
-    const now = await database.aliases.findOne({ _id });
+    const now = await database.aliases.findOne({ _id: key });
     if (now === null) {
       await checkModel(database, model);
       throw new ModelkeepError('ALIAS_NOT_FOUND', `"${model}" has no alias "${alias}"`, { details: { model, alias } });
@@ -112,7 +112,8 @@ export async function removeAlias(
     if (expect !== undefined && expect !== now.version) throw conflict(model, alias, now, expect);
     const removed = await together(database, async (session) => {
       const options = session === undefined ? {} : { session };
-      if ((await database.aliases.deleteOne({ _id, revision: now.revision }, options)).deletedCount === 0) return false;
+      if ((await database.aliases.deleteOne({ _id: key, revision: now.revision }, options)).deletedCount === 0)
+        return false;
       const who = { ...(by === undefined ? {} : { by }), ...(message === undefined ? {} : { message }) };
       await database.events.insertOne(
         {

@@ -91,6 +91,7 @@ async function sendChunks(
   there: ReadonlySet<number>,
   signal: AbortSignal | undefined,
 ): Promise<{ sentBytes: number; foreign: boolean }> {
+  const { _id: id } = draft.document;
   const check = new SegmentCheck(draft.segments);
   const inserts = new InsertWindow(database);
   let n = 0;
@@ -100,7 +101,7 @@ async function sendChunks(
       throwIfAborted(signal);
       if (!check.take(data)) throw sourceChanged(draft);
       if (!there.has(n)) {
-        await inserts.add({ files_id: draft.document._id, n, data: new Binary(data) });
+        await inserts.add({ files_id: id, n, data: new Binary(data) });
         sentBytes += data.byteLength;
       }
       n += 1;
@@ -186,7 +187,7 @@ async function* cut(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
 
 async function isWhole(database: Database, draft: FileDraft, signal: AbortSignal | undefined): Promise<boolean> {
   const check = new SegmentCheck(draft.segments);
-  const file = { _id: draft.document._id, length: draft.document.length, chunkSize: CHUNK_BYTES };
+  const file = { ...draft.document, chunkSize: CHUNK_BYTES };
   try {
     for await (const bytes of readRange(database, file, draft.name, { start: 0, end: file.length }, signal)) {
       if (!check.take(bytes)) return false;

@@ -80,9 +80,15 @@ export interface LeaseDocument {
 /** The content type of a version's file that holds its manifest. */
 export const MANIFEST_CONTENT_TYPE = 'application/vnd.modelkeep.manifest+json';
 
-/** An adopted document as a record. */
+/** Finds what a plain script inserted and nobody has adopted. A document that names no file cannot be a version. */
+export const UNADOPTED = Object.freeze({
+  state: Object.freeze({ $exists: false }),
+  file_id: Object.freeze({ $type: 'objectId' as const }),
+});
+
+/** An adopted document as a record. A script may have left out the time: the file's id tells it too. */
 export function toRecord(document: StatusDocument): VersionRecord {
-  const { model_name: model, file_id: id, inserted_time: publishedAt, published_by: publishedBy } = document;
+  const { model_name: model, file_id: id, inserted_time: at, published_by: publishedBy } = document;
   const { version = 0, size = 0, state = 'ready', digest, format, task, message, parent, metadata = {} } = document;
   return {
     id: id.toHexString(),
@@ -90,7 +96,7 @@ export function toRecord(document: StatusDocument): VersionRecord {
     version,
     size,
     state,
-    publishedAt,
+    publishedAt: at instanceof Date ? at : id.getTimestamp(),
     metadata,
     ...(digest === undefined ? {} : { digest }),
     ...(format === undefined ? {} : { format }),

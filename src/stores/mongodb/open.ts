@@ -135,9 +135,13 @@ async function listNodes({ nodes }: Database) {
     .find({ expires_at: { $gt: new Date() } })
     .sort({ _id: 1 })
     .toArray();
-  return found.map(({ _id, seen_at: seenAt, expires_at: _expiresAt, ...report }: NodeDocument) => ({
-    ...report,
-    node: _id,
+  return found.map(({ _id: node, host, pid, startedAt, holds, follows, seen_at: seenAt }: NodeDocument) => ({
+    node,
+    host,
+    pid,
+    startedAt,
+    holds,
+    follows,
     seenAt,
   }));
 }

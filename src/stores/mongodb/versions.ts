@@ -15,7 +15,7 @@ import {
 import { adopt, describeAdopted, recordAdopted } from './adoption.js';
 import { damaged, readRange } from './chunks.js';
 import { together, type Database } from './database.js';
-import { MANIFEST_CONTENT_TYPE, toRecord, type FileDocument, type StatusDocument } from './documents.js';
+import { MANIFEST_CONTENT_TYPE, toRecord, UNADOPTED, type FileDocument, type StatusDocument } from './documents.js';
 
 /** Versions named in an error message. */
 const SHOWN = 10;
@@ -41,7 +41,7 @@ export async function newestReady(database: Database, model: string): Promise<Ve
 /** @throws ModelkeepError `MODEL_NOT_FOUND` */
 export async function checkModel(database: Database, model: string): Promise<void> {
   if ((await database.status.findOne({ model_name: model }, { projection: { _id: 1 } })) !== null) return;
-  const known = (await database.status.distinct('model_name')) as string[];
+  const known = await database.status.distinct('model_name');
   const hint =
     known.length === 0
       ? 'The store is empty'
@@ -125,7 +125,7 @@ async function byDigest(database: Database, reference: Reference, digest: string
 export async function isCurrent(database: Database, { model, selector }: Reference, version: number): Promise<boolean> {
   switch (selector.kind) {
     case 'latest': {
-      const newer = { $or: [{ state: { $exists: false } }, { state: 'ready' as const, version: { $gte: version } }] };
+      const newer = { $or: [UNADOPTED, { state: 'ready' as const, version: { $gte: version } }] };
       const found = await database.status
         .find({ model_name: model, ...newer }, { projection: { _id: 0, version: 1 } })
         .limit(2)
@@ -214,13 +214,15 @@ export async function setState(
   if (found.state === state) return found;
   return together(database, async (session) => {
     const options = session === undefined ? {} : { session };
-    const holder =
+    const pointing =
       state === 'archived' ? await database.aliases.findOne({ '_id.model_name': model, version }, options) : null;
-    if (holder !== null)
+    if (pointing !== null) {
+      const { _id: holder } = pointing;
       throw new ModelkeepError(
         'ALIAS_CONFLICT',
-        `${model}:${version} is what @${holder._id.alias} points at: move the alias first`,
+        `${model}:${version} is what @${holder.alias} points at: move the alias first`,
       );
+    }
     await database.status.updateOne({ model_name: model, version }, { $set: { state } }, options);
     const kind = state === 'archived' ? 'archived' : 'restored';
     await database.events.insertOne(

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ChangeStream, TopologyDescriptionChangedEvent } from 'mongodb';
 import type { Watch, WatchOptions } from '../../core/index.js';
 import type { Database } from './database.js';
+import { UNADOPTED } from './documents.js';
 import { mongoError } from './errors.js';
 
 /** First and longest pause before a broken change stream is opened again, in ms. */
@@ -118,7 +119,8 @@ async function drain(stream: ChangeStream, options: WatchOptions, signal: AbortS
 }
 
 function announce({ fullDocument, documentKey }: Change, options: WatchOptions): void {
-  const model = fullDocument?.model_name ?? documentKey?._id?.model_name;
+  const { _id: key } = documentKey ?? {};
+  const model = fullDocument?.model_name ?? key?.model_name;
   if (model === undefined) announceAll(options);
   else options.onChange(model);
 }
@@ -158,7 +160,8 @@ async function fingerprint({ status, aliases }: Database, model: string): Promis
     .sort({ version: -1 })
     .limit(1)
     .toArray();
-  const unadopted = await status.findOne({ model_name: model, state: { $exists: false } }, { projection: { _id: 1 } });
+  const unadopted = await status.findOne({ model_name: model, ...UNADOPTED }, { projection: { _id: 1 } });
   const moved = await aliases.find({ '_id.model_name': model }).sort({ '_id.alias': 1 }).toArray();
-  return JSON.stringify([newest?.version, unadopted?._id, moved.map(({ _id, revision }) => [_id.alias, revision])]);
+  const { _id: waiting } = unadopted ?? {};
+  return JSON.stringify([newest?.version, waiting, moved.map(({ _id, revision }) => [_id.alias, revision])]);
 }
