@@ -14,6 +14,7 @@ export {
   type PushPhase,
   type Shown,
 } from '../registry/index.js';
+export type { PickleReport } from '../formats/index.js';
 export { openStore } from '../stores/index.js';
 export { formatBytes, parseBytes } from './bytes.js';
 export { Model, type PredictOptions } from './model.js';

@@ -7,3 +7,5 @@ export { inspectArtifact, validateArtifact, type InspectOptions } from './inspec
 export { buildManifest, type BuildManifestOptions } from './build-manifest.js';
 export { cutFile } from './cutting.js';
 export { readSafetensorsHeader, type SafetensorsHeader, type StoredTensor } from './safetensors.js';
+export { scanPickle, type PickleCompression, type PickleReport } from './joblib/scan.js';
+export { isSafeGlobal, SAFE_GLOBALS, type GlobalsPolicy } from './joblib/safe-globals.js';

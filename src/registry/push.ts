@@ -15,8 +15,10 @@ import {
   buildManifest,
   inspectArtifact,
   openDirectoryFiles,
+  scanPickle,
   validateArtifact,
   type Artifact,
+  type PickleReport,
 } from '../formats/index.js';
 import { detectTask, openTask } from '../tasks/index.js';
 
@@ -70,6 +72,7 @@ export async function push(store: VersionStore, path: string, options: PushOptio
   onProgress?.('inspect', { doneBytes: 0, totalBytes: found.files.reduce((sum, { size }) => sum + size, 0) });
   await validateArtifact(found);
   const artifact = await withTask(found);
+  const pickle = scanIfPickled(artifact);
   const abortable = signal === undefined ? {} : { signal };
   const manifest = await buildManifest(artifact, {
     ...abortable,
@@ -81,12 +84,28 @@ export async function push(store: VersionStore, path: string, options: PushOptio
     ...(by === undefined ? {} : { publishedBy: by }),
     ...(message === undefined ? {} : { message }),
     ...(parent === undefined ? {} : { parent }),
-    ...(metadata === undefined ? {} : { metadata }),
+    ...(metadata === undefined && pickle === undefined ? {} : { metadata: { ...metadata, ...(pickle && { pickle }) } }),
     ...(force === undefined ? {} : { force }),
   };
   const sending = { ...abortable, onProgress: (progress: TransferProgress) => onProgress?.('send', progress) };
   const result = await store.publish(draft, sourceOf(artifact), sending);
-  return { ...result, totalBytes: contentSize(manifest), warnings: artifact.warnings };
+  return { ...result, totalBytes: contentSize(manifest), warnings: [...artifact.warnings, ...pickleWarnings(pickle)] };
+}
+
+/** What a pickled model would import, read without executing it. @throws ModelkeepError `INVALID_ARTIFACT` for no pickle */
+function scanIfPickled({ format, files: [file] }: Artifact): PickleReport | undefined {
+  return format === 'joblib' && file !== undefined ? scanPickle(file.absolutePath, file.path) : undefined;
+}
+
+function pickleWarnings(pickle: PickleReport | undefined): readonly string[] {
+  if (pickle === undefined) return [];
+  const { unsafeGlobals, incompleteWhy } = pickle;
+  return [
+    ...(unsafeGlobals.length === 0
+      ? []
+      : [`it imports ${unsafeGlobals.join(', ')}: it is loaded only by nodes started with --allow-pickle=any`]),
+    ...(incompleteWhy === undefined ? [] : [`what it imports is not known in full: ${incompleteWhy}`]),
+  ];
 }
 
 /** Finds the task, if none was named, and opens it once, so that a tokenizer that cannot be used is met here. */

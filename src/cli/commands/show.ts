@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { formatBytes, parseReference, show, versionName, type Shown } from '../../app/index.js';
+import { formatBytes, parseReference, show, versionName, type PickleReport, type Shown } from '../../app/index.js';
 import { invoke, STORE_SETTINGS, withSettings, type World } from '../command.js';
 import { formatTime, table } from '../output.js';
 
@@ -18,7 +18,22 @@ export function showCommand(program: Command, world: World): void {
   );
 }
 
+/** What a pickled model was written by and imports; names outside the allow-list are marked. */
+function describePickle(pickle: Partial<PickleReport> | undefined): readonly (readonly [string, string | undefined])[] {
+  if (pickle === undefined) return [];
+  const { sklearn, numpy, python, globals = [], unsafeGlobals = [], incompleteWhy } = pickle;
+  const releases = Object.entries({ 'scikit-learn': sklearn, numpy, python });
+  const unsafe = new Set(unsafeGlobals);
+  const names = globals.map((name) => (unsafe.has(name) ? `${name} (NOT on the allow-list)` : name));
+  return [
+    ['written by', releases.flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`])).join(', ')],
+    ['imports', names.join(`\n${' '.repeat(11)}`) || undefined],
+    ['', incompleteWhy === undefined ? undefined : `there may be more: ${incompleteWhy}`],
+  ];
+}
+
 function describe({ record, manifest, aliases }: Shown): string {
+  const { pickle: _, ...metadata } = record.metadata;
   const facts: readonly (readonly [string, string | undefined])[] = [
     ['version', versionName(record)],
     ['digest', record.digest],
@@ -37,7 +52,8 @@ function describe({ record, manifest, aliases }: Shown): string {
     ],
     ['message', record.message],
     ['parent', record.parent],
-    ['metadata', Object.keys(record.metadata).length === 0 ? undefined : JSON.stringify(record.metadata)],
+    ...describePickle(record.metadata.pickle as Partial<PickleReport> | undefined),
+    ['metadata', Object.keys(metadata).length === 0 ? undefined : JSON.stringify(metadata)],
   ];
   const lines = facts.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(10)} ${value}`]));
   const files = manifest.files.map(({ path, size, segments }) => [path, formatBytes(size), segments.length]);
