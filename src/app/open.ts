@@ -20,7 +20,7 @@ import {
 import { openStore } from '../stores/index.js';
 import { CloseStack } from './close-stack.js';
 import { Model } from './model.js';
-import { SETTINGS, type SettingName, type Settings } from './settings.js';
+import { checkSetting, SETTINGS, type SettingName, type Settings } from './settings.js';
 
 /** What a node is made of, for those who put protocols in front of it. */
 export interface NodeParts {
@@ -165,7 +165,7 @@ export class Modelkeep implements AsyncDisposable {
  * ```
  */
 export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkeep> {
-  const settings = { ...defaults(), ...options };
+  const settings = { ...defaults(), ...options, ...checked(options) };
   const stack = new CloseStack();
   try {
     const store = typeof settings.store === 'string' ? await openStore(settings.store, settings) : settings.store;
@@ -185,6 +185,19 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
     await stack.closeQuietly();
     throw asModelkeepError(error);
   }
+}
+
+/** Every setting among the options that is given, checked, and the default of what is given as `undefined`. */
+function checked(options: OpenOptions): Partial<Settings> {
+  const given = Object.entries(options).flatMap(([name, value]) => {
+    if (!isSettingName(name) || (name === 'store' && typeof value !== 'string' && value !== undefined)) return [];
+    return [[name, value === undefined ? SETTINGS[name].defaultValue : checkSetting(name, value)]];
+  });
+  return Object.fromEntries(given) as Partial<Settings>;
+}
+
+function isSettingName(name: string): name is SettingName {
+  return Object.hasOwn(SETTINGS, name);
 }
 
 function defaults(): Settings {

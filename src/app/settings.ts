@@ -1,11 +1,13 @@
 import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
-import { ModelkeepError } from '../core/index.js';
+import { asModelkeepError, ModelkeepError } from '../core/index.js';
 import { parseBytes } from './bytes.js';
 
-const dataHome = process.env.XDG_DATA_HOME ?? join(homedir(), '.local', 'share');
-const cacheHome = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache');
+// An empty variable counts as none, as the XDG base directory specification has it.
+const dataHome = process.env.XDG_DATA_HOME || join(homedir(), '.local', 'share');
+const cacheHome = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
 const cores = availableParallelism();
 
 /** Where a setting's value came from, the strongest first. */
@@ -23,8 +25,25 @@ interface Setting<T> {
 }
 
 const text = z.string().min(1);
-const whole = (min: number, max: number): z.ZodType<number> => z.coerce.number().int().min(min).max(max);
-const bytes = z.union([z.number().int().nonnegative(), z.string().transform(parseBytes)]) as z.ZodType<number>;
+/** Only digits are read as a number: `Number('')` would make 0 of an empty variable. */
+const whole = (min: number, max: number): z.ZodType<number> =>
+  z.preprocess(
+    (value) => (typeof value === 'string' && /^-?[0-9]+$/.test(value.trim()) ? Number(value) : value),
+    z.number().int().min(min).max(max),
+  );
+const bytes: z.ZodType<number> = z.unknown().transform((value, context) => {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+  try {
+    if (typeof value === 'string') return parseBytes(value);
+    context.addIssue({ code: 'custom', message: 'write a whole number of bytes, or a text such as "2GiB"' });
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: asModelkeepError(error).message });
+  }
+  return z.NEVER;
+});
+    return z.NEVER;
+  }
+});
 const list = z.union([
   z.array(text),
   z.string().transform((value) => value.split(',').filter((part) => part !== '')),
@@ -41,7 +60,7 @@ function setting<T>(one: Setting<T>): Setting<T> {
 export const SETTINGS = Object.freeze({
   store: setting<string>({
     schema: text,
-    defaultValue: `file://${join(dataHome, 'modelkeep', 'store')}`,
+    defaultValue: pathToFileURL(join(dataHome, 'modelkeep', 'store')).href,
     description: 'Where versions are kept: file:///DIR or mongodb://HOST/DATABASE',
     placeholder: 'URL',
     secret: true,
@@ -191,6 +210,11 @@ export function resolveSettings({ flags = {}, environment = {}, file = {} }: Set
     origins[name] = origin;
   }
   return { values: values as unknown as Settings, origins: origins as Record<SettingName, SettingOrigin> };
+}
+
+/** The value of an option of the library, if it is one. @throws ModelkeepError `INVALID_INPUT` naming the option */
+export function checkSetting(name: SettingName, value: unknown): unknown {
+  return parse(name, 'default', value);
 }
 
 function parse(name: SettingName, origin: SettingOrigin, value: unknown): unknown {
