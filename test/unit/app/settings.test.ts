@@ -1,0 +1,236 @@
+import type * as os from 'node:os';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import {
+  environmentName,
+  flagName,
+  openModelkeep,
+  resolveSettings,
+  SETTINGS,
+  type SettingName,
+} from '../../../src/app/index.js';
+
+const NAMES = Object.keys(SETTINGS) as SettingName[];
+
+/** The settings as they are on a machine with that environment and so many processors. */
+async function settingsOn(
+  environment: Readonly<Record<string, string | undefined>>,
+  cores = 4,
+): Promise<typeof SETTINGS> {
+  vi.resetModules();
+  vi.doMock('node:os', async (original) => ({
+    ...(await original<typeof os>()),
+    availableParallelism: () => cores,
+  }));
+  for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
+  return (await import('../../../src/app/settings.js')).SETTINGS;
+}
+
+afterEach(() => {
+  vi.doUnmock('node:os');
+  vi.unstubAllEnvs();
+});
+
+const PLAIN = { XDG_DATA_HOME: undefined, XDG_CACHE_HOME: undefined, HOME: '/home/ann' };
+
+describe('the defaults', () => {
+  it('are these, on a machine with four processors', async () => {
+    const settings = await settingsOn(PLAIN);
+    expect(
+      Object.fromEntries(Object.entries(settings).map(([name, { defaultValue }]) => [name, defaultValue])),
+    ).toEqual({
+      store: 'file:///home/ann/.local/share/modelkeep/store',
+      bucket: 'fs',
+      cacheDir: '/home/ann/.cache/modelkeep',
+      cacheMaxBytes: 20_000_000_000,
+      runners: 2,
+      threads: 2,
+      requestTimeoutMs: 60_000,
+      maxQueue: 1_000,
+      maxBatchRequests: 32,
+      pollIntervalMs: 2_000,
+      preload: [],
+      host: '127.0.0.1',
+      port: 8_080,
+      maxBodyBytes: 10_000_000,
+      logLevel: 'info',
+    });
+  });
+
+  it.each([
+    [1, 1, 1],
+    [2, 2, 1],
+    [3, 2, 1],
+    [8, 2, 4],
+    [64, 2, 32],
+  ])('share %i processors among %i runners of %i threads', async (cores, runners, threads) => {
+    const settings = await settingsOn(PLAIN, cores);
+    expect([settings.runners.defaultValue, settings.threads.defaultValue]).toEqual([runners, threads]);
+  });
+
+  it('lie where the XDG variables say, and an empty one counts as none', async () => {
+    const given = await settingsOn({ XDG_DATA_HOME: '/data/a b#c', XDG_CACHE_HOME: '/fast' });
+    expect(given.store.defaultValue).toBe('file:///data/a%20b%23c/modelkeep/store');
+    expect(given.cacheDir.defaultValue).toBe('/fast/modelkeep');
+    const empty = await settingsOn({ XDG_DATA_HOME: '', XDG_CACHE_HOME: '', HOME: '/home/ann' });
+    expect(empty.store.defaultValue).toBe('file:///home/ann/.local/share/modelkeep/store');
+    expect(empty.cacheDir.defaultValue).toBe('/home/ann/.cache/modelkeep');
+  });
+
+  it('are values that the settings themselves take', () => {
+    for (const name of NAMES)
+      expect(SETTINGS[name].schema.parse(SETTINGS[name].defaultValue)).toEqual(SETTINGS[name].defaultValue);
+  });
+});
+
+describe('the names of a setting', () => {
+  it('follow from one', () => {
+    expect(flagName('cacheMaxBytes')).toBe('--cache-max-bytes');
+    expect(environmentName('cacheMaxBytes')).toBe('MODELKEEP_CACHE_MAX_BYTES');
+    expect(flagName('store')).toBe('--store');
+    expect(environmentName('store')).toBe('MODELKEEP_STORE');
+  });
+});
+
+/** A good value of each setting, as text and as it is read, other than its default. */
+const SAMPLES: Readonly<Record<SettingName, readonly [string, unknown]>> = {
+  store: ['memory:', 'memory:'],
+  bucket: ['models', 'models'],
+  cacheDir: ['/cache', '/cache'],
+  cacheMaxBytes: ['600MB', 600_000_000],
+  runners: ['3', 3],
+  threads: ['5', 5],
+  requestTimeoutMs: ['0', 0],
+  maxQueue: ['10', 10],
+  maxBatchRequests: ['7', 7],
+  pollIntervalMs: ['50', 50],
+  preload: ['a,b@c', ['a', 'b@c']],
+  host: ['::1', '::1'],
+  port: ['0', 0],
+  maxBodyBytes: ['2MiB', 2_097_152],
+  logLevel: ['debug', 'debug'],
+};
+
+describe.each(NAMES)('%s', (name) => {
+  const [text, value] = SAMPLES[name];
+  const flags = { [name]: text };
+  const environment = { [environmentName(name)]: text };
+  const file = { [name]: text };
+  const nothing = resolveSettings({}).values[name];
+
+  it('is its default where it is not given', () => {
+    const { values, origins } = resolveSettings({ environment: { PATH: '/bin' } });
+    expect(values[name]).toEqual(SETTINGS[name].defaultValue);
+    expect(origins[name]).toBe('default');
+    expect(value).not.toEqual(nothing);
+  });
+
+  it.each([
+    ['flag', { flags }],
+    ['environment', { environment }],
+    ['file', { file }],
+  ])('is read from the %s', (origin, sources) => {
+    const { values, origins } = resolveSettings(sources);
+    expect(values[name]).toEqual(value);
+    expect(origins[name]).toBe(origin);
+  });
+
+  it('is taken from the flag, else the environment, else the file', () => {
+    // The weaker ones are not even looked at: a value that nothing would take harms nobody.
+    const bad = Symbol('bad');
+    const badEnvironment = { [environmentName(name)]: '' };
+    expect(resolveSettings({ flags, environment: badEnvironment, file: { [name]: bad } }).origins[name]).toBe('flag');
+    expect(resolveSettings({ environment, file: { [name]: bad } }).origins[name]).toBe('environment');
+    expect(resolveSettings({ flags: { [name]: undefined }, file }).origins[name]).toBe('file');
+  });
+});
+
+/** What `action` throws. */
+function thrownBy(action: () => unknown): unknown {
+  try {
+    action();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('Nothing was thrown');
+}
+
+const BAD: readonly (readonly [SettingName, string])[] = [
+  ['store', ''],
+  ['cacheMaxBytes', '12 apples'],
+  ['cacheMaxBytes', '-5'],
+  ['runners', '0'],
+  ['runners', '65'],
+  ['runners', '1.5'],
+  ['runners', 'many'],
+  ['threads', ''],
+  ['threads', '257'],
+  ['requestTimeoutMs', '-1'],
+  ['maxQueue', '0'],
+  ['maxBatchRequests', '1001'],
+  ['pollIntervalMs', '49'],
+  ['port', ''],
+  ['port', '65536'],
+  ['port', '0x50'],
+  ['maxBodyBytes', 'NaN'],
+  ['logLevel', 'loud'],
+];
+
+describe('a bad value', () => {
+  it.each(BAD)('of %s, %j, is refused with the place where it was given', (name, value) => {
+    const error = { name: 'ModelkeepError', code: 'INVALID_INPUT' };
+    const places = [
+      [{ flags: { [name]: value } }, flagName(name)],
+      [{ environment: { [environmentName(name)]: value } }, environmentName(name)],
+      [{ file: { [name]: value } }, 'configuration file'],
+    ] as const;
+    for (const [sources, place] of places) {
+      const thrown = thrownBy(() => resolveSettings(sources));
+      expect(thrown).toMatchObject(error);
+      // Which place it was is what a person needs to find it.
+      expect(String(thrown)).toContain(place);
+      expect(String(thrown)).toContain(value);
+    }
+  });
+
+  it.each([
+    ['port', true],
+    ['port', null],
+    ['port', []],
+    ['cacheMaxBytes', -1],
+    ['cacheMaxBytes', 1.5],
+    ['preload', [7]],
+    ['host', 7],
+  ])('of %s in the file, %j, is refused', (name, value) => {
+    expect(() => resolveSettings({ file: { [name]: value } })).toThrow(
+      expect.objectContaining({ code: 'INVALID_INPUT' }),
+    );
+  });
+
+  it('of the store is not shown, since it may hold a password', () => {
+    const thrown = thrownBy(() => resolveSettings({ file: { store: ['mongodb://ann:secret@host/db'] } }));
+    expect(String(thrown)).not.toContain('secret');
+  });
+});
+
+describe('the configuration file', () => {
+  it.each(['cachedir', 'cache-dir', 'constructor', '__proto__x'])('may not have the unknown setting %s', (name) => {
+    const thrown = thrownBy(() => resolveSettings({ file: { [name]: 1 } }));
+    expect(thrown).toMatchObject({ code: 'INVALID_INPUT' });
+    expect(String(thrown)).toContain(name);
+  });
+});
+
+describe('an option of the library', () => {
+  it.each([
+    { runners: 0 },
+    { threads: 1.5 },
+    { maxQueue: 0 },
+    { requestTimeoutMs: -1 },
+    { cacheMaxBytes: Number.NaN },
+    { cacheDir: '' },
+    { store: '' },
+    { store: 'ftp://host' },
+  ])('is refused where a setting would be: %j', async (options) => {
+    await expect(openModelkeep({ store: 'memory:', ...options })).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+  });
+});
