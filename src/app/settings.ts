@@ -41,9 +41,6 @@ const bytes: z.ZodType<number> = z.unknown().transform((value, context) => {
   }
   return z.NEVER;
 });
-    return z.NEVER;
-  }
-});
 const list = z.union([
   z.array(text),
   z.string().transform((value) => value.split(',').filter((part) => part !== '')),
