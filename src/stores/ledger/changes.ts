@@ -16,11 +16,11 @@ import {
   aliasRow,
   aliasRows,
   appendEvent,
+  newestReady,
   newestVersion,
   newId,
   resolveRow,
   versionRow,
-  versionRows,
 } from './records.js';
 import { KEYS, type LedgerTable } from './table.js';
 
@@ -28,10 +28,6 @@ type Author = { readonly by?: string; readonly message?: string };
 
 function author({ by, message }: Author): Author {
   return { ...(by === undefined ? {} : { by }), ...(message === undefined ? {} : { message }) };
-}
-
-function newestReady(table: LedgerTable, model: string): VersionRecord | undefined {
-  return versionRows(table, model).findLast(({ state }) => state === 'ready');
 }
 
 /** The version that makes publishing `draft` needless, if there is one. */

@@ -24,7 +24,7 @@ export function decodeRow(text: string): unknown {
 
 /** Versions of a model, or of all, ascending. */
 export function versionRows(table: LedgerTable, model?: string): VersionRecord[] {
-  return table.range(KEYS.versions(model)).map((row) => decodeRow(row) as VersionRecord);
+  return Array.from(table.range(KEYS.versions(model)), (row) => decodeRow(row) as VersionRecord);
 }
 
 /** The highest version of a model, archived or not. */
@@ -33,9 +33,18 @@ export function newestVersion(table: LedgerTable, model: string): VersionRecord 
   return row === undefined ? undefined : (decodeRow(row) as VersionRecord);
 }
 
+/** The highest version of a model that is not archived; reads no more rows than it has to pass over. */
+export function newestReady(table: LedgerTable, model: string): VersionRecord | undefined {
+  for (const row of table.range(KEYS.versions(model), { reverse: true })) {
+    const record = decodeRow(row) as VersionRecord;
+    if (record.state === 'ready') return record;
+  }
+  return undefined;
+}
+
 /** Aliases of a model, or of all. */
 export function aliasRows(table: LedgerTable, model?: string): AliasRecord[] {
-  return table.range(KEYS.aliases(model)).map((row) => decodeRow(row) as AliasRecord);
+  return Array.from(table.range(KEYS.aliases(model)), (row) => decodeRow(row) as AliasRecord);
 }
 
 /** An alias, if it is there. */
@@ -44,7 +53,7 @@ export function aliasRow(table: LedgerTable, model: string, alias: string): Alia
   return row === undefined ? undefined : (decodeRow(row) as AliasRecord);
 }
 
-/** @throws ModelkeepError `MODEL_NOT_FOUND` or `VERSION_NOT_FOUND` */
+/** The version of that number. @throws ModelkeepError `MODEL_NOT_FOUND` or `VERSION_NOT_FOUND` */
 export function versionRow(table: LedgerTable, model: string, version: number): VersionRecord {
   const row = table.get(KEYS.version(model, version));
   if (row !== undefined) return decodeRow(row) as VersionRecord;
@@ -79,35 +88,36 @@ function missing(table: LedgerTable, reference: Reference): ModelkeepError {
   });
 }
 
-function byDigest(table: LedgerTable, reference: Reference, prefix: string): VersionRecord | undefined {
-  const matches = versionRows(table, reference.model).filter(
-    ({ digest }) => digest !== undefined && digestMatches(digest, prefix),
-  );
-  if (matches.length > 1) {
-    throw new ModelkeepError(
-      'INVALID_REFERENCE',
-      `"${formatReference(reference)}" means the versions ${matches.map(({ version }) => version).join(', ')}: name one by its number`,
-    );
-  }
-  return matches[0];
+function byDigest(table: LedgerTable, model: string, prefix: string): VersionRecord[] {
+  return versionRows(table, model).filter(({ digest }) => digest !== undefined && digestMatches(digest, prefix));
+}
+
+function versionNumber(table: LedgerTable, { model, selector }: Reference): number | undefined {
+  if (selector.kind === 'version') return selector.version;
+  if (selector.kind === 'alias') return aliasRow(table, model, selector.alias)?.version;
+  if (selector.kind === 'latest') return newestReady(table, model)?.version;
+  const matches = byDigest(table, model, selector.digest);
+  return matches.length === 1 ? matches[0]?.version : undefined;
+}
+
+/** True if a reference means that version now; see `VersionStore.isCurrent`. */
+export function isCurrentRow(table: LedgerTable, reference: Reference, version: number): boolean {
+  if (versionNumber(table, reference) !== version) return false;
+  return reference.selector.kind !== 'version' || table.get(KEYS.version(reference.model, version)) !== undefined;
 }
 
 /** The version that a reference means. @throws ModelkeepError as `VersionStore.resolve` */
 export function resolveRow(table: LedgerTable, reference: Reference): VersionRecord {
   const { model, selector } = reference;
-  let found: VersionRecord | undefined;
-  if (selector.kind === 'version') return versionRow(table, model, selector.version);
-  if (selector.kind === 'latest') {
-    found = newestVersion(table, model);
-    if (found?.state === 'archived') found = versionRows(table, model).findLast(({ state }) => state === 'ready');
-  } else if (selector.kind === 'digest') {
-    found = byDigest(table, reference, selector.digest);
-  } else {
-    const alias = aliasRow(table, model, selector.alias);
-    if (alias !== undefined) return versionRow(table, model, alias.version);
-  }
-  if (found === undefined) throw missing(table, reference);
-  return found;
+  const version = versionNumber(table, reference);
+  if (version !== undefined) return versionRow(table, model, version);
+  const matches = selector.kind === 'digest' ? byDigest(table, model, selector.digest) : [];
+  if (matches.length === 0) throw missing(table, reference);
+  const numbers = matches.map((match) => match.version).join(', ');
+  throw new ModelkeepError(
+    'INVALID_REFERENCE',
+    `"${formatReference(reference)}" means the versions ${numbers}: name one by its number`,
+  );
 }
 
 type Unnumbered<T> = T extends unknown ? Omit<T, 'id' | 'at'> : never;

@@ -1,4 +1,5 @@
 import {
+  asModelkeepError,
   createDigester,
   distinctPlaces,
   ModelkeepError,
@@ -8,7 +9,7 @@ import {
   type PublishOptions,
   type SegmentPlace,
 } from '../../core/index.js';
-import type { SegmentStorage } from './store.js';
+import type { SegmentStorage } from './segment-storage.js';
 
 /** What {@link sendContents} works on. */
 export interface Sending {
@@ -16,7 +17,12 @@ export interface Sending {
   readonly manifest: Manifest;
   readonly source: ContentSource;
   /** Turns an error of the storage, not of the source, into one of the house. */
-  readonly translate: (error: unknown) => unknown;
+  readonly translate: (error: unknown) => ModelkeepError;
+}
+
+/** Options of {@link sendContents}: those of a publish, with a signal that also fires when the store is closed. */
+export interface SendOptions extends PublishOptions {
+  readonly signal: AbortSignal;
 }
 
 function wrongBytes(place: SegmentPlace, why: string): ModelkeepError {
@@ -27,23 +33,57 @@ function wrongBytes(place: SegmentPlace, why: string): ModelkeepError {
   );
 }
 
-/** The bytes of a segment from the source, checked; an error of the source is kept apart in `failed`. */
-async function* checkedBytes(
-  { source }: Sending,
-  place: SegmentPlace,
-  { signal, onBytes, failed }: { signal?: AbortSignal; onBytes: (bytes: number) => void; failed: (e: unknown) => void },
-): AsyncGenerator<Uint8Array> {
+/** A promise that rejects when the signal fires, for sources that do not heed it. */
+function abortion(signal: AbortSignal): { promise: Promise<never>; release: () => void } {
+  let onAbort: (() => void) | undefined;
+  const promise = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(asModelkeepError(signal.reason, 'CANCELLED'));
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  return { promise, release: () => onAbort && signal.removeEventListener('abort', onAbort) };
+}
+
+/** What `parts` gives until the signal fires; then it fails at once, even if `parts` never answers again. */
+async function* untilAborted(parts: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  throwIfAborted(signal);
+  const iterator = parts[Symbol.asyncIterator]();
+  const { promise: aborted, release } = abortion(signal);
+  try {
+    for (;;) {
+      const next = await Promise.race([iterator.next(), aborted]);
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    release();
+    const ended = Promise.resolve(iterator.return?.());
+    // One that does not answer cannot be waited for; what it says later concerns nobody, as the publish has ended.
+    if (signal.aborted) ended.catch(() => undefined);
+    else await ended;
+  }
+}
+
+/** What the bytes of a segment are watched with. */
+interface Control {
+  readonly signal: AbortSignal;
+  readonly onBytes: (bytes: number) => void;
+  /** Told of an error of the source or its bytes, which is then thrown. */
+  readonly failed: (error: unknown) => void;
+}
+
+/** The bytes of a segment from the source, checked. */
+async function* checkedBytes(source: ContentSource, place: SegmentPlace, control: Control): AsyncGenerator<Uint8Array> {
+  const { signal, onBytes, failed } = control;
   const digester = createDigester();
   try {
     const range = { start: place.offset, end: place.offset + place.size };
-    for await (const part of source.open(place.path, range, signal === undefined ? {} : { signal })) {
-      throwIfAborted(signal);
+    for await (const part of untilAborted(source.open(place.path, range, { signal }), signal)) {
       digester.update(part);
       if (digester.size > place.size) throw wrongBytes(place, 'are too many');
       yield part;
       onBytes(part.byteLength);
+      throwIfAborted(signal);
     }
-    throwIfAborted(signal);
     if (digester.size !== place.size) throw wrongBytes(place, `are ${digester.size} instead of ${place.size}`);
     if (digester.finish() !== place.digest) throw wrongBytes(place, 'have another digest');
   } catch (error) {
@@ -52,42 +92,46 @@ async function* checkedBytes(
   }
 }
 
-/** Stores the missing segments of a version and makes them durable; `known` if the version is already there. */
+/**
+ * Stores what is missing or damaged of a version's segments and makes all of them durable.
+ *
+ * @throws ModelkeepError `DIGEST_MISMATCH` if the source's bytes are not those of the manifest; the source's own error
+ */
 export async function sendContents(
-  sending: Sending,
-  options: PublishOptions,
-  known: boolean,
+  { segments, manifest, source, translate }: Sending,
+  { signal, onProgress }: SendOptions,
 ): Promise<{ sentBytes: number; reusedBytes: number }> {
-  const places = distinctPlaces(sending.manifest);
+  const places = distinctPlaces(manifest);
   const totalBytes = places.reduce((sum, { size }) => sum + size, 0);
-  let sentBytes = 0;
-  let reusedBytes = known ? totalBytes : 0;
-  const report = (): void => options.onProgress?.({ doneBytes: sentBytes + reusedBytes, totalBytes });
-  let sourceError: { readonly error: unknown } | undefined;
+  let [sentBytes, reusedBytes] = [0, 0];
+  const report = (): void => onProgress?.({ doneBytes: sentBytes + reusedBytes, totalBytes });
+  let ofSource: { readonly error: unknown } | undefined;
+  const control: Control = {
+    signal,
+    onBytes: (bytes) => {
+      sentBytes += bytes;
+      report();
+    },
+    failed: (error) => {
+      ofSource = { error };
+    },
+  };
   try {
-    for (const place of known ? [] : places) {
-      throwIfAborted(options.signal);
-      if (await sending.segments.has(place)) {
+    for (const place of places) {
+      throwIfAborted(signal);
+      if (await segments.has(place, signal)) {
         reusedBytes += place.size;
         report();
-        continue;
+      } else {
+        await segments.write(place, checkedBytes(source, place, control));
       }
-      const onBytes = (bytes: number): void => {
-        sentBytes += bytes;
-        report();
-      };
-      const failed = (error: unknown): void => {
-        sourceError = { error };
-      };
-      const { signal } = options;
-      const control = { onBytes, failed, ...(signal === undefined ? {} : { signal }) };
-      await sending.segments.write(place, checkedBytes(sending, place, control));
     }
-    if (!known) await sending.segments.settle();
+    await segments.settle(places);
   } catch (error) {
-    throw sourceError === undefined ? sending.translate(error) : sourceError.error;
+    throwIfAborted(signal);
+    throw ofSource === undefined ? translate(error) : ofSource.error;
   }
-  throwIfAborted(options.signal);
+  throwIfAborted(signal);
   report();
   return { sentBytes, reusedBytes };
 }

@@ -1,212 +1,187 @@
 import {
-  asModelkeepError,
   checkManifest,
   checkModelName,
-  createDigester,
-  decodeManifest,
-  digestOf,
   ModelkeepError,
-  throwIfAborted,
-  versionName,
-  type Manifest,
-  type NodeReport,
+  type ContentSource,
+  type PublishResult,
   type Segment,
-  type SegmentPlace,
-  type ReadOptions,
   type StoreCapabilities,
   type StoreEvent,
-  type VersionRecord,
+  type VersionDraft,
   type VersionStore,
+  type Watch,
 } from '../../core/index.js';
 import { changeAlias, changeState, commitVersion, dropAlias, sameVersion } from './changes.js';
-import { aliasRows, decodeRow, resolveRow, versionRows } from './records.js';
-import { sendContents } from './send.js';
+import { readManifestRow, readVerified } from './contents.js';
+import { nodeRows, putNode } from './nodes.js';
+import { aliasRows, decodeRow, isCurrentRow, resolveRow, versionRows } from './records.js';
+import type { SegmentStorage } from './segment-storage.js';
+import { sendContents, type SendOptions } from './send.js';
 import { KEYS, type LedgerStorage, type LedgerTable } from './table.js';
 import { watchLedger } from './watch.js';
-
-/** Where the bytes of segments lie. */
-export interface SegmentStorage {
-  has(segment: Segment): Promise<boolean>;
-  /** Stores a segment whole or not at all; the bytes have been checked when `bytes` ends normally. */
-  write(segment: Segment, bytes: AsyncIterable<Uint8Array>): Promise<void>;
-  /** Makes what was written durable. */
-  settle(): Promise<void>;
-  /** Bytes from `start`; undefined if the segment is missing. */
-  read(segment: Segment, start: number): Promise<AsyncIterable<Uint8Array> | undefined>;
-  /** The file of a segment, where there is one. */
-  file?(segment: Segment): Promise<string | undefined>;
-}
+import { createWork, type Work } from './work.js';
 
 /** The parts of a store that keeps its metadata in a ledger. */
 export interface LedgerStoreParts {
+  /** The store's URL, for messages. */
   readonly location: string;
+  /** What the store can do. */
   readonly capabilities: StoreCapabilities;
+  /** Where the metadata lies. */
   readonly ledger: LedgerStorage;
+  /** Where the bytes lie. */
   readonly segments: SegmentStorage;
   /** Turns an error of the storage into one of the house. */
-  readonly translate: (error: unknown) => unknown;
+  readonly translate: (error: unknown) => ModelkeepError;
+  /** Gives back what the ledger and the segments hold; called once, when nothing uses them any more. */
   readonly close: () => Promise<void>;
 }
 
-function readManifestRow(table: LedgerTable, record: VersionRecord): Manifest {
-  const stored = table.get(KEYS.version(record.model, record.version));
-  const row = record.digest === undefined ? undefined : table.get(KEYS.manifest(record.digest));
-  if (stored === undefined || row === undefined) {
-    throw new ModelkeepError('VERSION_NOT_FOUND', `Version "${versionName(record)}" was removed: list the versions`);
-  }
-  const bytes = Buffer.from(row, 'utf8');
-  if (digestOf(bytes) !== record.digest) {
-    throw new ModelkeepError(
-      'DIGEST_MISMATCH',
-      `The manifest of "${versionName(record)}" is damaged: publish it again`,
-    );
-  }
-  return decodeManifest(bytes);
+/** What the methods of a store work with. */
+interface Room {
+  readonly parts: LedgerStoreParts;
+  readonly work: Work;
+  /** Reads rows, in one snapshot. */
+  readonly read: <T>(task: (table: LedgerTable) => T, signal?: AbortSignal) => Promise<T>;
+  /** Changes rows, in one transaction. */
+  readonly write: <T>(task: (table: LedgerTable) => T, signal?: AbortSignal) => Promise<T>;
 }
 
-async function* readVerified(
-  parts: LedgerStoreParts,
-  place: SegmentPlace,
-  options: ReadOptions,
-): AsyncGenerator<Uint8Array> {
-  const start = options.start ?? 0;
-  const damaged = (why: string): ModelkeepError =>
-    new ModelkeepError(
-      'DIGEST_MISMATCH',
-      `Segment ${place.digest} of file "${place.path}" ${why} in ${parts.location}: publish the version again`,
-      { details: { path: place.path, segment: place.digest } },
-    );
-  try {
-    const bytes = await parts.segments.read(place, start);
-    if (bytes === undefined) throw damaged('is missing');
-    const digester = createDigester();
-    for await (const part of bytes) {
-      throwIfAborted(options.signal);
-      digester.update(part);
-      if (digester.size > place.size - start) throw damaged('is too long');
-      yield part;
-    }
-    if (digester.size !== place.size - start) throw damaged(`has ${start + digester.size} of ${place.size} bytes`);
-    if (start === 0 && digester.finish() !== place.digest) throw damaged('has altered bytes');
-  } catch (error) {
-    throw parts.translate(error);
-  }
+type VersionMethods = Pick<
+  VersionStore,
+  'publish' | 'resolve' | 'isCurrent' | 'listVersions' | 'readManifest' | 'readSegment' | 'setState'
+>;
+
+type AliasMethods = Pick<
+  VersionStore,
+  'listAliases' | 'moveAlias' | 'removeAlias' | 'listEvents' | 'reportNode' | 'listNodes'
+>;
+
+/** A publish, once its draft is known to be sound. */
+async function publishChecked(
+  { parts, read, write }: Room,
+  draft: VersionDraft,
+  { source, options }: { readonly source: ContentSource; readonly options: SendOptions },
+): Promise<PublishResult> {
+  const { segments, translate } = parts;
+  // Also for a version that is there already: what was damaged or lost of it is mended.
+  const sent = await sendContents({ segments, manifest: draft.manifest, source, translate }, options);
+  const record = await read((table) => sameVersion(table, draft), options.signal);
+  if (record !== undefined) return { record, created: false, ...sent };
+  return { ...(await write((table) => commitVersion(table, draft), options.signal)), ...sent };
 }
 
-type StoredNode = NodeReport & { readonly seenAt: Date; readonly expiresAtMs: number };
-
-function nodeRows(table: LedgerTable, now: number): (NodeReport & { readonly seenAt: Date })[] {
-  const rows = table.range(KEYS.nodes).map((row) => decodeRow(row) as StoredNode);
-  return rows.filter(({ expiresAtMs }) => expiresAtMs > now).map(({ expiresAtMs: _, ...node }) => node);
-}
-
-function putNode(table: LedgerTable, report: NodeReport, ttlMs: number): void {
-  const now = Date.now();
-  for (const row of table.range(KEYS.nodes)) {
-    const { node, expiresAtMs } = decodeRow(row) as StoredNode;
-    if (expiresAtMs <= now) table.remove(KEYS.node(node));
-  }
-  const stored: StoredNode = { ...report, seenAt: new Date(now), expiresAtMs: now + ttlMs };
-  table.put(KEYS.node(report.node), JSON.stringify(stored));
-}
-
-/** A version store over a ledger and a place for segments: what the memory and the local store share. */
-export function createLedgerStore(parts: LedgerStoreParts): VersionStore {
-  const { ledger, segments, location, capabilities } = parts;
-  let closing: Promise<void> | undefined;
-  const ending = new AbortController();
-  const watches = new Set<{ close(): Promise<void> }>();
-  const check = (signal?: AbortSignal): void => {
-    if (closing !== undefined) throw new ModelkeepError('CLOSED', `The store ${location} was closed: open it again`);
-    throwIfAborted(signal);
-  };
-  const guarded = async <T>(work: () => T | Promise<T>, signal?: AbortSignal): Promise<T> => {
-    check(signal);
-    try {
-      return await work();
-    } catch (error) {
-      throw parts.translate(error);
-    }
-  };
-  const read = async <T>(work: (table: LedgerTable) => T, signal?: AbortSignal): Promise<T> =>
-    guarded(() => ledger.read(work), signal);
-  const write = async <T>(work: (table: LedgerTable) => T, signal?: AbortSignal): Promise<T> =>
-    guarded(() => ledger.write(work), signal);
-
-  const store: VersionStore = {
-    location,
-    capabilities,
-    ping: async (options) => read((table) => void table.get(KEYS.format), options?.signal),
+function versionMethods(room: Room): VersionMethods {
+  const { parts, work, read, write } = room;
+  const { segments, location } = parts;
+  return {
     publish: async (asked, source, options = {}) => {
-      check(options.signal);
+      work.check(options.signal);
       const draft = { ...asked, model: checkModelName(asked.model), manifest: checkManifest(asked.manifest) };
       checkMetadata(draft.metadata);
-      const same = await read((table) => sameVersion(table, draft));
-      const signal = options.signal === undefined ? ending.signal : AbortSignal.any([options.signal, ending.signal]);
-      const sent = await sendContents(
-        { segments, manifest: draft.manifest, source, translate: parts.translate },
-        { ...options, signal },
-        same !== undefined,
+      return work.run(
+        async (signal) => publishChecked(room, draft, { source, options: { ...options, signal } }),
+        options.signal,
       );
-      const made = await write((table) => commitVersion(table, draft), options.signal);
-      return { ...made, ...sent };
     },
     resolve: async (reference, options) => read((table) => resolveRow(table, reference), options?.signal),
     isCurrent: async (reference, version, options) =>
-      read((table) => isCurrent(table, reference, version), options?.signal),
+      read((table) => isCurrentRow(table, reference, version), options?.signal),
     listVersions: async (filter, options) => read((table) => versionRows(table, filter?.model), options?.signal),
     readManifest: async (record, options) => read((table) => readManifestRow(table, record), options?.signal),
-    async *readSegment(_record, place, options = {}) {
-      check(options.signal);
-      yield* readVerified(parts, place, options);
-    },
+    readSegment: (_record, place, { start = 0, signal } = {}) =>
+      work.stream((both) => readVerified({ segments, place, start, location }, both), signal),
     setState: async (model, version, state, options = {}) =>
       write((table) => changeState(table, { model, version, state }, options)),
+  };
+}
+
+function aliasMethods({ read, write }: Room): AliasMethods {
+  return {
     listAliases: async (filter, options) => read((table) => aliasRows(table, filter?.model), options?.signal),
     moveAlias: async (move, options) => write((table) => changeAlias(table, move), options?.signal),
     removeAlias: async (alias) => write((table) => dropAlias(table, alias)),
     listEvents: async ({ model, limit }, options) => {
       const range = { reverse: true, ...(limit === undefined ? {} : { limit }) };
-      const rows = await read((table) => table.range(KEYS.events(model), range), options?.signal);
-      return rows.map((row) => decodeRow(row) as StoreEvent);
+      return read(
+        (table) => Array.from(table.range(KEYS.events(model), range), (row) => decodeRow(row) as StoreEvent),
+        options?.signal,
+      );
     },
     reportNode: async (report, { ttlMs }) => write((table) => putNode(table, report, ttlMs)),
     listNodes: async (options) => read((table) => nodeRows(table, Date.now()), options?.signal),
+  };
+}
+
+function lifecycleMethods({ parts, work, read }: Room): Pick<VersionStore, 'ping' | 'watch' | 'close'> {
+  const watches = new Set<Watch>();
+  return {
+    ping: async (options) => read((table) => void table.get(KEYS.format), options?.signal),
     watch: async (options) =>
-      guarded(() => {
-        const watch = watchLedger(ledger, options, parts.translate, () => watches.delete(watch));
+      work.step(() => {
+        const watch = watchLedger(parts.ledger, options, parts.translate, () => watches.delete(watch));
         watches.add(watch);
         return watch;
       }),
-    close: async () => {
-      closing ??= (async () => {
-        ending.abort(new ModelkeepError('CLOSED', `The store ${location} was closed during the operation`));
+    close: async () =>
+      work.end(async () => {
         await Promise.all([...watches].map((watch) => watch.close()));
+        await parts.segments.close();
         await parts.close();
-      })();
-      return closing;
-    },
-    [Symbol.asyncDispose]: async () => store.close(),
+      }),
   };
-  const { file } = segments;
-  if (file !== undefined) store.segmentFile = async (segment) => guarded(() => file(segment));
-  return store;
 }
 
-function isCurrent(table: LedgerTable, reference: Parameters<VersionStore['resolve']>[0], version: number): boolean {
+/** A version store over a ledger and a place for segments: what the memory and the local store share. */
+export function createLedgerStore(parts: LedgerStoreParts): VersionStore {
+  const { ledger, segments, location, capabilities, translate } = parts;
+  const work = createWork(location, translate);
+  const room: Room = {
+    parts,
+    work,
+    read: async (task, signal) => work.step(() => ledger.read(task), signal),
+    write: async (task, signal) => work.step(() => ledger.write(task), signal),
+  };
+  const { close, ...lifecycle } = lifecycleMethods(room);
+  const store = {
+    location,
+    capabilities,
+    ...lifecycle,
+    ...versionMethods(room),
+    ...aliasMethods(room),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+  if (segments.file === undefined) return store;
+  const file = segments.file.bind(segments);
+  return { ...store, segmentFile: async (segment) => work.run(async () => fileOf(file, segment, translate)) };
+}
+
+async function fileOf(
+  file: NonNullable<SegmentStorage['file']>,
+  segment: Segment,
+  translate: (error: unknown) => ModelkeepError,
+): Promise<string | undefined> {
   try {
-    return resolveRow(table, reference).version === version;
+    return await file(segment);
   } catch (error) {
-    if (asModelkeepError(error).code === 'INTERNAL') throw error;
-    return false;
+    throw translate(error);
   }
 }
 
-/** Largest metadata of a version as JSON: 1 MiB. */
+/** Largest metadata of a version as JSON: 1 MiB, as the port says. */
 const MAX_METADATA_BYTES = 1024 * 1024;
 
-function checkMetadata(metadata: Readonly<Record<string, unknown>> | undefined): void {
-  const bytes = Buffer.byteLength(JSON.stringify(metadata ?? {}));
+function checkMetadata(metadata: Readonly<Record<string, unknown>> = {}): void {
+  let text: string;
+  try {
+    text = JSON.stringify(metadata);
+  } catch (error) {
+    throw new ModelkeepError('INVALID_INPUT', 'The metadata is not JSON: leave out big integers and cycles', {
+      cause: error,
+    });
+  }
+  const bytes = Buffer.byteLength(text);
   if (bytes <= MAX_METADATA_BYTES) return;
   throw new ModelkeepError(
     'INVALID_INPUT',

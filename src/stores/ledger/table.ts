@@ -1,10 +1,16 @@
-/** An ordered table of texts, as it looks inside one transaction. */
+/** An ordered table of texts, as it looks inside one transaction; not to be used outside of it. */
 export interface LedgerTable {
+  /** The entry under a key of {@link KEYS}. */
   get(key: string): string | undefined;
+  /** Makes or replaces an entry. */
   put(key: string, value: string): void;
+  /** Removes an entry, if it is there. */
   remove(key: string): void;
-  /** Entries whose key begins with `prefix`, in key order; newest key first with `reverse`. */
-  range(prefix: string, options?: { readonly reverse?: boolean; readonly limit?: number }): readonly string[];
+  /**
+   * The entries whose key begins with `prefix`, in key order, or the last one first with `reverse`. Read as they are
+   * asked for: taking the first only costs one entry.
+   */
+  range(prefix: string, options?: { readonly reverse?: boolean; readonly limit?: number }): Iterable<string>;
 }
 
 /** A place for a ledger: transactions over one table. */

@@ -1,21 +1,22 @@
-import { asModelkeepError, type Watch, type WatchOptions } from '../../core/index.js';
+import type { ModelkeepError, Watch, WatchOptions } from '../../core/index.js';
 import { changeCount } from './records.js';
 import type { LedgerStorage } from './table.js';
 
 /** How often the counters of the watched models are looked at; a look costs microseconds. */
 const POLL_MS = 200;
 
-/** Watches the change counters of a ledger. */
+/** Watches the change counters of a ledger; `onClose` is called when the watch is closed. */
 export function watchLedger(
   ledger: LedgerStorage,
   options: WatchOptions,
-  translate: (error: unknown) => unknown,
+  translate: (error: unknown) => ModelkeepError,
   onClose: () => void,
 ): Watch {
   const counts = new Map<string, number>();
   let reachable = true;
   let closed = false;
-  const look = (tell: boolean): void => {
+  /** The models whose counter is another one than at the last look. */
+  const look = (): string[] => {
     const changed: string[] = [];
     ledger.read((table) => {
       for (const model of options.models()) {
@@ -24,22 +25,27 @@ export function watchLedger(
         counts.set(model, count);
       }
     });
-    for (const model of changed) if (tell && !closed) options.onChange(model);
+    return changed;
   };
   const setReachable = (now: boolean, error?: Error): void => {
     if (now === reachable || closed) return;
     reachable = now;
     options.onReachable?.(now, error);
   };
-  look(false);
-  const timer = setInterval(() => {
+  const poll = (): void => {
+    let changed: string[];
     try {
-      look(true);
-      setReachable(true);
+      changed = look();
     } catch (error) {
-      setReachable(false, asModelkeepError(translate(error), 'STORE_UNAVAILABLE'));
+      setReachable(false, translate(error));
+      return;
     }
-  }, POLL_MS).unref();
+    // Outside of the try: what a callback throws says nothing about the store.
+    setReachable(true);
+    for (const model of changed) if (!closed) options.onChange(model);
+  };
+  look();
+  const timer = setInterval(poll, POLL_MS).unref();
   const close = async (): Promise<void> => {
     closed = true;
     clearInterval(timer);

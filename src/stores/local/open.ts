@@ -1,10 +1,13 @@
 import { mkdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { fileError, ModelkeepError, type VersionStore } from '../../core/index.js';
+import type { VersionStore } from '../../core/index.js';
 import { createLedgerStore } from '../ledger/store.js';
+import { diskErrors } from './disk-error.js';
+import { syncDirectory } from './durable.js';
 import { openLmdbLedger } from './ledger.js';
-import { directorySegments, sweepPartial } from './segments.js';
+import { sweepPartial } from './partial.js';
+import { directorySegments } from './segments.js';
 
 /** Options of {@link openLocalStore}. */
 export interface LocalStoreOptions {
@@ -12,36 +15,29 @@ export interface LocalStoreOptions {
   readonly directory: string;
 }
 
-/** LMDB's own errors carry numbers, or the system's text. */
-function translator(directory: string): (error: unknown) => unknown {
-  const nextStep = 'check its free space, its owner and its permissions';
-  return (error) => {
-    if (!(error instanceof Error) || error instanceof ModelkeepError || error.name === 'AbortError') return error;
-    const known = /No space left|MDB_MAP_FULL/.test(error.message)
-      ? 'ENOSPC'
-      : /Permission denied|Read-only file system/.test(error.message)
-        ? 'EACCES'
-        : (error as NodeJS.ErrnoException).code;
-    if (typeof known !== 'string') return error;
-    const named = Object.assign(new Error(error.message, { cause: error }), { code: known });
-    return fileError(named, `Cannot use the store directory ${directory}`, nextStep);
-  };
+/** Makes a directory and those above it, durably. */
+async function makeDurably(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  for (let made = path; ; made = dirname(made)) {
+    await syncDirectory(dirname(made));
+    if (made === first) return;
+  }
 }
 
 /**
  * Opens a store in a directory: segments as files named by digest, metadata in LMDB. Several processes may use it at
- * once.
+ * once, on one machine.
  *
- * @throws ModelkeepError `STORE_PERMISSION` or `STORE_UNAVAILABLE` if the directory cannot be used
+ * @throws ModelkeepError `STORE_PERMISSION` if the directory may not be read and written; `STORE_UNAVAILABLE` if it is
+ * on a full disk, is no directory, or was written by another release
  */
 export async function openLocalStore(options: LocalStoreOptions): Promise<VersionStore> {
   const directory = resolve(options.directory);
   const location = pathToFileURL(directory).href;
-  const translate = translator(directory);
+  const translate = diskErrors(directory);
   try {
-    for (const folder of ['segments', 'partial', 'metadata']) {
-      await mkdir(join(directory, folder), { recursive: true, mode: 0o700 });
-    }
+    for (const folder of ['segments', 'partial', 'metadata']) await makeDurably(join(directory, folder));
     await sweepPartial(directory);
     const ledger = await openLmdbLedger(join(directory, 'metadata'), location);
     return createLedgerStore({

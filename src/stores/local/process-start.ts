@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 
-/** What tells two processes with the same number apart where the system does not say when they started. */
+/** What stands for the time at which a process started where the system does not say it. */
 const RUNNING = 'unknown';
 
 function isRunning(pid: number): boolean {

@@ -1,18 +1,37 @@
-import { randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { digestHex, type Segment } from '../../core/index.js';
-import type { SegmentStorage } from '../ledger/store.js';
-import { processStart } from './process-start.js';
+import { createDigester, digestHex, throwIfAborted, type Segment } from '../../core/index.js';
+import type { SegmentStorage } from '../ledger/segment-storage.js';
+import { isMissing, syncDirectory } from './durable.js';
+import { partialFile } from './partial.js';
 
-function isMissing(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+/** Bytes of one read: large enough that the calls do not count, small enough that hashing does not hold up others. */
+const READ_BYTES = 1024 * 1024;
+
+async function* bytesOf(handle: FileHandle, start: number): AsyncGenerator<Uint8Array> {
+  for (let at = start; ;) {
+    const buffer = Buffer.allocUnsafe(READ_BYTES);
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
+    if (bytesRead === 0) return;
+    at += bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
 }
 
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, 'r');
+async function isWhole(handle: FileHandle, segment: Segment, signal: AbortSignal): Promise<boolean> {
+  if ((await handle.stat()).size !== segment.size) return false;
+  const digester = createDigester();
+  for await (const part of bytesOf(handle, 0)) {
+    throwIfAborted(signal);
+    digester.update(part);
+  }
+  return digester.finish() === segment.digest;
+}
+
+async function writePartial(partial: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  const handle = await open(partial, 'wx', 0o444);
   try {
+    for await (const part of bytes) await handle.writeFile(part);
     await handle.sync();
   } finally {
     await handle.close();
@@ -21,55 +40,70 @@ async function syncDirectory(path: string): Promise<void> {
 
 /** Segments as read-only files below `segments/`, written in `partial/` and renamed into place. */
 export function directorySegments(directory: string): SegmentStorage {
-  const folderOf = (segment: Segment): string => join(directory, 'segments', digestHex(segment.digest).slice(0, 2));
-  const fileOf = (segment: Segment): string => join(folderOf(segment), digestHex(segment.digest));
-  const sizeOf = async (segment: Segment): Promise<number | undefined> => {
+  const root = join(directory, 'segments');
+  const folderOf = ({ digest }: Segment): string => join(root, digestHex(digest).slice(0, 2));
+  const pathOf = (segment: Segment): string => join(folderOf(segment), digestHex(segment.digest));
+  const handles = new Set<FileHandle>();
+  const openSegment = async (segment: Segment): Promise<FileHandle | undefined> => {
     try {
-      return (await stat(fileOf(segment))).size;
+      const handle = await open(pathOf(segment), 'r');
+      handles.add(handle);
+      return handle;
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;
     }
   };
+  const release = async (handle: FileHandle): Promise<void> => {
+    await handle.close();
+    handles.delete(handle);
+  };
   return {
-    // A file of another size is damaged: publishing writes it anew.
-    has: async (segment) => (await sizeOf(segment)) === segment.size,
-    write: async (segment, bytes) => {
-      const owner = `${process.pid}.${(await processStart(process.pid)) ?? 'unknown'}`;
-      const name = `${digestHex(segment.digest)}.${owner}.${randomBytes(6).toString('hex')}`;
-      const partial = join(directory, 'partial', name);
+    has: async (segment, signal) => {
+      const handle = await openSegment(segment);
+      if (handle === undefined) return false;
       try {
-        const handle = await open(partial, 'wx', 0o444);
-        try {
-          for await (const part of bytes) await handle.writeFile(part);
-          await handle.sync();
-        } finally {
-          await handle.close();
-        }
+        return await isWhole(handle, segment, signal);
+      } finally {
+        await release(handle);
+      }
+    },
+    write: async (segment, bytes) => {
+      const partial = await partialFile(directory, digestHex(segment.digest));
+      try {
+        await writePartial(partial, bytes);
         await mkdir(folderOf(segment), { recursive: true, mode: 0o700 });
-        await rename(partial, fileOf(segment));
-        await syncDirectory(folderOf(segment));
+        await rename(partial, pathOf(segment));
       } catch (error) {
         await rm(partial, { force: true });
         throw error;
       }
     },
-    settle: async () => syncDirectory(join(directory, 'segments')),
-    read: async (segment, start) => {
-      if ((await sizeOf(segment)) === undefined) return undefined;
-      return createReadStream(fileOf(segment), { start, highWaterMark: 1024 * 1024 });
+    settle: async (segments) => {
+      for (const folder of new Set(segments.map(folderOf))) await syncDirectory(folder);
+      await syncDirectory(root);
     },
-    file: async (segment) => ((await sizeOf(segment)) === segment.size ? fileOf(segment) : undefined),
+    read: async (segment, start) => {
+      const handle = await openSegment(segment);
+      if (handle === undefined) return undefined;
+      return (async function* released() {
+        try {
+          yield* bytesOf(handle, start);
+        } finally {
+          await release(handle);
+        }
+      })();
+    },
+    file: async (segment) => {
+      try {
+        return (await stat(pathOf(segment))).size === segment.size ? pathOf(segment) : undefined;
+      } catch (error) {
+        if (isMissing(error)) return undefined;
+        throw error;
+      }
+    },
+    close: async () => {
+      await Promise.all([...handles].map(release));
+    },
   };
-}
-
-/** Removes what dead processes left in `partial/`; files of living ones stay. */
-export async function sweepPartial(directory: string): Promise<void> {
-  const folder = join(directory, 'partial');
-  for (const name of await readdir(folder)) {
-    const [, pid = '', start] = name.split('.');
-    const running = await processStart(Number(pid));
-    if (running !== undefined && (running === start || start === 'unknown')) continue;
-    await rm(join(folder, name), { force: true });
-  }
 }

@@ -1,10 +1,13 @@
-import type { Digest, Segment, VersionStore } from '../../core/index.js';
-import { createLedgerStore, type SegmentStorage } from '../ledger/store.js';
+import { asModelkeepError, digestOf, type Digest, type Segment, type VersionStore } from '../../core/index.js';
+import type { SegmentStorage } from '../ledger/segment-storage.js';
+import { createLedgerStore } from '../ledger/store.js';
 import type { LedgerStorage, LedgerTable } from '../ledger/table.js';
 
 /** What memory stores that share data hold; made by {@link createMemoryData}. */
 export interface MemoryData {
+  /** The ledger's entries. */
   readonly rows: Map<string, string>;
+  /** The bytes of each segment. */
   readonly segments: Map<Digest, Buffer>;
 }
 
@@ -57,7 +60,10 @@ function memoryLedger(rows: Map<string, string>): LedgerStorage {
 
 function memorySegments(segments: Map<Digest, Buffer>): SegmentStorage {
   return {
-    has: async ({ digest }: Segment) => segments.has(digest),
+    has: async ({ digest }: Segment) => {
+      const bytes = segments.get(digest);
+      return bytes !== undefined && digestOf(bytes) === digest;
+    },
     write: async ({ digest }, bytes) => {
       const parts: Uint8Array[] = [];
       for await (const part of bytes) parts.push(Buffer.from(part));
@@ -72,6 +78,7 @@ function memorySegments(segments: Map<Digest, Buffer>): SegmentStorage {
             if (start < bytes.length) yield bytes.subarray(start);
           })();
     },
+    close: async () => undefined,
   };
 }
 
@@ -83,7 +90,7 @@ export async function openMemoryStore(options: MemoryStoreOptions = {}): Promise
     capabilities: { changes: 'poll', localFiles: false },
     ledger: memoryLedger(data.rows),
     segments: memorySegments(data.segments),
-    translate: (error) => error,
+    translate: asModelkeepError,
     close: async () => undefined,
   });
 }

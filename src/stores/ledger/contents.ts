@@ -1,0 +1,69 @@
+import {
+  createDigester,
+  decodeManifest,
+  digestOf,
+  ModelkeepError,
+  throwIfAborted,
+  versionName,
+  type Manifest,
+  type SegmentPlace,
+  type VersionRecord,
+} from '../../core/index.js';
+import type { SegmentStorage } from './segment-storage.js';
+import { KEYS, type LedgerTable } from './table.js';
+
+/** The manifest of a version. @throws ModelkeepError as `VersionStore.readManifest` */
+export function readManifestRow(table: LedgerTable, record: VersionRecord): Manifest {
+  const stored = table.get(KEYS.version(record.model, record.version));
+  const row = record.digest === undefined ? undefined : table.get(KEYS.manifest(record.digest));
+  if (stored === undefined || row === undefined) {
+    throw new ModelkeepError('VERSION_NOT_FOUND', `Version "${versionName(record)}" was removed: list the versions`);
+  }
+  const bytes = Buffer.from(row, 'utf8');
+  if (digestOf(bytes) !== record.digest) {
+    throw new ModelkeepError(
+      'DIGEST_MISMATCH',
+      `The manifest of "${versionName(record)}" is damaged: publish it again with force`,
+    );
+  }
+  return decodeManifest(bytes);
+}
+
+/** What {@link readVerified} reads. */
+export interface VerifiedRead {
+  readonly segments: SegmentStorage;
+  readonly place: SegmentPlace;
+  /** First byte wanted. */
+  readonly start: number;
+  /** The store, for messages. */
+  readonly location: string;
+}
+
+/** The bytes of a segment, checked. @throws ModelkeepError as `VersionStore.readSegment` */
+export async function* readVerified(
+  { segments, place, start, location }: VerifiedRead,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const damaged = (why: string): ModelkeepError =>
+    new ModelkeepError(
+      'DIGEST_MISMATCH',
+      `Segment ${place.digest} of file "${place.path}" ${why} in ${location}: publish the version again`,
+      { details: { path: place.path, segment: place.digest } },
+    );
+  if (!Number.isSafeInteger(start) || start < 0 || start > place.size) {
+    throw new ModelkeepError('INVALID_INPUT', `Reading cannot start at ${start} of ${place.size} bytes of a segment`);
+  }
+  const bytes = await segments.read(place, start);
+  if (bytes === undefined) throw damaged('is missing');
+  const digester = createDigester();
+  for await (const part of bytes) {
+    throwIfAborted(signal);
+    digester.update(part);
+    if (digester.size > place.size - start) throw damaged('is too long');
+    yield part;
+    throwIfAborted(signal);
+  }
+  throwIfAborted(signal);
+  if (digester.size !== place.size - start) throw damaged(`has ${start + digester.size} of ${place.size} bytes`);
+  if (start === 0 && digester.finish() !== place.digest) throw damaged('has altered bytes');
+}

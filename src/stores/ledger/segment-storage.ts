@@ -1,0 +1,20 @@
+import type { Segment } from '../../core/index.js';
+
+/** Where the bytes of segments lie, for a store that keeps its metadata in a ledger. */
+export interface SegmentStorage {
+  /**
+   * True if the segment is stored whole: its bytes are read and hashed, so that a damaged one is written anew when
+   * somebody publishes it again.
+   */
+  has(segment: Segment, signal: AbortSignal): Promise<boolean>;
+  /** Stores a segment whole or not at all; the bytes have been checked when `bytes` ends normally. */
+  write(segment: Segment, bytes: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Makes these segments durable, those that were there already included: somebody else may just have written them. */
+  settle(segments: readonly Segment[]): Promise<void>;
+  /** Bytes from `start` (counted in bytes) as they lie there, unchecked; undefined if the segment is missing. */
+  read(segment: Segment, start: number): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** The file of a segment, where there is one. */
+  file?(segment: Segment): Promise<string | undefined>;
+  /** Gives back what reads that nobody ended still hold. */
+  close(): Promise<void>;
+}
