@@ -43,6 +43,8 @@ type NodeSettings = Pick<
   | 'maxQueue'
   | 'maxBatchRequests'
   | 'pollIntervalMs'
+  | 'memoryBudget'
+  | 'idleUnloadMs'
 >;
 
 /** Options of {@link openModelkeep}; each default is in {@link SETTINGS}. */
@@ -96,7 +98,9 @@ export class Modelkeep implements AsyncDisposable {
     if (options === undefined && this.#closing === undefined) {
       // The warm path: no query, no parsing, one map look-up.
       const current = this.parts.follower.current(reference);
-      if (current?.resident.state === 'ready') return Promise.resolve(this.#modelOf(current.resident.record));
+      if (current !== undefined && this.parts.residency.ready(current.record.id) !== undefined) {
+        return Promise.resolve(this.#modelOf(current.record));
+      }
     }
     return this.#load(reference, options ?? {});
   }
@@ -120,6 +124,24 @@ export class Modelkeep implements AsyncDisposable {
     return push(this.parts.store, path, options);
   }
 
+  /**
+   * Loads what a reference means and keeps it from eviction until the returned function is called. The version stays
+   * pinned when the reference moves on.
+   *
+   * @throws ModelkeepError as {@link load}
+   */
+  async pin(reference: string, options: Abortable = {}): Promise<() => void> {
+    const { record } = await this.parts.service.follow(reference, options);
+    const unpin = this.parts.residency.pin(record.id);
+    try {
+      await this.parts.residency.ensure(record, options);
+      return unpin;
+    } catch (error) {
+      unpin();
+      throw error;
+    }
+  }
+
   /** What this node holds and follows now. */
   status(): ServiceStatus {
     return this.parts.service.status();
@@ -137,8 +159,10 @@ export class Modelkeep implements AsyncDisposable {
 
   async #load(reference: string, options: LoadOptions): Promise<Model> {
     if (this.#closing !== undefined) throw new ModelkeepError('CLOSED', 'This modelkeep is closed');
-    const { resident } = await this.parts.service.follow(reference, options);
-    return this.#modelOf(resident.record);
+    const { record } = await this.parts.service.follow(reference, options);
+    // It may have been let go for room since it was followed.
+    await this.parts.residency.ensure(record, options);
+    return this.#modelOf(record);
   }
 
   #modelOf(record: VersionRecord): Model {
@@ -174,7 +198,7 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
     const command = onnxRunnerCommand(options.onRunnerLog === undefined ? {} : { onLog: options.onRunnerLog });
     const pool = await RunnerPool.open({ command, size: settings.runners });
     stack.push(() => pool.close());
-    const residency = new Residency({ store, cache, pool, threads: settings.threads });
+    const residency = new Residency({ ...settings, store, cache, pool });
     stack.push(() => residency.close());
     const follower = await Follower.open(store, residency);
     stack.push(() => follower.close());

@@ -38,6 +38,7 @@ export async function serve({ settings, version, logger, ...options }: ServeOpti
   });
   try {
     logEvents(log, keep);
+    for (const reference of settings.pin) await keep.pin(reference);
     for (const reference of settings.preload) await keep.load(reference);
     const { service, residency, follower } = keep.parts;
     const { maxBodyBytes, host, port } = settings;
@@ -71,6 +72,7 @@ function logEvents(log: Logger, { parts: { residency, follower, pool } }: Modelk
     if (error === undefined) log.debug(facts, 'version changed its state');
     else log.error({ ...facts, err: error }, 'version could not be loaded');
   });
+  residency.on('evicted', (record, why) => log.info({ version: versionName(record), why }, 'let go'));
   residency.on('trouble', (record, error) =>
     log.error({ version: versionName(record), err: error }, 'a replaced runner could not load a version'),
   );

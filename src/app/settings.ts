@@ -116,6 +116,24 @@ export const SETTINGS = Object.freeze({
     description: 'Milliseconds between two looks for changes, jittered by 20 %, where the store cannot push them',
     placeholder: 'MS',
   }),
+  memoryBudget: setting<number>({
+    schema: bytes,
+    defaultValue: 0,
+    description: 'Memory of the node and its runners (600MB, 2GB), shared pages counted once; 0: no bound',
+    placeholder: 'BYTES',
+  }),
+  idleUnloadMs: setting<number>({
+    schema: whole(0, 86_400_000),
+    defaultValue: 0,
+    description: 'Milliseconds without a request after which a version that is not pinned is let go; 0: never',
+    placeholder: 'MS',
+  }),
+  pin: setting<readonly string[]>({
+    schema: list,
+    defaultValue: [],
+    description: 'References to load at the start and never to let go, separated by commas',
+    placeholder: 'REFS',
+  }),
   preload: setting<readonly string[]>({
     schema: list,
     defaultValue: [],

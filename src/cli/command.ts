@@ -49,6 +49,7 @@ export const NODE_SETTINGS = [
   'requestTimeoutMs',
   'maxQueue',
   'maxBatchRequests',
+  'memoryBudget',
 ] as const satisfies readonly SettingName[];
 
 /** Adds the flags of settings. They have no defaults here, so that they cannot shadow the environment or the file. */

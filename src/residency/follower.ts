@@ -12,7 +12,6 @@ import {
   type Watch,
 } from '../core/index.js';
 import type { Residency } from './residency.js';
-import type { Resident } from './resident.js';
 import { SharedWork } from './shared-work.js';
 
 /** A reference that this node keeps current. */
@@ -20,8 +19,8 @@ export interface Followed {
   readonly reference: Reference;
   /** Its canonical text. */
   readonly text: string;
-  /** What answers for it now. */
-  readonly resident: Resident;
+  /** The version that answers for it now; it may have been let go for room, and is loaded again when it is asked. */
+  readonly record: VersionRecord;
   /** Since when that version answers. */
   readonly since: Date;
 }
@@ -127,7 +126,7 @@ export class Follower extends EventEmitter<FollowerEvents> {
    */
   async check(followed: Followed, options: Abortable = {}): Promise<Followed> {
     const entry = this.#entries.get(followed.text);
-    if (await this.#store.isCurrent(followed.reference, followed.resident.record.version, options)) return followed;
+    if (await this.#store.isCurrent(followed.reference, followed.record.version, options)) return followed;
     if (entry === undefined) return followed;
     await this.#swap(entry, options.signal);
     return entry.followed ?? followed;
@@ -170,22 +169,19 @@ export class Follower extends EventEmitter<FollowerEvents> {
   async #open(entry: Entry, signal: AbortSignal): Promise<Followed> {
     entry.again = false;
     const record = await this.#store.resolve(entry.reference, { signal });
-    const resident = await this.#makeReady(record, { signal });
-    const followed = this.#serve(entry, resident);
+    await this.#makeReady(record, { signal });
+    const followed = this.#serve(entry, record);
     if (entry.again) this.#refresh(entry);
     return followed;
   }
 
   /** Ready at the very moment when this resolves: another reference may be letting the version go. */
-  async #makeReady(record: VersionRecord, options: Abortable): Promise<Resident> {
-    for (;;) {
-      const resident = await this.#residency.ensure(record, options);
-      if (resident.state === 'ready') return resident;
-    }
+  async #makeReady(record: VersionRecord, options: Abortable): Promise<void> {
+    while (this.#residency.ready(record.id) === undefined) await this.#residency.ensure(record, options);
   }
 
-  #serve(entry: Entry, resident: Resident): Followed {
-    entry.followed = { reference: entry.reference, text: entry.text, resident, since: new Date() };
+  #serve(entry: Entry, record: VersionRecord): Followed {
+    entry.followed = { reference: entry.reference, text: entry.text, record, since: new Date() };
     return entry.followed;
   }
 
@@ -195,24 +191,24 @@ export class Follower extends EventEmitter<FollowerEvents> {
     const options = signal === undefined ? {} : { signal };
     const question = (entry.asked += 1);
     const record = await this.#store.resolve(entry.reference, options);
-    const resident = await this.#makeReady(record, options);
+    if (record.id !== entry.followed.record.id) await this.#makeReady(record, options);
     // A swap that asked later may have come first; going back to the older answer would undo it.
     if (question < entry.answered) {
-      this.#letGo(resident);
+      this.#letGo(record);
       return;
     }
     entry.answered = question;
-    const from = entry.followed.resident;
-    if (from === resident) return;
-    this.#serve(entry, resident);
-    this.emit('swapped', entry.text, from.record, record, (Date.now() - record.publishedAt.getTime()) / 1_000);
+    const from = entry.followed.record;
+    if (from.id === record.id) return;
+    this.#serve(entry, record);
+    this.emit('swapped', entry.text, from, record, (Date.now() - record.publishedAt.getTime()) / 1_000);
     this.#letGo(from);
   }
 
   /** Lets a version go that no followed reference means any more. */
-  #letGo(resident: Resident): void {
-    const wanted = this.followed.some((followed) => followed.resident.record.id === resident.record.id);
-    if (!wanted) void this.#residency.release(resident.record.id);
+  #letGo({ id }: VersionRecord): void {
+    const wanted = this.followed.some(({ record }) => record.id === id);
+    if (!wanted && !this.#residency.isPinned(id)) void this.#residency.release(id);
   }
 
   #onChange(model: string): void {

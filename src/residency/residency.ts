@@ -2,6 +2,7 @@ import { EventEmitter, once } from 'node:events';
 import type { SegmentCache } from '../cache/index.js';
 import {
   asModelkeepError,
+  distinctSegments,
   ModelkeepError,
   throwIfAborted,
   versionName,
@@ -10,8 +11,15 @@ import {
   type VersionRecord,
   type VersionStore,
 } from '../core/index.js';
-import type { LoadMessage, Runner, RunnerCalls, RunnerPool } from '../runners/index.js';
+import {
+  proportionalMemory,
+  type LoadMessage,
+  type Runner,
+  type RunnerCalls,
+  type RunnerPool,
+} from '../runners/index.js';
 import { Backoff } from './backoff.js';
+import { MemoryBudget, type Reservation } from './budget.js';
 import { Resident, type Lease, type LoadedModel, type Transition } from './resident.js';
 import { SharedWork } from './shared-work.js';
 
@@ -22,6 +30,10 @@ export interface ResidencyOptions {
   readonly pool: RunnerPool;
   /** Threads of one run in one runner; at least 1. */
   readonly threads: number;
+  /** Largest memory of the node and its runners, in bytes, by measurement; `0`: no bound. @defaultValue 0 */
+  readonly memoryBudget?: number;
+  /** Milliseconds without a request after which a version that is not pinned is let go; `0`: never. @defaultValue 0 */
+  readonly idleUnloadMs?: number;
 }
 
 /** What a residency tells. */
@@ -33,9 +45,21 @@ export interface ResidencyEvents {
   freed: [runner: Runner];
   /** Bytes that came from the store for a version. */
   fetched: [record: VersionRecord, bytes: number, segments: number];
+  /** A version was let go to make room, or because nobody had asked it for long. */
+  evicted: [record: VersionRecord, why: EvictionReason];
+  /** A lease came back. */
+  returned: [];
   /** A replaced runner could not take over a resident version. */
   trouble: [record: VersionRecord, error: ModelkeepError];
 }
+
+/** Why a version was let go though a reference may still mean it. */
+export type EvictionReason = 'budget' | 'idle';
+
+/** How long a waiting load relies on returned leases alone before it looks again, in ms. */
+const LOOK_AGAIN_MS = 1_000;
+/** How often idle versions are looked for, as a share of the time after which they go. */
+const IDLE_CHECKS = 4;
 
 /** Runners that may end while one version is loaded, before it is taken for the cause. */
 const CRASHES_ALLOWED = 1;
@@ -48,11 +72,18 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   readonly #leaving = new Map<string, Promise<void>>();
   readonly #pins = new Map<string, () => void>();
   readonly #failures = new Map<string, Backoff>();
+  readonly #pinned = new Map<string, number>();
+  readonly #budget: MemoryBudget | undefined;
+  readonly #idleTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(options: ResidencyOptions) {
     super();
     this.#options = options;
+    const { memoryBudget = 0, idleUnloadMs = 0 } = options;
+    this.#budget = memoryBudget === 0 ? undefined : this.#openBudget(memoryBudget);
+    if (idleUnloadMs > 0)
+      this.#idleTimer = setInterval(() => this.#evictIdle(idleUnloadMs), idleUnloadMs / IDLE_CHECKS).unref();
     options.pool.on('started', this.#onRunnerStarted);
     options.pool.on('ended', this.#onRunnerEnded);
   }
@@ -102,6 +133,28 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     }
   }
 
+  /** Memory of this process and its runners now, by proportional set size, in bytes. */
+  memory(): Promise<number> {
+    return proportionalMemory([process.pid, ...this.#options.pool.runners.map(({ pid }) => pid)]);
+  }
+
+  /** Keeps a version from eviction until the returned function is called. */
+  pin(id: string): () => void {
+    this.#pinned.set(id, (this.#pinned.get(id) ?? 0) + 1);
+    let held = true;
+    return () => {
+      const left = (this.#pinned.get(id) ?? 0) - 1;
+      if (held && left > 0) this.#pinned.set(id, left);
+      else if (held) this.#pinned.delete(id);
+      held = false;
+    };
+  }
+
+  /** True while a version is kept from eviction. */
+  isPinned(id: string): boolean {
+    return this.#pinned.has(id);
+  }
+
   /** Lets a version go: no new lease from now on, and its memory goes back when the last one is returned. */
   async release(id: string): Promise<void> {
     const resident = this.#residents.get(id);
@@ -118,6 +171,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   /** Stops loading; the pool's end gives the memory back. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
+    clearInterval(this.#idleTimer);
     this.#options.pool.off('started', this.#onRunnerStarted);
     this.#options.pool.off('ended', this.#onRunnerEnded);
     const loads = [...this.#loads.values()];
@@ -144,12 +198,14 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   }
 
   async #load(record: VersionRecord, signal: AbortSignal): Promise<Resident> {
-    const resident =
-      this.#residents.get(record.id) ?? new Resident(record, (transition) => this.emit('transition', transition));
+    const resident = this.#residents.get(record.id) ?? this.#newResident(record);
     this.#residents.set(record.id, resident);
     resident.enter('fetching');
+    let reservation: Reservation | undefined;
     try {
-      const manifest = await this.#fetch(resident, signal);
+      const manifest = await this.#options.store.readManifest(record, { signal });
+      reservation = await this.#budget?.admit(record, this.#addedBytes(manifest), signal);
+      await this.#fetch(resident, manifest, signal);
       resident.enter('loading');
       resident.learn({ loaded: await this.#loadIntoAll(resident, manifest, signal) });
       resident.enter('warming');
@@ -162,18 +218,68 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       const known = this.#explain(record, asModelkeepError(error, 'LOAD_FAILED'));
       await this.#abandon(resident, known, signal.aborted);
       throw known;
+    } finally {
+      reservation?.end();
     }
   }
 
-  async #fetch(resident: Resident, signal: AbortSignal): Promise<Manifest> {
+  #newResident(record: VersionRecord): Resident {
+    return new Resident(record, {
+      onTransition: (transition) => this.emit('transition', transition),
+      onLeaseBack: () => this.emit('returned'),
+    });
+  }
+
+  async #fetch(resident: Resident, manifest: Manifest, signal: AbortSignal): Promise<void> {
     const { store, cache } = this.#options;
     const { record } = resident;
-    const manifest = await store.readManifest(record, { signal });
     resident.learn({ manifest });
     this.#pins.set(record.id, cache.pin(manifest));
     const { fetchedBytes, fetchedSegments } = await cache.pull(store, record, manifest, { signal });
     this.emit('fetched', record, fetchedBytes, fetchedSegments);
-    return manifest;
+  }
+
+  #openBudget(maxBytes: number): MemoryBudget {
+    return new MemoryBudget({
+      maxBytes,
+      measure: () => this.memory(),
+      holders: () =>
+        this.residents
+          .filter(({ state }) => state !== 'failed' && state !== 'fetching')
+          .map(({ record, leases, fresh, state, lastUsedMs }) => {
+            return { record, leases, fresh, lastUsedMs, pinned: this.isPinned(record.id), ready: state === 'ready' };
+          }),
+      evict: (id) => this.#evict(id, 'budget'),
+      leaseBack: async (signal) =>
+        void (await once(this, 'returned', {
+          signal: AbortSignal.any([signal, AbortSignal.timeout(LOOK_AGAIN_MS)]),
+        }).catch(() => throwIfAborted(signal))),
+    });
+  }
+
+  async #evict(id: string, why: EvictionReason): Promise<void> {
+    const resident = this.#residents.get(id);
+    if (resident?.state !== 'ready') return;
+    this.emit('evicted', resident.record, why);
+    await this.release(id);
+  }
+
+  #evictIdle(idleUnloadMs: number): void {
+    const before = performance.now() - idleUnloadMs;
+    for (const { record, state, leases, fresh, lastUsedMs } of this.#residents.values()) {
+      const isIdle = state === 'ready' && leases === 0 && !fresh && lastUsedMs < before;
+      if (isIdle && !this.isPinned(record.id)) void this.#evict(record.id, 'idle');
+    }
+  }
+
+  /** What a version adds to memory: its segments that no other resident version has. */
+  #addedBytes(manifest: Manifest): number {
+    const here = new Set(
+      this.residents.flatMap((resident) =>
+        resident.manifest === undefined ? [] : distinctSegments(resident.manifest).map(({ digest }) => digest),
+      ),
+    );
+    return distinctSegments(manifest).reduce((sum, { digest, size }) => sum + (here.has(digest) ? 0 : size), 0);
   }
 
   #explain(record: VersionRecord, error: ModelkeepError): ModelkeepError {
@@ -190,8 +296,8 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       this.#residents.delete(id);
       return;
     }
-    // A store that is away says nothing about the version: it may be tried again at once.
-    if (error.code !== 'STORE_UNAVAILABLE') {
+    // A store that is away, or a budget that is full, says nothing about the version: it may be tried again at once.
+    if (error.code !== 'STORE_UNAVAILABLE' && error.code !== 'OUT_OF_BUDGET') {
       const backoff = this.#failures.get(id) ?? new Backoff();
       backoff.fail(error);
       this.#failures.set(id, backoff);

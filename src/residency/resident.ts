@@ -27,6 +27,9 @@ export interface Lease {
   release(): void;
 }
 
+/** How long a version that was loaded and never used is kept from eviction, in ms. */
+const FRESH_MS = 5_000;
+
 /** One version on this node, always in exactly one state. There is at most one of a version at a time. */
 export class Resident {
   readonly record: VersionRecord;
@@ -35,18 +38,24 @@ export class Resident {
   /** Loads into runners that took another's place; these never reject. */
   readonly hosting = new Set<Promise<void>>();
   readonly #onTransition: (transition: Transition) => void;
+  readonly #onLeaseBack: () => void;
   #state: ResidencyState = 'absent';
   #sinceMs = performance.now();
   #since = new Date();
   #lastUsedMs = performance.now();
   #leases = 0;
+  #used = false;
   #onIdle: (() => void)[] = [];
   #manifest: Manifest | undefined;
   #loaded: LoadedModel | undefined;
 
-  constructor(record: VersionRecord, onTransition: (transition: Transition) => void) {
+  constructor(
+    record: VersionRecord,
+    tell: { readonly onTransition: (transition: Transition) => void; readonly onLeaseBack: () => void },
+  ) {
     this.record = record;
-    this.#onTransition = onTransition;
+    this.#onTransition = tell.onTransition;
+    this.#onLeaseBack = tell.onLeaseBack;
   }
 
   get state(): ResidencyState {
@@ -63,7 +72,13 @@ export class Resident {
     return this.#leases;
   }
 
-  /** When a lease was last given, in ms of the monotonic clock. */
+  /** True until its first lease is back, or it has been ready for 5 s without one. */
+  get fresh(): boolean {
+    if (this.#state !== 'ready') return this.#state !== 'draining';
+    return !this.#used && performance.now() - this.#sinceMs < FRESH_MS;
+  }
+
+  /** When a lease was last given or returned, in ms of the monotonic clock. */
   get lastUsedMs(): number {
     return this.#lastUsedMs;
   }
@@ -106,6 +121,9 @@ export class Resident {
         if (!out) return;
         out = false;
         this.#leases -= 1;
+        this.#used = true;
+        this.#lastUsedMs = performance.now();
+        this.#onLeaseBack();
         if (this.#leases === 0) for (const tell of this.#onIdle.splice(0)) tell();
       },
     };

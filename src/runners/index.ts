@@ -5,5 +5,6 @@
 export { encodeFrame, FrameReader, type Frame, type Tensors } from './frames.js';
 export type * from './messages.js';
 export { onnxRunnerCommand } from './onnx/command.js';
+export { proportionalMemory } from './process-memory.js';
 export { RunnerPool, type RunnerPoolEvents, type RunnerPoolOptions } from './pool.js';
 export { Runner, type RunnerCommand, type RunnerReply } from './runner.js';

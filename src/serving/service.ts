@@ -69,6 +69,7 @@ export interface ServiceStatus {
     readonly leases: number;
     readonly bytes: number;
     readonly runners: number;
+    readonly pinned: boolean;
   }[];
   readonly waiting: Readonly<Record<string, number>>;
   readonly runners: readonly { readonly pid: number; readonly inFlight: number }[];
@@ -131,9 +132,9 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     const text = canonicalReference(reference);
     const options = signal === undefined ? {} : { signal };
     const known = follower.current(text);
-    const followed = known ?? (await follower.follow(text, options));
-    // What was opened just now was resolved just now.
-    return freshness === 'checked' && known !== undefined ? follower.check(followed, options) : followed;
+    if (known === undefined) return follower.follow(text, options);
+    // What was opened just now was resolved just now; only what was known before needs a question.
+    return freshness === 'checked' ? follower.check(known, options) : known;
   }
 
   /**
@@ -164,14 +165,16 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
 
   /** What a model takes and gives; loads it if need be. @throws ModelkeepError what resolving or loading says */
   async describe(reference: string, options: RequestOptions = {}): Promise<ModelDescription> {
-    const { resident } = await this.follow(reference, options);
-    const { loaded, record } = resident;
+    const { record } = await this.follow(reference, options);
+    const { loaded } = await this.#options.residency.ensure(record, options);
     return { record, inputs: [], outputs: [], ...loaded };
   }
 
   /** True if the version behind a reference can answer at once. Asks nobody. @throws ModelkeepError `INVALID_REFERENCE` */
   isReady(reference: string): boolean {
-    return this.#options.follower.current(canonicalReference(reference))?.resident.state === 'ready';
+    const { follower, residency } = this.#options;
+    const followed = follower.current(canonicalReference(reference));
+    return followed !== undefined && residency.ready(followed.record.id) !== undefined;
   }
 
   /** What this node holds and follows now. */
@@ -179,14 +182,15 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     const { follower, residency, pool } = this.#options;
     return {
       store: follower.health,
-      follows: follower.followed.map(({ text, resident, since }) => ({
+      follows: follower.followed.map(({ text, record, since }) => ({
         reference: text,
-        version: resident.record.version,
+        version: record.version,
         since,
       })),
       holds: residency.residents.map(({ record, state, since, leases, runners }) => {
-        const { model, version, size } = record;
-        return { model, version, state, since, leases, bytes: size, runners: runners.size };
+        const { id, model, version, size } = record;
+        const pinned = residency.isPinned(id);
+        return { model, version, state, since, leases, bytes: size, runners: runners.size, pinned };
       }),
       waiting: this.#scheduler.waiting,
       runners: pool.runners.map(({ pid, inFlight }) => ({ pid, inFlight })),
@@ -243,10 +247,11 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     if (typeof target !== 'string') return residency.ready(target.id)?.lease() ?? residency.acquire(target, abortable);
     for (;;) {
       const followed = await this.follow(target, options);
-      const { resident, text } = followed;
-      if (resident.state === 'ready') return resident.lease();
+      const { record, text } = followed;
+      const resident = residency.ready(record.id);
+      if (resident !== undefined) return resident.lease();
       // Taking back what a swap has just let go would keep it for ever: what came in its place answers.
-      if (follower.current(text) === followed) return residency.acquire(resident.record, abortable);
+      if (follower.current(text) === followed) return residency.acquire(record, abortable);
     }
   }
 

@@ -4,6 +4,8 @@ import { invoke, NODE_SETTINGS, withSettings, type World } from '../command.js';
 
 const SERVER_SETTINGS = [
   ...NODE_SETTINGS,
+  'idleUnloadMs',
+  'pin',
   'preload',
   'host',
   'port',

@@ -28,6 +28,14 @@ export function nodeMetrics({ service, residency, follower }: MetricsOptions): R
     },
   });
   new Gauge({
+    name: 'modelkeep_memory_bytes',
+    help: 'Memory of the node and its runners by proportional set size',
+    registers,
+    async collect() {
+      this.set(await residency.memory());
+    },
+  });
+  new Gauge({
     name: 'modelkeep_runner_restarts',
     help: 'Runner processes that ended unexpectedly since the start',
     registers,
@@ -104,6 +112,13 @@ function residencyMetrics(registers: Registry[], residency: Residency, follower:
     registers,
   });
   residency.on('transition', ({ from, to }) => transitions.inc({ from, to }));
+  const evictions = new Counter({
+    name: 'modelkeep_evictions_total',
+    help: 'Versions let go to make room (budget) or because nobody asked them (idle)',
+    labelNames: ['why'],
+    registers,
+  });
+  residency.on('evicted', (_record, why) => evictions.inc({ why }));
   residency.on('fetched', (_record, bytes) => fetched.inc(bytes));
   follower.on('swapped', (reference, _from, to, seconds) => {
     swaps.inc({ outcome: 'done' });

@@ -48,6 +48,9 @@ describe('the defaults', () => {
       maxQueue: 1_000,
       maxBatchRequests: 32,
       pollIntervalMs: 2_000,
+      memoryBudget: 0,
+      idleUnloadMs: 0,
+      pin: [],
       preload: [],
       host: '127.0.0.1',
       port: 8_080,
@@ -93,6 +96,9 @@ describe('the names of a setting', () => {
 
 /** A good value of each setting, as text and as it is read, other than its default. */
 const SAMPLES: Readonly<Record<SettingName, readonly [string, unknown]>> = {
+  memoryBudget: ['2GiB', 2_147_483_648],
+  idleUnloadMs: ['60000', 60_000],
+  pin: ['a:1,b@prod', ['a:1', 'b@prod']],
   store: ['memory:', 'memory:'],
   bucket: ['models', 'models'],
   cacheDir: ['/cache', '/cache'],

@@ -59,7 +59,10 @@ describe('the states of a version on a node', () => {
     'stay $from, and tell nothing, when $to is asked for',
     ({ from, to }) => {
       const told: Transition[] = [];
-      const resident = new Resident(record, (transition) => told.push(transition));
+      const resident = new Resident(record, {
+        onTransition: (transition) => told.push(transition),
+        onLeaseBack: () => undefined,
+      });
       for (const state of WAY[from] ?? []) resident.enter(state);
       const before = told.length;
       expect(() => resident.enter(to as never)).toThrow(expect.objectContaining({ code: 'INTERNAL' }));
@@ -70,7 +73,10 @@ describe('the states of a version on a node', () => {
 
   it('are told with the version, both states, and the error of a failure', () => {
     const told: Transition[] = [];
-    const resident = new Resident(record, (transition) => told.push(transition));
+    const resident = new Resident(record, {
+      onTransition: (transition) => told.push(transition),
+      onLeaseBack: () => undefined,
+    });
     const error = new Error('no');
     resident.enter('fetching');
     resident.enter('failed', error);
@@ -86,7 +92,7 @@ describe('the states of a version on a node', () => {
 
 describe('the leases of a version', () => {
   it('keep it from being idle until the last is back, each counted once', async () => {
-    const resident = new Resident(record, () => undefined);
+    const resident = new Resident(record, { onTransition: () => undefined, onLeaseBack: () => undefined });
     const first = resident.lease();
     const second = resident.lease();
     let idle = 0;
@@ -103,7 +109,7 @@ describe('the leases of a version', () => {
   });
 
   it('are idle at once where none is out', async () => {
-    const resident = new Resident(record, () => undefined);
+    const resident = new Resident(record, { onTransition: () => undefined, onLeaseBack: () => undefined });
     await expect(resident.idle()).resolves.toBeUndefined();
   });
 });

@@ -66,7 +66,7 @@ export function residentOf(model: string, runners: readonly FakeRunner[]): Resid
     publishedAt: new Date(0),
     metadata: {},
   };
-  const resident = new Resident(record, () => undefined);
+  const resident = new Resident(record, { onTransition: () => undefined, onLeaseBack: () => undefined });
   for (const runner of runners) resident.runners.add(runner.asRunner());
   return resident;
 }
