@@ -16,8 +16,19 @@ export {
 } from '../registry/index.js';
 export type { PickleReport } from '../formats/index.js';
 export { openStore } from '../stores/index.js';
+export type * from '../tasks/index.js';
+export { isTaskName, TASK_NAMES, TASKS } from '../tasks/index.js';
 export { formatBytes, parseBytes } from './bytes.js';
-export { Model, type PredictOptions } from './model.js';
+export {
+  Model,
+  type InputOf,
+  type ManyAnswer,
+  type ManyRequest,
+  type OutputOf,
+  type ParametersOf,
+  type PredictOptions,
+} from './model.js';
+export type { ManyOptions } from './predict-many.js';
 export { Modelkeep, openModelkeep, type LoadOptions, type NodeParts, type OpenOptions } from './open.js';
 export {
   environmentName,

@@ -18,8 +18,9 @@ import {
   type TextWork,
 } from '../serving/index.js';
 import { openStore } from '../stores/index.js';
+import type { TaskName } from '../tasks/index.js';
 import { CloseStack } from './close-stack.js';
-import { Model } from './model.js';
+import { Model, requireTask } from './model.js';
 import { checkSetting, SETTINGS, type SettingName, type Settings } from './settings.js';
 
 /** What a node is made of, for those who put protocols in front of it. */
@@ -56,7 +57,9 @@ export interface OpenOptions extends Partial<Omit<NodeSettings, 'store'>> {
 }
 
 /** Options of {@link Modelkeep.load}. */
-export interface LoadOptions extends Abortable {
+export interface LoadOptions<Task extends TaskName | undefined = undefined> extends Abortable {
+  /** Refuses a model of another task, and types the answers. @defaultValue any task */
+  readonly task?: Task;
   /** `'checked'` asks the store first whether the reference still means the same version. @defaultValue 'watched' */
   readonly freshness?: Freshness;
 }
@@ -84,17 +87,22 @@ export class Modelkeep implements AsyncDisposable {
    * The model that a reference means now, ready to answer. The first call loads it; later ones cost a look-up, and
    * the reference is kept current in the background. The same version is always the same object.
    *
+   * @typeParam Task the task, which types what the model takes and gives; `{ task }` also checks it
    * @param reference such as `sentiment`, `sentiment:3` or `sentiment@production`
    * @throws ModelkeepError `INVALID_REFERENCE`, `MODEL_NOT_FOUND`, `VERSION_NOT_FOUND`, `ALIAS_NOT_FOUND`,
-   * `LOAD_FAILED`, `STORE_UNAVAILABLE` …
+   * `LOAD_FAILED`, `STORE_UNAVAILABLE` …; `INVALID_INPUT` for a model of another task than `task`
    *
    * @example
    * ```ts
-   * const model = await keep.load('sentiment@production');
-   * const [answer] = await model.predict('Happy coding !!!');
+   * const model = await keep.load('reader@production', { task: 'question-answering' });
+   * const answer = await model.predict({ question: 'Who?', context: 'It was Ada.' });
    * ```
    */
-  load(reference: string, options?: LoadOptions): Promise<Model> {
+  load<Task extends TaskName | undefined = undefined>(
+    reference: string,
+    options?: LoadOptions<Task>,
+  ): Promise<Model<Task>>;
+  load(reference: string, options?: LoadOptions<TaskName | undefined>): Promise<Model> {
     if (options === undefined && this.#closing === undefined) {
       // The warm path: no query, no parsing, one map look-up.
       const current = this.parts.follower.current(reference);
@@ -102,7 +110,9 @@ export class Modelkeep implements AsyncDisposable {
         return Promise.resolve(this.#modelOf(current.record));
       }
     }
-    return this.#load(reference, options ?? {});
+    const { task, ...rest } = options ?? {};
+    const loading = this.#load(reference, rest);
+    return task === undefined ? loading : loading.then((model) => requireTask(model, task));
   }
 
   /** Answers with whatever version the reference means when the request arrives. @throws ModelkeepError as `Model.predict` */
