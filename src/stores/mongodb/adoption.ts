@@ -8,9 +8,9 @@ import {
   type Manifest,
   type Segment,
 } from '../../core/index.js';
-import { readRange } from './chunks.js';
 import { duplicateKey, type Database } from './database.js';
 import { UNADOPTED, type FileDocument, type StatusDocument } from './documents.js';
+import { readRange, type StoredBytes } from './stored-bytes.js';
 
 /** Largest segment that an adopted file is cut into: 64 MiB, as files without tensors are cut when they are published. */
 const SEGMENT_BYTES = 64 * 1024 * 1024;
@@ -82,14 +82,14 @@ async function adoptOne(
 export async function describeAdopted(
   database: Database,
   file: FileDocument,
-  name: string,
+  what: StoredBytes,
   signal?: AbortSignal,
 ): Promise<Manifest> {
   const segments: Segment[] = [];
   let digester = createDigester();
   let format: Format | undefined;
-  for await (const bytes of readRange(database, file, name, { start: 0, end: file.length }, signal)) {
-    format ??= formatOf(bytes, name);
+  for await (const bytes of readRange(database, file, what, { start: 0, end: file.length }, signal)) {
+    format ??= formatOf(bytes, what);
     for (let at = 0; at < bytes.byteLength;) {
       const part = bytes.subarray(at, at + SEGMENT_BYTES - digester.size);
       digester.update(part);
@@ -100,7 +100,8 @@ export async function describeAdopted(
     }
   }
   if (digester.size > 0) segments.push({ size: digester.size, digest: digester.finish() });
-  if (format === undefined) throw new ModelkeepError('INVALID_ARTIFACT', `The stored ${name} is empty`);
+  if (format === undefined)
+    throw new ModelkeepError('INVALID_ARTIFACT', `The stored ${what.name} is empty: publish the file again`);
   return checkManifest({
     schema: 1,
     format,
@@ -108,7 +109,7 @@ export async function describeAdopted(
   });
 }
 
-function formatOf(bytes: Uint8Array, name: string): Format {
+function formatOf(bytes: Uint8Array, { name }: StoredBytes): Format {
   if (bytes[0] === ONNX_MAGIC) return 'onnx';
   if (JOBLIB_MAGIC.some((magic) => magic.every((byte, index) => bytes[index] === byte))) return 'joblib';
   throw new ModelkeepError(

@@ -1,15 +1,16 @@
-import { Binary, MongoBulkWriteError, type ObjectId } from 'mongodb';
+import { Binary, MongoBulkWriteError } from 'mongodb';
 import { createDigester, ModelkeepError, throwIfAborted, type Abortable, type Segment } from '../../core/index.js';
 import type { Database } from './database.js';
 import type { ChunkDocument, FileDocument } from './documents.js';
 import { mongoError } from './errors.js';
+import { readRange } from './stored-bytes.js';
 
 /**
  * Bytes of a chunk: 255 KiB, GridFS's own default, so that an allocation of a power of two holds a chunk with its
  * fields. Part of the stored layout: an interrupted upload is resumed by chunk number.
  */
 export const CHUNK_BYTES = 255 * 1024;
-/** Chunks of one insert or one batch of a cursor: about 4 MiB. */
+/** Chunks of one insert: about 4 MiB. */
 const BATCH_CHUNKS = 16;
 /** Inserts under way at once: with {@link BATCH_CHUNKS} about 16 MiB in memory. */
 const MAX_INSERTS = 4;
@@ -21,6 +22,12 @@ export interface FileDraft {
   readonly segments: readonly Segment[];
   /** What the bytes are, for messages: `segment sha256:… of file "model.safetensors"`. */
   readonly name: string;
+}
+
+/** Options of {@link putFile}. */
+export interface PutOptions extends Abortable {
+  /** Read back a file that is there, instead of trusting the number of its chunks. @defaultValue false */
+  readonly verify?: boolean;
 }
 
 /** Checks bytes that stream by against the digests of consecutive segments. */
@@ -56,7 +63,8 @@ class SegmentCheck {
 
 /**
  * Stores a GridFS file: the chunks that are missing, in a bounded window of parallel inserts, then the file's document,
- * which makes it whole. Chunks that somebody else stored are trusted only after they were read back and checked.
+ * which makes it whole. Chunks that somebody else stored are trusted only after they were read back and checked; a
+ * whole file that lost chunks gets them again.
  *
  * @param open the bytes, from the beginning; called again if what was there before turns out to be wrong
  * @returns the bytes that had to be sent; 0 if the file was there
@@ -66,20 +74,52 @@ export async function putFile(
   database: Database,
   draft: FileDraft,
   open: () => AsyncIterable<Uint8Array>,
-  { signal }: Abortable = {},
+  { signal, verify = false }: PutOptions = {},
 ): Promise<number> {
   const { files, chunks } = database;
-  const { _id: id } = draft.document;
-  if ((await files.findOne({ _id: id }, { projection: { _id: 1 } })) !== null) return 0;
+  const { _id: id, length } = draft.document;
+  const count = Math.ceil(length / CHUNK_BYTES);
+  // In this order: once the document is there, so are all chunks.
+  const file = await files.findOne({ _id: id }, { projection: { _id: 1 } });
   const stored = await chunks.find({ files_id: id }, { projection: { _id: 0, n: 1 } }).toArray();
-  let { sentBytes, foreign } = await sendChunks(database, draft, open(), new Set(stored.map(({ n }) => n)), signal);
-  if (foreign && !(await isWhole(database, draft, signal))) {
-    await chunks.deleteMany({ files_id: id });
-    ({ sentBytes, foreign } = await sendChunks(database, draft, open(), new Set(), signal));
+  if (file !== null) {
+    const whole = stored.length === count && (!verify || (await isWhole(database, draft, signal)));
+    return whole ? 0 : replaceChunks(database, draft, open(), signal);
   }
-  const document = { ...draft.document, chunkSize: CHUNK_BYTES, uploadDate: new Date() };
-  const { _id, ...fields } = document;
+  let { sentBytes, foreign } = await sendChunks(database, draft, open(), new Set(stored.map(({ n }) => n)), signal);
+  const beyond = stored.some(({ n }) => n >= count);
+  if (foreign && (beyond || !(await isWhole(database, draft, signal)))) {
+    sentBytes = await replaceChunks(database, draft, open(), signal);
+  }
+  const { _id, ...fields } = { ...draft.document, chunkSize: CHUNK_BYTES, uploadDate: new Date() };
   await files.updateOne({ _id }, { $setOnInsert: fields }, { upsert: true });
+  return sentBytes;
+}
+
+/**
+ * Writes every chunk over what is there, and removes those beyond the end. Chunks that were good stay readable all the
+ * time, and two that repair the same file write the same bytes.
+ */
+async function replaceChunks(
+  database: Database,
+  draft: FileDraft,
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const { chunks } = database;
+  const { _id: id } = draft.document;
+  const check = new SegmentCheck(draft.segments);
+  let n = 0;
+  let sentBytes = 0;
+  for await (const data of cut(source)) {
+    throwIfAborted(signal);
+    if (!check.take(data)) throw sourceChanged(draft);
+    await chunks.updateOne({ files_id: id, n }, { $set: { data: new Binary(data) } }, { upsert: true });
+    sentBytes += data.byteLength;
+    n += 1;
+  }
+  if (!check.whole) throw sourceChanged(draft);
+  await chunks.deleteMany({ files_id: id, n: { $gte: n } });
   return sentBytes;
 }
 
@@ -189,7 +229,7 @@ async function isWhole(database: Database, draft: FileDraft, signal: AbortSignal
   const check = new SegmentCheck(draft.segments);
   const file = { ...draft.document, chunkSize: CHUNK_BYTES };
   try {
-    for await (const bytes of readRange(database, file, draft.name, { start: 0, end: file.length }, signal)) {
+    for await (const bytes of readRange(database, file, draft, { start: 0, end: file.length }, signal)) {
       if (!check.take(bytes)) return false;
     }
   } catch (error) {
@@ -203,55 +243,5 @@ function sourceChanged({ name }: FileDraft): ModelkeepError {
   return new ModelkeepError(
     'DIGEST_MISMATCH',
     `The source gave other bytes for ${name} than were hashed: publish again when nothing writes to the file`,
-  );
-}
-
-/**
- * The bytes `start` to `end` of a stored file. Every chunk is checked for its place and length, because the driver's own
- * download ends silently when chunks are missing.
- *
- * @throws ModelkeepError `DIGEST_MISMATCH` naming what is missing or truncated
- */
-export async function* readRange(
-  database: Database,
-  file: { readonly _id: string | ObjectId; readonly length: number; readonly chunkSize: number },
-  name: string,
-  { start, end }: { readonly start: number; readonly end: number },
-  signal?: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  const { _id: id, length, chunkSize } = file;
-  if (end > length) throw damaged(name, `the stored file has ${length} bytes, ${end} are needed`);
-  if (start >= end) return;
-  const first = Math.floor(start / chunkSize);
-  const last = Math.floor((end - 1) / chunkSize);
-  const cursor = database.chunks
-    .find(
-      { files_id: id, n: { $gte: first, $lte: last } },
-      { batchSize: BATCH_CHUNKS, projection: { _id: 0, n: 1, data: 1 } },
-    )
-    .sort({ n: 1 });
-  let expected = first;
-  try {
-    for await (const { n, data } of cursor) {
-      throwIfAborted(signal);
-      const wanted = Math.min(chunkSize, length - n * chunkSize);
-      if (n !== expected) throw damaged(name, `chunk ${expected} is missing`);
-      if (data.length() !== wanted) throw damaged(name, `chunk ${n} has ${data.length()} of ${wanted} bytes`);
-      expected += 1;
-      const at = n * chunkSize;
-      yield data.value().subarray(Math.max(0, start - at), Math.min(wanted, end - at));
-    }
-  } finally {
-    await cursor.close();
-  }
-  if (expected !== last + 1) throw damaged(name, `chunk ${expected} is missing`);
-}
-
-/** What is stored is not what was published. */
-export function damaged(name: string, how: string): ModelkeepError {
-  return new ModelkeepError(
-    'DIGEST_MISMATCH',
-    `The stored ${name} is damaged: ${how}. Publish the version again under another name, or restore the database`,
-    { details: { name } },
   );
 }

@@ -123,7 +123,7 @@ async function prepare(database: Database): Promise<void> {
       { unique: true, partialFilterExpression: { version: { $exists: true } } },
     );
     await status.createIndex({ model_name: 1, state: 1, version: 1 });
-    await events.createIndex({ model_name: 1, _id: -1 });
+    await events.createIndex({ model_name: 1, at: -1, _id: -1 });
     await nodes.createIndex({ expires_at: 1 }, { expireAfterSeconds: 0 });
     await leases.createIndex({ expires_at: 1 }, { expireAfterSeconds: 0 });
   } catch (error) {

@@ -46,10 +46,10 @@ export interface AliasDocument {
   readonly revision: number;
 }
 
-/** One thing that happened. */
+/** One thing that happened to a model after a version of it was published. */
 export interface EventDocument {
   readonly _id: ObjectId;
-  readonly kind: StoreEvent['kind'];
+  readonly kind: Exclude<StoreEvent['kind'], 'published'>;
   readonly model_name: string;
   readonly at: Date;
   readonly by?: string;
@@ -105,9 +105,4 @@ export function toRecord(document: StatusDocument): VersionRecord {
     ...(message === undefined ? {} : { message }),
     ...(parent === undefined ? {} : { parent }),
   };
-}
-
-/** A stored event as the port tells it. */
-export function toEvent({ _id, model_name: model, ...rest }: EventDocument): StoreEvent {
-  return { ...rest, id: _id.toHexString(), model } as unknown as StoreEvent;
 }

@@ -11,11 +11,13 @@ import {
   type Watch,
 } from '../../core/index.js';
 import * as aliases from './aliases.js';
-import { CHUNK_BYTES, damaged, readRange } from './chunks.js';
+import { CHUNK_BYTES } from './chunks.js';
 import { openDatabase, type Database } from './database.js';
-import { MANIFEST_CONTENT_TYPE, toEvent, type NodeDocument } from './documents.js';
+import { MANIFEST_CONTENT_TYPE, type NodeDocument } from './documents.js';
 import { mongoError } from './errors.js';
+import { listEvents } from './history.js';
 import { publish } from './publish.js';
+import { damaged, readRange, type StoredBytes } from './stored-bytes.js';
 import * as versions from './versions.js';
 import { openWatch } from './watch.js';
 
@@ -103,10 +105,7 @@ function createStore(database: Database, pollIntervalMs: number): VersionStore {
     moveAlias: (move, { signal } = {}) => run('move an alias', signal, () => aliases.moveAlias(database, move)),
     removeAlias: (alias) => run('remove an alias', undefined, () => aliases.removeAlias(database, alias)),
     listEvents: ({ model, limit }, { signal } = {}) =>
-      run('read the history', signal, async () => {
-        const found = database.events.find({ model_name: model }).sort({ _id: -1 });
-        return (await (limit === undefined ? found : found.limit(limit)).toArray()).map(toEvent);
-      }),
+      run('read the history', signal, () => listEvents(database, model, limit)),
     reportNode: ({ node, ...report }, { ttlMs }) =>
       run('report', undefined, async () => {
         const seen = { seen_at: new Date(), expires_at: new Date(Date.now() + ttlMs) };
@@ -156,14 +155,15 @@ async function* readSegment(
 ): AsyncGenerator<Uint8Array> {
   if (isClosed()) throw closed(database.location);
   throwIfAborted(signal);
-  const name = `segment ${place.digest} of file "${place.path}" of ${versionName(record)}`;
+  const { digest: segment, path } = place;
+  const what = { name: `segment ${segment} of file "${path}" of ${versionName(record)}`, path, segment };
   try {
     const digester = createDigester();
-    for await (const bytes of openSegment(database, record, place, start, name, signal)) {
+    for await (const bytes of openSegment(database, record, place, start, what, signal)) {
       digester.update(bytes);
       yield bytes;
     }
-    if (start === 0 && digester.finish() !== place.digest) throw damaged(name, 'its bytes were altered');
+    if (start === 0 && digester.finish() !== place.digest) throw damaged(what, 'its bytes were altered');
   } catch (error) {
     if (isClosed() && error instanceof MongoError) throw closed(database.location);
     throw error instanceof MongoError ? mongoError(error, database.location, 'read a segment') : error;
@@ -176,7 +176,7 @@ async function* openSegment(
   record: VersionRecord,
   place: SegmentPlace,
   start: number,
-  name: string,
+  what: StoredBytes,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array> {
   const { digest, size, offset } = place;
@@ -185,11 +185,11 @@ async function* openSegment(
     yield* readRange(
       database,
       { _id: digest, length: size, chunkSize: CHUNK_BYTES },
-      name,
+      what,
       { start, end: size },
       signal,
     );
   } else {
-    yield* readRange(database, own, name, { start: offset + start, end: offset + size }, signal);
+    yield* readRange(database, own, what, { start: offset + start, end: offset + size }, signal);
   }
 }

@@ -1,4 +1,4 @@
-import { ObjectId, type ClientSession } from 'mongodb';
+import { ObjectId } from 'mongodb';
 import {
   checkModelName,
   contentSize,
@@ -16,7 +16,7 @@ import {
 } from '../../core/index.js';
 import { highestVersion } from './adoption.js';
 import { putFile, type FileDraft } from './chunks.js';
-import { duplicateKey, together, type Database } from './database.js';
+import { duplicateKey, type Database } from './database.js';
 import { MANIFEST_CONTENT_TYPE, toRecord, type StatusDocument } from './documents.js';
 import { newestReady } from './versions.js';
 
@@ -45,16 +45,18 @@ export async function publish(
     );
   }
   const totalBytes = distinctPlaces(draft.manifest).reduce((sum, { size }) => sum + size, 0);
-  const same = await sameAsNewest(database, draft);
-  if (same !== undefined) return { record: same, created: false, sentBytes: 0, reusedBytes: totalBytes };
-  for (;;) {
+  for (let sentBytes = 0; ;) {
+    const sent = (): Pick<PublishResult, 'sentBytes' | 'reusedBytes'> => ({
+      sentBytes,
+      reusedBytes: Math.max(0, totalBytes - sentBytes),
+    });
+    const same = await sameAsNewest(database, draft);
+    if (same !== undefined) return { record: same, created: false, ...sent() };
     const fileId = await leaseFileId(database, draft);
-    const sentBytes = await sendContents(database, draft, fileId, source, options);
+    sentBytes += await sendContents(database, draft, fileId, source, options);
     throwIfAborted(options.signal);
-    const committed = await commit(database, draft, fileId);
-    // Under `force` an abandoned lease can name a file that became a version: begin again with a fresh one.
-    if (committed.created || draft.force !== true)
-      return { ...committed, sentBytes, reusedBytes: Math.max(0, totalBytes - sentBytes) };
+    const record = await commit(database, draft, fileId);
+    if (record !== undefined) return { record, created: true, ...sent() };
   }
 }
 
@@ -95,6 +97,8 @@ async function sendContents(
   const { manifest, model } = draft;
   const { signal } = options;
   const abortable = signal === undefined ? {} : { signal };
+  // Whoever forces a publish may do so because what is stored is damaged.
+  const putting = { ...abortable, verify: draft.force === true };
   const totalBytes = distinctPlaces(manifest).reduce((sum, { size }) => sum + size, 0);
   let doneBytes = 0;
   const report = (bytes: number): void =>
@@ -126,7 +130,7 @@ async function sendContents(
       segments: [{ digest, size }],
       name: `segment ${digest} of file "${path}"`,
     };
-    sentBytes += await putFile(database, file, () => read(path, offset, offset + size), abortable);
+    sentBytes += await putFile(database, file, () => read(path, offset, offset + size), putting);
     report(before + size - doneBytes);
   }
   await putManifest(database, draft, fileId);
@@ -161,44 +165,27 @@ async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield await Promise.resolve(bytes);
 }
 
-/** Inserts the version's document with the next free number. A publisher of the same content that was faster wins. */
-async function commit(
-  database: Database,
-  draft: VersionDraft,
-  fileId: ObjectId,
-): Promise<{ readonly record: VersionRecord; readonly created: boolean }> {
+/**
+ * Inserts the version's document with the next free number: one write, so that whoever dies around it leaves the version
+ * or nothing, and holds up nobody. Undefined if the file is a version already: a publisher on the same lease was faster,
+ * or one died before it gave the lease back.
+ */
+async function commit(database: Database, draft: VersionDraft, fileId: ObjectId): Promise<VersionRecord | undefined> {
   const { status, leases } = database;
   for (;;) {
     const document = statusOf(draft, fileId, (await highestVersion(database, draft.model)) + 1);
     try {
-      await together(database, (session) => insert(database, draft, document, session));
-      return { record: toRecord(document), created: true };
+      await status.insertOne(document);
     } catch (error) {
-      const index = duplicateKey(error);
-      if (index === undefined) throw error;
-      const mine = await status.findOne({ _id: fileId });
-      if (mine === null) continue;
+      if (duplicateKey(error) === undefined) throw error;
+      // Somebody took the number: take the next one. Or somebody made a version of this very file.
+      if ((await status.findOne({ _id: fileId }, { projection: { _id: 1 } })) === null) continue;
       await leases.deleteOne({ _id: leaseKey(draft), file_id: fileId });
-      return { record: toRecord(mine), created: false };
+      return undefined;
     }
+    await leases.deleteOne({ _id: leaseKey(draft), file_id: fileId });
+    return toRecord(document);
   }
-}
-
-async function insert(
-  { status, events, leases }: Database,
-  draft: VersionDraft,
-  document: StatusDocument,
-  session: ClientSession | undefined,
-): Promise<void> {
-  const options = session === undefined ? {} : { session };
-  const { model_name, version, inserted_time: at, published_by: by, message } = document;
-  await status.insertOne(document, options);
-  const who = { ...(by === undefined ? {} : { by }), ...(message === undefined ? {} : { message }) };
-  await events.insertOne(
-    { _id: new ObjectId(), kind: 'published', model_name, at, ...(version === undefined ? {} : { version }), ...who },
-    options,
-  );
-  await leases.deleteOne({ _id: leaseKey(draft) }, options);
 }
 
 /** The document's `_id` is the file's: two publishers on one lease cannot both make a version. */

@@ -13,9 +13,9 @@ import {
   type VersionState,
 } from '../../core/index.js';
 import { adopt, describeAdopted, recordAdopted } from './adoption.js';
-import { damaged, readRange } from './chunks.js';
 import { together, type Database } from './database.js';
 import { MANIFEST_CONTENT_TYPE, toRecord, UNADOPTED, type FileDocument, type StatusDocument } from './documents.js';
+import { damaged, readRange, type StoredBytes } from './stored-bytes.js';
 
 /** Versions named in an error message. */
 const SHOWN = 10;
@@ -154,10 +154,14 @@ function exists({ status }: Database, model: string, version: number): Promise<P
   return status.findOne({ model_name: model, version }, { projection: { _id: 0, version: 1, digest: 1 } });
 }
 
+function nameOf(record: VersionRecord): StoredBytes {
+  return { name: `file of ${versionName(record)}` };
+}
+
 /** The version's own GridFS file. @throws ModelkeepError `DIGEST_MISMATCH` if it is not there */
 export async function ownFile({ files }: Database, record: VersionRecord): Promise<FileDocument> {
   const file = await files.findOne({ _id: new ObjectId(record.id) });
-  if (file === null) throw damaged(`file of ${versionName(record)}`, `no GridFS file has the _id ${record.id}`);
+  if (file === null) throw damaged(nameOf(record), `no GridFS file has the _id ${record.id}`);
   return file;
 }
 
@@ -169,8 +173,8 @@ export async function readManifest(database: Database, record: VersionRecord, si
     });
   }
   const file = await ownFile(database, record);
-  const name = `file of ${versionName(record)}`;
-  const manifest = await manifestOf(database, file, name, signal);
+  const what = nameOf(record);
+  const manifest = await manifestOf(database, file, what, signal);
   const digest = manifestDigest(manifest);
   if (record.digest === undefined)
     await recordAdopted(database, new ObjectId(record.id), {
@@ -179,26 +183,26 @@ export async function readManifest(database: Database, record: VersionRecord, si
       size: contentSize(manifest),
     });
   else if (record.digest !== digest)
-    throw damaged(name, `its manifest has the digest ${digest}, ${record.digest} was published`);
+    throw damaged(what, `its manifest has the digest ${digest}, ${record.digest} was published`);
   return manifest;
 }
 
 async function manifestOf(
   database: Database,
   file: FileDocument,
-  name: string,
+  what: StoredBytes,
   signal: AbortSignal | undefined,
 ): Promise<Manifest> {
   if (file.contentType !== MANIFEST_CONTENT_TYPE) {
     const own = file.metadata?.manifest;
-    return own === undefined ? describeAdopted(database, file, name, signal) : decodeManifest(Buffer.from(own, 'utf8'));
+    return own === undefined ? describeAdopted(database, file, what, signal) : decodeManifest(Buffer.from(own, 'utf8'));
   }
   const parts: Uint8Array[] = [];
-  for await (const bytes of readRange(database, file, name, { start: 0, end: file.length }, signal)) parts.push(bytes);
+  for await (const bytes of readRange(database, file, what, { start: 0, end: file.length }, signal)) parts.push(bytes);
   try {
     return decodeManifest(Buffer.concat(parts));
   } catch (error) {
-    throw error instanceof ModelkeepError && error.code === 'INVALID_ARTIFACT' ? damaged(name, error.message) : error;
+    throw error instanceof ModelkeepError && error.code === 'INVALID_ARTIFACT' ? damaged(what, error.message) : error;
   }
 }
 
