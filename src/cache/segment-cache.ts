@@ -1,13 +1,12 @@
 import { constants } from 'node:fs';
-import { chmod, copyFile, link, lstat, mkdir, open, readdir, rename, rm, utimes } from 'node:fs/promises';
+import { copyFile, link, lstat, mkdir, readdir, realpath, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
-  asModelkeepError,
-  createDigester,
   digestHex,
   distinctPlaces,
   fileError,
   ModelkeepError,
+  throwIfAborted,
   type Abortable,
   type Digest,
   type Manifest,
@@ -16,7 +15,9 @@ import {
   type VersionRecord,
   type VersionStore,
 } from '../core/index.js';
+import { downloadSegment } from './download.js';
 import { lockOnMachine } from './machine-lock.js';
+import { hashFile, isSealed, seal } from './sealed-file.js';
 
 /** Options of {@link openSegmentCache}. */
 export interface SegmentCacheOptions {
@@ -46,19 +47,14 @@ export interface PullResult {
 
 /** Segments fetched at the same time: enough to hide the store's latency, few enough for a small machine. */
 const PARALLEL_FETCHES = 4;
-/**
- * The modification time that marks a verified segment, 2000-01-01. Anything that writes to the file changes it, so
- * one `lstat` tells that the bytes are still those that were hashed.
- */
-const SEAL = new Date(946_684_800_000);
-
 /** The node's disk cache of segments: verified, resumable, shared by the processes of a machine. */
 export class SegmentCache {
   readonly #directory: string;
   readonly #maxBytes: number;
   /** How many versions in use need a segment. */
   readonly #uses = new Map<Digest, number>();
-  readonly #fetching = new Map<Digest, Promise<number>>();
+  /** Fetches under way, each with the signal of the pull that began it. */
+  readonly #fetching = new Map<Digest, { readonly work: Promise<number>; readonly signal: AbortSignal }>();
 
   private constructor({ directory, maxBytes }: SegmentCacheOptions) {
     this.#directory = directory;
@@ -67,14 +63,14 @@ export class SegmentCache {
 
   /** @throws ModelkeepError `STORE_PERMISSION` or `STORE_UNAVAILABLE` if the folder cannot be made */
   static async open(options: SegmentCacheOptions): Promise<SegmentCache> {
-    const cache = new SegmentCache(options);
     try {
-      await mkdir(cache.folder, { recursive: true, mode: 0o700 });
+      await mkdir(join(options.directory, 'segments'), { recursive: true, mode: 0o700 });
       await mkdir(join(options.directory, 'partial'), { recursive: true, mode: 0o700 });
+      // One name for one folder: the locks among processes go by it.
+      return new SegmentCache({ ...options, directory: await realpath(options.directory) });
     } catch (error) {
       throw fileError(error, `Cannot make the cache folder ${options.directory}`, 'choose another with --cache-dir');
     }
-    return cache;
   }
 
   /** Absolute folder of the verified segments. */
@@ -97,7 +93,7 @@ export class SegmentCache {
 
   /**
    * Brings the missing segments of a version onto this disk. Concurrent pulls, in this process or another, fetch each
-   * segment once; an interrupted one goes on where it stopped.
+   * segment once; an interrupted one goes on where it stopped. Nothing of it goes on once it has failed.
    *
    * @throws ModelkeepError what the store says; `DIGEST_MISMATCH` if its bytes are wrong; `STORE_UNAVAILABLE` naming
    * the cache folder if this disk is full
@@ -114,64 +110,62 @@ export class SegmentCache {
     let fetchedBytes = 0;
     let fetchedSegments = 0;
     const queue = places[Symbol.iterator]();
+    const stop = new AbortController();
+    const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
     const work = async (): Promise<void> => {
       for (const place of queue) {
-        const fetched = await this.#ensure(store, record, place, options.signal);
+        throwIfAborted(signal);
+        const fetched = await this.#ensure(store, record, place, signal);
         doneBytes += place.size;
         fetchedBytes += fetched;
         if (fetched > 0) fetchedSegments += 1;
         options.onProgress?.({ doneBytes, totalBytes });
       }
     };
-    await Promise.all(Array.from({ length: PARALLEL_FETCHES }, work));
+    const giveUp = (error: unknown): void => {
+      stop.abort(new ModelkeepError('CANCELLED', 'Another segment of the version could not be fetched'));
+      throw error;
+    };
+    const workers = Array.from({ length: PARALLEL_FETCHES }, () => work().catch(giveUp));
+    try {
+      await Promise.all(workers);
+    } finally {
+      await Promise.allSettled(workers);
+    }
     if (fetchedSegments > 0) await this.#evict();
     return { folder: this.folder, fetchedBytes, fetchedSegments };
   }
 
   /** Makes one segment present; the bytes that had to be fetched. A fetch under way is shared with its other callers. */
-  async #ensure(
-    store: VersionStore,
-    record: VersionRecord,
-    place: SegmentPlace,
-    signal: AbortSignal | undefined,
-  ): Promise<number> {
+  async #ensure(store: VersionStore, record: VersionRecord, place: SegmentPlace, signal: AbortSignal): Promise<number> {
     for (;;) {
       const running = this.#fetching.get(place.digest);
-      if (running === undefined && (await this.#isSealed(place))) return 0;
+      if (running === undefined && (await isSealed(this.#file(place.digest), place))) return 0;
       // Looked up again: another caller may have begun while the file was looked at.
       const other = running ?? this.#fetching.get(place.digest);
       if (other === undefined) break;
       try {
-        await other;
+        await other.work;
         return 0;
       } catch (error) {
         // Its owner gave up; that is no reason for this caller to.
-        if (!isGivenUp(error) || signal?.aborted === true) throw error;
+        if (!other.signal.aborted || signal.aborted) throw error;
       }
     }
-    const fetch = this.#fetchLocked(store, record, place, signal).finally(() => this.#fetching.delete(place.digest));
-    this.#fetching.set(place.digest, fetch);
-    return fetch;
-  }
-
-  async #isSealed({ digest, size }: SegmentPlace): Promise<boolean> {
-    const file = this.#file(digest);
-    const found = await lstat(file).catch(() => undefined);
-    if (found === undefined || !found.isFile() || found.size !== size || found.mtimeMs !== SEAL.getTime()) return false;
-    // The time of last use, by which the least recently used go first.
-    await utimes(file, new Date(), SEAL).catch(() => undefined);
-    return true;
+    const work = this.#fetchLocked(store, record, place, signal).finally(() => this.#fetching.delete(place.digest));
+    this.#fetching.set(place.digest, { work, signal });
+    return work;
   }
 
   async #fetchLocked(
     store: VersionStore,
     record: VersionRecord,
     place: SegmentPlace,
-    signal: AbortSignal | undefined,
+    signal: AbortSignal,
   ): Promise<number> {
     const lock = await lockOnMachine(this.#directory, place.digest, signal);
     try {
-      if (await this.#isSealed(place)) return 0;
+      if (await isSealed(this.#file(place.digest), place)) return 0;
       const file = this.#file(place.digest);
       // Unsealed: half-linked, written to, or damaged. What its bytes are decides, not its name.
       if (await this.#adopt(file, place)) return 0;
@@ -222,45 +216,13 @@ export class SegmentCache {
     store: VersionStore,
     record: VersionRecord,
     place: SegmentPlace,
-    signal: AbortSignal | undefined,
+    signal: AbortSignal,
   ): Promise<number> {
     const partial = join(this.#directory, 'partial', digestHex(place.digest));
-    const output = await open(partial, 'a+', 0o600);
-    const digester = createDigester();
-    try {
-      const found = (await output.stat()).size;
-      const start = found <= place.size ? found : 0;
-      if (start !== found) await output.truncate(0);
-      if (start > 0)
-        for await (const chunk of output.createReadStream({ start: 0, autoClose: false }))
-          digester.update(chunk as Buffer);
-      if (start < place.size) {
-        for await (const chunk of store.readSegment(record, place, {
-          start,
-          ...(signal === undefined ? {} : { signal }),
-        })) {
-          digester.update(chunk);
-          await output.write(chunk);
-        }
-      }
-      const whole = digester.size === place.size && digester.finish() === place.digest;
-      if (!whole) await this.#refuse(partial, store, place);
-      await output.datasync();
-      await seal(partial);
-      await rename(partial, this.#file(place.digest));
-      return place.size - start;
-    } finally {
-      await output.close();
-    }
-  }
-
-  async #refuse(partial: string, store: VersionStore, place: SegmentPlace): Promise<never> {
-    await rm(partial, { force: true });
-    throw new ModelkeepError(
-      'DIGEST_MISMATCH',
-      `Segment ${place.digest} of file "${place.path}" did not arrive as it was published in ${store.location}: try again, and verify the store if it stays so`,
-      { details: { path: place.path, segment: place.digest } },
-    );
+    const fetched = await downloadSegment({ store, record, place, signal }, partial);
+    await seal(partial);
+    await rename(partial, this.#file(place.digest));
+    return fetched;
   }
 
   #file(digest: Digest): string {
@@ -283,27 +245,4 @@ export class SegmentCache {
       bytes -= size;
     }
   }
-}
-
-function isGivenUp(error: unknown): boolean {
-  return error instanceof ModelkeepError && (error.code === 'CANCELLED' || error.code === 'DEADLINE_EXCEEDED');
-}
-
-async function hashFile(file: string): Promise<Digest> {
-  const handle = await open(file, 'r');
-  const digester = createDigester();
-  try {
-    for await (const chunk of handle.createReadStream({ highWaterMark: 1024 * 1024, autoClose: false }))
-      digester.update(chunk as Buffer);
-  } catch (error) {
-    throw asModelkeepError(error, 'STORE_UNAVAILABLE');
-  } finally {
-    await handle.close();
-  }
-  return digester.finish();
-}
-
-async function seal(file: string): Promise<void> {
-  await chmod(file, 0o444);
-  await utimes(file, new Date(), SEAL);
 }

@@ -1,0 +1,75 @@
+import { open, rm, type FileHandle } from 'node:fs/promises';
+import {
+  createDigester,
+  ModelkeepError,
+  type Digester,
+  type SegmentPlace,
+  type VersionRecord,
+  type VersionStore,
+} from '../core/index.js';
+
+/** What to download. */
+export interface Download {
+  readonly store: VersionStore;
+  readonly record: VersionRecord;
+  readonly place: SegmentPlace;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Brings a segment into a file, going on where an earlier attempt stopped; what that one left is thrown away if its
+ * bytes turn out to be wrong.
+ *
+ * @returns the bytes that came from the store
+ * @throws ModelkeepError what the store says; `DIGEST_MISMATCH` if its bytes are not those that were published
+ */
+export async function downloadSegment(download: Download, file: string): Promise<number> {
+  const { place, store } = download;
+  const output = await open(file, 'a+', 0o600);
+  try {
+    const found = (await output.stat()).size;
+    let fetched = 0;
+    for (let start = found <= place.size ? found : 0; ; start = 0) {
+      if (start === 0) await output.truncate(0);
+      const digester = await digestKept(output, start);
+      fetched += await receive(download, output, digester, start);
+      if (digester.size === place.size && digester.finish() === place.digest) break;
+      if (start > 0) continue;
+      await rm(file, { force: true });
+      throw new ModelkeepError(
+        'DIGEST_MISMATCH',
+        `Segment ${place.digest} of file "${place.path}" did not arrive as it was published in ${store.location}: try again, and verify the store if it stays so`,
+        { details: { path: place.path, segment: place.digest } },
+      );
+    }
+    await output.datasync();
+    return fetched;
+  } finally {
+    await output.close();
+  }
+}
+
+/** Takes what is in the file already into a digest. */
+async function digestKept(output: FileHandle, bytes: number): Promise<Digester> {
+  const digester = createDigester();
+  if (bytes === 0) return digester;
+  for await (const chunk of output.createReadStream({ start: 0, end: bytes - 1, autoClose: false }))
+    digester.update(chunk as Buffer);
+  return digester;
+}
+
+async function receive(
+  { store, record, place, signal }: Download,
+  output: FileHandle,
+  digester: Digester,
+  start: number,
+): Promise<number> {
+  if (start === place.size) return 0;
+  let bytes = 0;
+  for await (const chunk of store.readSegment(record, place, { start, signal })) {
+    digester.update(chunk);
+    await output.appendFile(chunk);
+    bytes += chunk.byteLength;
+  }
+  return bytes;
+}

@@ -1,0 +1,38 @@
+import { chmod, lstat, open, utimes } from 'node:fs/promises';
+import { asModelkeepError, createDigester, type Digest, type Segment } from '../core/index.js';
+
+/**
+ * The modification time that marks a verified segment, 2000-01-01. Anything that writes to the file changes it, so
+ * one `lstat` tells that the bytes are still those that were hashed.
+ */
+const SEAL = new Date(946_684_800_000);
+
+/** Marks a file whose bytes were verified, makes it read-only, and takes down that it was used now. */
+export async function seal(file: string): Promise<void> {
+  await chmod(file, 0o444);
+  await utimes(file, new Date(), SEAL);
+}
+
+/** True if the file is there, of the segment's size, and untouched since it was sealed. Counts as a use. */
+export async function isSealed(file: string, { size }: Segment): Promise<boolean> {
+  const found = await lstat(file).catch(() => undefined);
+  if (found === undefined || !found.isFile() || found.size !== size || found.mtimeMs !== SEAL.getTime()) return false;
+  // The time of last use, by which the least recently used go first; where it cannot be set, the order is coarser.
+  await utimes(file, new Date(), SEAL).catch(() => undefined);
+  return true;
+}
+
+/** The digest of a file's bytes. @throws ModelkeepError `STORE_UNAVAILABLE` if it cannot be read */
+export async function hashFile(file: string): Promise<Digest> {
+  const handle = await open(file, 'r');
+  const digester = createDigester();
+  try {
+    for await (const chunk of handle.createReadStream({ highWaterMark: 1024 * 1024, autoClose: false }))
+      digester.update(chunk as Buffer);
+  } catch (error) {
+    throw asModelkeepError(error, 'STORE_UNAVAILABLE');
+  } finally {
+    await handle.close();
+  }
+  return digester.finish();
+}
