@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import type { VersionStore } from '../../core/index.js';
 import { createLedgerStore } from '../ledger/store.js';
 import { diskErrors } from './disk-error.js';
-import { syncDirectory } from './durable.js';
+import { isMissing, syncDirectory } from './durable.js';
 import { openLmdbLedger } from './ledger.js';
 import { sweepPartial } from './partial.js';
 import { directorySegments } from './segments.js';
@@ -15,14 +15,30 @@ export interface LocalStoreOptions {
   readonly directory: string;
 }
 
-/** Makes a directory and those above it, durably. */
-async function makeDurably(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  for (let made = path; ; made = dirname(made)) {
-    await syncDirectory(dirname(made));
-    if (made === first) return;
+async function makeIfMissing(path: string): Promise<boolean> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
   }
+}
+
+/**
+ * Makes a directory and those above it, durably. Not by mkdir's `recursive`, which says ENOENT instead of EROFS on a
+ * read-only file system.
+ */
+async function makeDurably(path: string): Promise<void> {
+  let made: boolean;
+  try {
+    made = await makeIfMissing(path);
+  } catch (error) {
+    if (!isMissing(error) || dirname(path) === path) throw error;
+    await makeDurably(dirname(path));
+    made = await makeIfMissing(path);
+  }
+  if (made) await syncDirectory(dirname(path));
 }
 
 /**
