@@ -19,7 +19,11 @@ export function aliasCommand(program: Command, world: World): void {
     );
   setCommand(group, world);
   removeCommand(group, world);
-  const list = group.command('list').summary('list aliases').argument('[model]', 'only this model');
+  const list = group
+    .command('list')
+    .summary('list aliases')
+    .argument('[model]', 'only this model')
+    .addHelpText('after', '\nExamples:\n  $ modelkeep alias list\n  $ modelkeep alias list sentiment --json');
   withSettings(list, STORE_SETTINGS).action(async (model: string | undefined, flags: object) =>
     invoke(world, { ...flags }, async ({ out, openStore, signal }) => {
       const filter = model === undefined ? {} : { model: checkModelName(model) };
@@ -35,7 +39,11 @@ function setCommand(group: Command, world: World): void {
     .argument('<ref>', 'the version, such as sentiment:3')
     .argument('<alias>', 'such as production')
     .option('--expect <VERSION>', 'only if the alias points at this version now; "none": only if it does not exist')
-    .option('-m, --message <TEXT>', 'why, for the history');
+    .option('-m, --message <TEXT>', 'why, for the history')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ modelkeep alias set sentiment:3 production\n  $ modelkeep alias set sentiment:3 production --expect 2 -m "better on news"',
+    );
   withSettings(command, STORE_SETTINGS).action(async (ref: string, alias: string, flags: MoveFlags) =>
     invoke(world, { ...flags }, async ({ out, openStore, signal, user }) => {
       const reference = parseReference(ref);
@@ -57,7 +65,8 @@ function removeCommand(group: Command, world: World): void {
     .command('rm')
     .summary('remove an alias')
     .argument('<ref>', 'model and alias, such as sentiment@staging')
-    .option('-m, --message <TEXT>', 'why, for the history');
+    .option('-m, --message <TEXT>', 'why, for the history')
+    .addHelpText('after', '\nExamples:\n  $ modelkeep alias rm sentiment@staging');
   withSettings(command, STORE_SETTINGS).action(async (ref: string, flags: MoveFlags) =>
     invoke(world, { ...flags }, async ({ out, openStore, user }) => {
       const { model, selector } = parseReference(ref);

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { environmentName, flagName, SETTINGS, type ResolvedSettings, type SettingName } from '../../app/index.js';
 import { invoke, withSettings, type World } from '../command.js';
 import { table } from '../output.js';
+import { withoutSecrets } from '../redact.js';
 
 /** `modelkeep config`: every setting, its value, and where that came from. */
 export function configCommand(program: Command, world: World): void {
@@ -26,16 +27,11 @@ export function configCommand(program: Command, world: World): void {
 function describeAll(names: readonly SettingName[], { values, origins }: ResolvedSettings) {
   return names.map((name) => ({
     name,
-    value: withoutPassword(values[name]),
+    value: name === 'store' ? withoutSecrets(values.store) : values[name],
     origin: origins[name],
     defaultValue: SETTINGS[name].defaultValue,
     flag: flagName(name),
     environment: environmentName(name),
     description: SETTINGS[name].description,
   }));
-}
-
-/** A URL's user and password never reach the terminal. */
-function withoutPassword(value: unknown): unknown {
-  return typeof value === 'string' ? value.replace(/^([a-z+]+:\/\/)[^/@]*@/, '$1***@') : value;
 }
