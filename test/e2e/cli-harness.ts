@@ -19,6 +19,12 @@ export interface Ran {
   readonly stderr: string;
 }
 
+/** What a command with `--json` answered. */
+export interface JsonRan<T = unknown> {
+  readonly code: number;
+  readonly value: T;
+}
+
 /** A command that runs. */
 export interface Running {
   readonly child: ChildProcess;
@@ -43,10 +49,7 @@ export interface CliHome extends Disposable {
   /** Runs `modelkeep …args` to its end. */
   run(args: readonly string[], options?: RunOptions): Promise<Ran>;
   /** Runs `modelkeep …args --json` and reads its one document. */
-  json<T = unknown>(
-    args: readonly string[],
-    options?: RunOptions,
-  ): Promise<{ readonly code: number; readonly value: T }>;
+  json(args: readonly string[], options?: RunOptions): Promise<JsonRan>;
 }
 
 function collect(child: ChildProcess): Running {
@@ -98,10 +101,10 @@ export function cliHome(): CliHome {
     storeUrl,
     start,
     run,
-    async json<T>(args: readonly string[], options?: RunOptions) {
+    async json(args: readonly string[], options?: RunOptions) {
       const { code, stdout, stderr } = await run([...args, '--json'], options);
       if (code === undefined) throw new Error(`It was killed: ${stderr}`);
-      return { code, value: JSON.parse(stdout) as T };
+      return { code, value: JSON.parse(stdout) as unknown };
     },
     [Symbol.dispose]: () => rmSync(root, { recursive: true, force: true }),
   };

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { cliHome, fixture, type CliHome, type ErrorDocument } from './cli-harness.js';
+import { cliHome, fixture, type CliHome, type ErrorDocument, type JsonRan } from './cli-harness.js';
 
 interface PushedDocument {
   readonly record: {
@@ -42,7 +42,7 @@ describe('push', () => {
   });
 
   test('sends only the head that differs, and tells it as one JSON document', async () => {
-    const first = await home.json<PushedDocument>(['push', V2, '--name', 'sentiment', '-m', 'first']);
+    const first = (await home.json(['push', V2, '--name', 'sentiment', '-m', 'first'])) as JsonRan<PushedDocument>;
     expect(first.code).toBe(0);
     expect(first.value).toMatchObject({
       record: { model: 'sentiment', version: 1, message: 'first', digest: expect.stringMatching(/^sha256:/) },
@@ -51,11 +51,21 @@ describe('push', () => {
       warnings: [],
     });
     expect(first.value.sentBytes).toBe(first.value.totalBytes);
-    const { value } = await home.json<PushedDocument>(['push', fixture('sentiment/v3-head'), '--name', 'sentiment']);
+    const { value } = (await home.json([
+      'push',
+      fixture('sentiment/v3-head'),
+      '--name',
+      'sentiment',
+    ])) as JsonRan<PushedDocument>;
     expect(value.record.version).toBe(2);
     expect(value.sentBytes + value.reusedBytes).toBe(value.totalBytes);
     expect(value.sentBytes).toBeLessThan(150_000);
-    const again = await home.json<PushedDocument>(['push', fixture('sentiment/v3-head'), '--name', 'sentiment']);
+    const again = (await home.json([
+      'push',
+      fixture('sentiment/v3-head'),
+      '--name',
+      'sentiment',
+    ])) as JsonRan<PushedDocument>;
     expect(again.value).toMatchObject({ created: false, sentBytes: 0, record: { version: 2 } });
   });
 });
@@ -78,7 +88,7 @@ describe('list and show', () => {
     expect(rows).toHaveLength(2);
     expect(rows[0]).toMatch(/^acme\/iris:1 +ready +onnx/);
     expect(rows[1]).toMatch(/^sentiment:1 +@production +ready +hf/);
-    const { value } = await home.json<{ model: string; aliases: string[] }[]>(['list', 'sentiment']);
+    const { value } = (await home.json(['list', 'sentiment'])) as JsonRan<{ model: string; aliases: string[] }[]>;
     expect(value).toMatchObject([{ model: 'sentiment', version: 1, aliases: ['production'], state: 'ready' }]);
   });
 
@@ -88,10 +98,11 @@ describe('list and show', () => {
     expect(stdout).toMatch(/^version +sentiment:1$/m);
     expect(stdout).toMatch(/^digest +sha256:[0-9a-f]{64}$/m);
     expect(stdout).toMatch(/^model\.safetensors +4\.80 MB +\d+$/m);
-    const { value } = await home.json<{ record: object; manifest: { files: { path: string }[] }; aliases: unknown[] }>([
-      'show',
-      'sentiment:1',
-    ]);
+    const { value } = (await home.json(['show', 'sentiment:1'])) as JsonRan<{
+      record: object;
+      manifest: { files: { path: string }[] };
+      aliases: unknown[];
+    }>;
     expect(value.manifest.files.map(({ path }) => path)).toEqual(readdirSync(V2).toSorted());
     expect(value.record).toMatchObject({ model: 'sentiment', version: 1, format: 'hf' });
     expect(value.aliases).toEqual([]);
@@ -105,14 +116,14 @@ describe('pull', () => {
     expect((await home.run(['pull', 'sentiment', target])).code).toBe(0);
     expect(readdirSync(target).toSorted()).toEqual(readdirSync(V2).toSorted());
     for (const name of readdirSync(V2)) {
-      expect(readFileSync(join(target, name)).equals(readFileSync(join(V2, name))), name).toBe(true);
+      expect([name, readFileSync(join(target, name)).equals(readFileSync(join(V2, name)))]).toEqual([name, true]);
     }
   });
 
   test('spares a directory that is not empty, unless told otherwise', async () => {
     await pushV2();
     expect((await home.run(['pull', 'sentiment', 'here'])).code).toBe(0);
-    const again = await home.json<ErrorDocument>(['pull', 'sentiment', 'here']);
+    const again = (await home.json(['pull', 'sentiment', 'here'])) as JsonRan<ErrorDocument>;
     expect(again).toMatchObject({ code: 2, value: { error: { code: 'INVALID_INPUT' } } });
     expect(again.value.error.message).toContain('--force');
     const forced = await home.json(['pull', 'sentiment', 'here', '--force']);
@@ -157,7 +168,7 @@ describe('alias', () => {
       [['list', 'Not a name'], 2, 'INVALID_REFERENCE'],
     ];
     for (const [args, code, name] of cases) {
-      const { code: exit, value } = await home.json<ErrorDocument>(args);
+      const { code: exit, value } = (await home.json(args)) as JsonRan<ErrorDocument>;
       expect({ args, exit, name: value.error.code }).toEqual({ args, exit: code, name });
       expect(value.error.message).toMatch(/\w/);
     }

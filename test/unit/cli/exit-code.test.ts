@@ -38,6 +38,8 @@ test('no failure ends like a success', () => {
   expect(Object.values(EXIT_CODE)).not.toContain(0);
 });
 
+const said = (stream: PassThrough): string => String(stream.read() ?? '');
+
 /** Runs one command line on the store in memory. */
 async function runHere(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
@@ -52,7 +54,6 @@ async function runHere(args: readonly string[], environment: Readonly<Record<str
     version: '1.2.3',
   };
   const code = await run(args, world);
-  const said = (stream: PassThrough): string => String(stream.read() ?? '');
   return { code, stdout: said(stdout), stderr: said(stderr) };
 }
 
