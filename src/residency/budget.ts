@@ -10,6 +10,8 @@ export interface BudgetParts {
   readonly holders: () => readonly BudgetHolder[];
   /** Lets a version go; resolves when its memory is back. */
   readonly evict: (id: string) => Promise<void>;
+  /** Starts the runners anew: the last resort where they keep memory though nobody holds any. */
+  readonly renew: () => Promise<void>;
   /** Resolves when a lease comes back; rejects when the signal fires. */
   readonly leaseBack: (signal: AbortSignal) => Promise<void>;
 }
@@ -58,16 +60,19 @@ export class MemoryBudget {
   }
 
   async #admit(record: VersionRecord, bytes: number, signal: AbortSignal): Promise<Reservation> {
-    const { maxBytes, measure, holders, evict, leaseBack } = this.#parts;
+    const { maxBytes, measure, holders, evict, leaseBack, renew } = this.#parts;
     if (bytes > maxBytes) throw this.#outOfBudget(record, bytes);
-    for (;;) {
+    for (let renewed = false; ;) {
       throwIfAborted(signal);
       const used = (await measure()) + this.#reserved;
       if (used + bytes <= maxBytes) return this.#reserve(bytes);
       const victim = leastRecentlyUsed(holders());
       if (victim !== undefined) await evict(victim.record.id);
       else if (holders().some(({ leases, fresh }) => leases > 0 || fresh)) await leaseBack(signal);
-      else throw this.#outOfBudget(record, bytes, used);
+      else if (!renewed && holders().length === 0) {
+        await renew();
+        renewed = true;
+      } else throw this.#outOfBudget(record, bytes, used);
     }
   }
 

@@ -47,6 +47,8 @@ export interface ResidencyEvents {
   fetched: [record: VersionRecord, bytes: number, segments: number];
   /** A version was let go to make room, or because nobody had asked it for long. */
   evicted: [record: VersionRecord, why: EvictionReason];
+  /** The runners were started anew, because they kept memory of versions that were let go; so many bytes came back. */
+  renewed: [bytes: number];
   /** A lease came back. */
   returned: [];
   /** A replaced runner could not take over a resident version. */
@@ -86,6 +88,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       this.#idleTimer = setInterval(() => this.#evictIdle(idleUnloadMs), idleUnloadMs / IDLE_CHECKS).unref();
     options.pool.on('started', this.#onRunnerStarted);
     options.pool.on('ended', this.#onRunnerEnded);
+    options.pool.on('retired', this.#onRunnerEnded);
   }
 
   /** All versions that are not absent. */
@@ -174,6 +177,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     clearInterval(this.#idleTimer);
     this.#options.pool.off('started', this.#onRunnerStarted);
     this.#options.pool.off('ended', this.#onRunnerEnded);
+    this.#options.pool.off('retired', this.#onRunnerEnded);
     const loads = [...this.#loads.values()];
     for (const load of loads)
       load.cancel(new ModelkeepError('CLOSED', 'modelkeep was closed while a version was loading'));
@@ -250,11 +254,19 @@ export class Residency extends EventEmitter<ResidencyEvents> {
             return { record, leases, fresh, lastUsedMs, pinned: this.isPinned(record.id), ready: state === 'ready' };
           }),
       evict: (id) => this.#evict(id, 'budget'),
+      renew: () => this.#renew(),
       leaseBack: async (signal) =>
         void (await once(this, 'returned', {
           signal: AbortSignal.any([signal, AbortSignal.timeout(LOOK_AGAIN_MS)]),
         }).catch(() => throwIfAborted(signal))),
     });
+  }
+
+  /** Starts the runners anew when they keep memory of versions that were let go. */
+  async #renew(): Promise<void> {
+    const before = await this.memory();
+    await this.#options.pool.renew();
+    this.emit('renewed', before - (await this.memory()));
   }
 
   async #evict(id: string, why: EvictionReason): Promise<void> {

@@ -16,6 +16,8 @@ export interface RunnerPoolEvents {
   started: [runner: Runner];
   /** A runner ended; `error` says how. Not emitted while the pool closes. */
   ended: [runner: Runner, error: ModelkeepError];
+  /** A runner was taken out of service to be renewed; it answers what is in flight and ends. */
+  retired: [runner: Runner];
   /** A replacement could not be started and is tried again after a pause. */
   failed: [error: ModelkeepError];
 }
@@ -23,12 +25,15 @@ export interface RunnerPoolEvents {
 /** First pause before a replacement that failed to start is tried again, in ms; it doubles up to 30 s. */
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 30_000;
+/** How long a retired runner may take to answer what is in flight, in ms. */
+const RETIRE_TIMEOUT_MS = 60_000;
 
 /** A fixed number of runner processes; one that ends is replaced. */
 export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
   readonly #command: RunnerCommand;
   #runners: Runner[] = [];
   #restarts = 0;
+  readonly #retired = new WeakSet<Runner>();
   /** Replacements under way, so that closing leaves no process behind. */
   readonly #replacing = new Set<Promise<void>>();
   #closing: Promise<void> | undefined;
@@ -63,6 +68,24 @@ export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
     return this.#restarts;
   }
 
+  /**
+   * Puts a fresh process in the place of each runner, one after the other: only the end of a process surely gives back
+   * what a runtime keeps. A fresh one is announced (`started`) before the old one is retired.
+   *
+   * @throws ModelkeepError `RUNNER_CRASHED` if a fresh one does not start; the old one then stays
+   */
+  async renew(): Promise<void> {
+    for (const old of this.#runners) {
+      if (this.#stop.signal.aborted) return;
+      const fresh = await Runner.start(this.#command);
+      this.#retired.add(old);
+      this.#adopt(fresh);
+      this.#runners = this.#runners.filter((runner) => runner !== old);
+      this.emit('retired', old);
+      await old.close(RETIRE_TIMEOUT_MS);
+    }
+  }
+
   /** Ends all runners after their calls in flight; idempotent. */
   close(): Promise<void> {
     this.#closing ??= (async () => {
@@ -88,7 +111,7 @@ export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
 
   async #replace(ended: Runner): Promise<void> {
     this.#runners = this.#runners.filter((runner) => runner !== ended);
-    if (this.#stop.signal.aborted) return;
+    if (this.#stop.signal.aborted || this.#retired.has(ended)) return;
     this.#restarts += 1;
     this.emit('ended', ended, ended.whyGone);
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {

@@ -119,6 +119,12 @@ function residencyMetrics(registers: Registry[], residency: Residency, follower:
     registers,
   });
   residency.on('evicted', (_record, why) => evictions.inc({ why }));
+  const renewals = new Counter({
+    name: 'modelkeep_runner_renewals_total',
+    help: 'Times that the runners were started anew because they kept memory',
+    registers,
+  });
+  residency.on('renewed', () => renewals.inc());
   residency.on('fetched', (_record, bytes) => fetched.inc(bytes));
   follower.on('swapped', (reference, _from, to, seconds) => {
     swaps.inc({ outcome: 'done' });
