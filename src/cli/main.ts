@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The program `modelkeep`: binds the command line to this process. */
+import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { ModelkeepError } from '../app/index.js';
 import { run } from './program.js';
@@ -8,6 +9,8 @@ const { version } = JSON.parse(await readFile(new URL('../../package.json', impo
   version: string;
 };
 const interrupt = new AbortController();
+// Everything that is under way at once listens to it.
+setMaxListeners(0, interrupt.signal);
 
 // The first signal asks to finish, the second one ends the process at once.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

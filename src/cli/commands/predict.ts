@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import { ModelkeepError, openModelkeep, versionName, type Model } from '../../app/index.js';
@@ -40,6 +40,7 @@ export function predictCommand(program: Command, world: World): void {
 async function predict(invocation: Invocation, ref: string, texts: readonly string[], flags: Flags): Promise<void> {
   const { out, settings, openStore, signal, stdin } = invocation;
   const parameters = parseParameters(flags);
+  const input = texts.length > 0 || flags.file === undefined ? stdin : await openInput(flags.file);
   const store = await openStore();
   await using keep = await openModelkeep({ ...settings.values, store });
   const model = await keep.load(ref, { signal });
@@ -49,10 +50,23 @@ async function predict(invocation: Invocation, ref: string, texts: readonly stri
     out.result(result, () => texts.map((text, index) => describeAnswer(text, answers[index])).join('\n'));
     return;
   }
-  const input = flags.file === undefined ? stdin : createReadStream(flags.file);
   if (flags.file === undefined && stdin.isTTY === true)
     out.note(`Asking ${versionName(model.record)}: one text a line, end with Ctrl-D`);
   await answerLines(invocation, model, input, parameters);
+}
+
+/** @throws ModelkeepError `INVALID_INPUT` for a file that cannot be read, before a model is loaded for it */
+async function openInput(path: string): Promise<NodeJS.ReadableStream> {
+  const refused = (why: string, cause?: unknown): ModelkeepError =>
+    new ModelkeepError('INVALID_INPUT', `The file ${path} cannot be read: ${why}`, { cause });
+  try {
+    const file = await open(path);
+    if (!(await file.stat()).isDirectory()) return file.createReadStream();
+    await file.close();
+  } catch (error) {
+    throw refused((error as Error).message, error);
+  }
+  throw refused('it is a directory');
 }
 
 /** Answers line by line, in order, with a bounded number under way. */
