@@ -32,6 +32,8 @@ export interface Running {
   readonly ended: Promise<Ran>;
   /** Resolves when its standard output or error holds `text`; rejects if it ends without. */
   says(stream: 'stdout' | 'stderr', text: string): Promise<void>;
+  /** What it has written up to now. */
+  said(stream: 'stdout' | 'stderr'): string;
 }
 
 /** What a command is run with. */
@@ -73,7 +75,7 @@ function collect(child: ChildProcess): Running {
       await Promise.race([once(child, 'said'), ending]);
     }
   };
-  return { child, ended, says };
+  return { child, ended, says, said: (name) => text[name] };
 }
 
 /** Makes an empty {@link CliHome}. */

@@ -1,0 +1,98 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { cliHome, fixture, type CliHome, type ErrorDocument, type JsonRan, type Running } from './cli-harness.js';
+
+let home: CliHome;
+
+beforeAll(async () => {
+  home = cliHome();
+  await home.run(['push', fixture('sentiment/v2'), '--name', 'sentiment']);
+});
+
+afterAll(() => home[Symbol.dispose]());
+
+/** Starts `serve` on a free port; ends it with SIGKILL if the test has not ended it. */
+async function startServe(args: readonly string[] = []): Promise<AsyncDisposable & { running: Running; url: string }> {
+  const running = home.start(['serve', '--port', '0', '--log-level', 'warn', ...args]);
+  await running.says('stdout', '\n');
+  const url = /http:\S+/.exec(running.said('stdout'))![0].replace(/".*$/, '');
+  const dispose = async (): Promise<void> => {
+    running.child.kill('SIGKILL');
+    await running.ended;
+  };
+  return { running, url, [Symbol.asyncDispose]: dispose };
+}
+
+const ask = (url: string) =>
+  fetch(`${url}/models/sentiment`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ inputs: 'Happy coding !!!' }),
+  });
+
+async function runnersOf(url: string): Promise<readonly { readonly pid: number; readonly inFlight: number }[]> {
+  const status = (await (await fetch(`${url}/status`)).json()) as { runners: { pid: number; inFlight: number }[] };
+  return status.runners;
+}
+
+test('says where it listens, and answers', async () => {
+  await using server = await startServe(['--preload', 'sentiment']);
+  expect(server.running.said('stdout')).toMatch(/^modelkeep \S+ serves file:\/\/\S+ on http:\/\/127\.0\.0\.1:\d+\n$/);
+  const response = await ask(server.url);
+  expect(response.headers.get('x-modelkeep-version')).toBe('1');
+  expect(await response.json()).toMatchObject([{ label: 'POSITIVE' }]);
+});
+
+test('with --json the ready line is one document', async () => {
+  await using server = await startServe(['--json']);
+  expect(JSON.parse(server.running.said('stdout'))).toEqual({
+    url: server.url,
+    store: home.storeUrl,
+    pid: server.running.child.pid,
+  });
+});
+
+test.each(['SIGTERM', 'SIGINT'] as const)('%s ends it with 0 after answering what is in flight', async (signal) => {
+  await using server = await startServe(['--preload', 'sentiment']);
+  const [runner] = await runnersOf(server.url);
+  process.kill(runner!.pid, 'SIGSTOP');
+  const inFlight = ask(server.url);
+  await vi.waitFor(async () => expect((await runnersOf(server.url))[0]!.inFlight).toBe(1), 5_000);
+  server.running.child.kill(signal);
+  await server.running.says('stderr', 'Stopping');
+  process.kill(runner!.pid, 'SIGCONT');
+  const response = await inFlight;
+  expect(response.status).toBe(200);
+  expect(await response.json()).toMatchObject([{ label: 'POSITIVE' }]);
+  expect(await server.running.ended).toMatchObject({ code: 0 });
+  // The runner ended with it.
+  await vi.waitFor(() => expect(() => process.kill(runner!.pid, 0)).toThrow('ESRCH'), 5_000);
+});
+
+test('a version that another process publishes answers without a restart', async () => {
+  await using server = await startServe();
+  expect((await ask(server.url)).headers.get('x-modelkeep-version')).toBe('1');
+  await home.run(['push', fixture('sentiment/v3-head'), '--name', 'sentiment']);
+  await vi.waitFor(async () => expect((await ask(server.url)).headers.get('x-modelkeep-version')).toBe('2'), 5_000);
+});
+
+test('a port that is taken is named', async () => {
+  const other = createServer();
+  other.listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  try {
+    const { code, value } = (await home.json(['serve', '--port', String(port)])) as JsonRan<ErrorDocument>;
+    expect(code).toBe(2);
+    expect(value.error).toMatchObject({ code: 'INVALID_INPUT', message: expect.stringContaining(String(port)) });
+  } finally {
+    other.close();
+    await once(other, 'close');
+  }
+});
+
+test('a preloaded reference that is not there ends it', async () => {
+  const { code, value } = (await home.json(['serve', '--port', '0', '--preload', 'nope'])) as JsonRan<ErrorDocument>;
+  expect({ code, name: value.error.code }).toEqual({ code: 3, name: 'MODEL_NOT_FOUND' });
+});
