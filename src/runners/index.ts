@@ -1,10 +1,12 @@
 /**
  * runners/: the processes that hold models and run them. `frames` is the protocol, `runner` one process, `pool` a fixed
- * number of them; `onnx/` is what such a process does for ONNX graphs. No session ever lives in the node's process.
+ * number of them; `onnx/` is what such a process does for ONNX graphs, `python/` for pickled models. No session ever lives in the node's process.
  */
 export { encodeFrame, FrameReader, type Frame, type Tensors } from './frames.js';
 export type * from './messages.js';
+export { LazyRunnerPool } from './lazy-pool.js';
 export { onnxRunnerCommand } from './onnx/command.js';
 export { proportionalMemory } from './process-memory.js';
 export { RunnerPool, type RunnerPoolEvents, type RunnerPoolOptions } from './pool.js';
+export { pythonRunnerCommand, type PythonRunnerOptions } from './python/command.js';
 export { Runner, type RunnerCommand, type RunnerReply } from './runner.js';

@@ -81,6 +81,10 @@ export interface RunnerStats {
   readonly sessionsCreated: number;
   /** Resident set of the process, in bytes. */
   readonly rssBytes: number;
+  /** What confines the process, by name; of a Python runner only. */
+  readonly isolation?: Readonly<Record<string, { readonly inForce: boolean; readonly detail: string }>>;
+  /** Releases of Python and of the packages that pickled models need, `null` if missing; of a Python runner only. */
+  readonly packages?: Readonly<Record<string, string | null>>;
 }
 
 /** Everything that can be asked of a runner, with its reply. */

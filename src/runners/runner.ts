@@ -1,4 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { asModelkeepError, errorFromJson, ModelkeepError } from '../core/index.js';
 import { encodeFrame, FrameReader, type Frame, type Tensors } from './frames.js';
@@ -12,6 +15,13 @@ export interface RunnerCommand {
   readonly env: Readonly<Record<string, string>>;
   /** Called with each line that the process writes to its standard error. */
   readonly onLog?: (line: string) => void;
+  /**
+   * In a process group of its own, and in a private temporary folder (as working directory, `HOME` and `TMPDIR`) that
+   * is removed when it ends. @defaultValue false
+   */
+  readonly isolated?: boolean;
+  /** Milliseconds that one call may take before the process is killed; absent: no limit. */
+  readonly callTimeoutMs?: number;
 }
 
 /** A reply with the tensors that came with it. */
@@ -39,10 +49,16 @@ export class Runner {
   #nextId = 1;
   #lastWords = '';
   #gone: ModelkeepError | undefined;
+  readonly #isolated: boolean;
+  readonly #callTimeoutMs: number | undefined;
+  #watchdog: NodeJS.Timeout | undefined;
+  #timedOut = false;
 
-  private constructor(child: ChildProcess, channel: Duplex, onLog: ((line: string) => void) | undefined) {
+  private constructor(child: ChildProcess, channel: Duplex, { onLog, isolated, callTimeoutMs }: RunnerCommand) {
     this.#child = child;
     this.#channel = channel;
+    this.#isolated = isolated === true;
+    this.#callTimeoutMs = callTimeoutMs;
     this.#exited = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
         this.#fail(code, signal);
@@ -76,9 +92,16 @@ export class Runner {
    *
    * @throws ModelkeepError `RUNNER_CRASHED` with the process's last words if it ends or stays silent for 30 s
    */
-  static async start({ command, args, env, onLog }: RunnerCommand): Promise<Runner> {
-    const child = spawn(command, args, { env: { ...env }, stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
-    const runner = new Runner(child, child.stdio[3] as Duplex, onLog);
+  static async start(options: RunnerCommand): Promise<Runner> {
+    const { command, args, env, isolated } = options;
+    const folder = isolated === true ? mkdtempSync(join(tmpdir(), 'modelkeep-runner-')) : undefined;
+    const child = spawn(command, args, {
+      env: folder === undefined ? { ...env } : { ...env, HOME: folder, TMPDIR: folder },
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+      ...(folder === undefined ? {} : { cwd: folder, detached: true }),
+    });
+    const runner = new Runner(child, child.stdio[3] as Duplex, options);
+    if (folder !== undefined) void runner.exited.then(() => rmSync(folder, { recursive: true, force: true }));
     const timer = setTimeout(() => runner.kill(), START_TIMEOUT_MS);
     try {
       await runner.call('stats', { op: 'stats' });
@@ -117,7 +140,8 @@ export class Runner {
   /**
    * Sends one request and waits for its reply.
    *
-   * @throws ModelkeepError the code that the runner answered, or `RUNNER_CRASHED` if it ended meanwhile
+   * @throws ModelkeepError the code that the runner answered, `RUNNER_CRASHED` if it ended meanwhile, or
+   * `DEADLINE_EXCEEDED` if it was ended because a call took longer than `callTimeoutMs`
    */
   call<Op extends keyof RunnerCalls>(
     _op: Op,
@@ -134,6 +158,7 @@ export class Runner {
     }
     return new Promise<RunnerReply<Op>>((resolve, reject) => {
       this.#calls.set(id, { resolve: resolve as Call['resolve'], reject });
+      if (this.#calls.size === 1) this.#watch();
       this.#channel.cork();
       for (const chunk of chunks) this.#channel.write(chunk);
       this.#channel.uncork();
@@ -148,9 +173,28 @@ export class Runner {
     clearTimeout(timer);
   }
 
-  /** Ends the process at once; calls in flight fail with `RUNNER_CRASHED`. */
+  /** Ends the process (and its group, if it is isolated) at once; calls in flight fail with `RUNNER_CRASHED`. */
   kill(): void {
-    this.#child.kill('SIGKILL');
+    if (!this.#isolated || this.#child.pid === undefined) {
+      this.#child.kill('SIGKILL');
+      return;
+    }
+    try {
+      process.kill(-this.#child.pid, 'SIGKILL');
+    } catch (error) {
+      // The whole group has ended already.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+
+  /** Gives the call whose turn it is its time. */
+  #watch(): void {
+    clearTimeout(this.#watchdog);
+    if (this.#callTimeoutMs === undefined || this.#calls.size === 0) return;
+    this.#watchdog = setTimeout(() => {
+      this.#timedOut = true;
+      this.kill();
+    }, this.#callTimeoutMs);
   }
 
   #answer({ header, tensors }: Frame): void {
@@ -158,6 +202,7 @@ export class Runner {
     const call = this.#calls.get(id);
     if (call === undefined) return;
     this.#calls.delete(id);
+    this.#watch();
     if (header.error === undefined)
       call.resolve({ result: (header.result ?? {}) as RunnerReply<keyof RunnerCalls>['result'], tensors });
     else call.reject(errorFromJson(header.error as { code?: unknown }));
@@ -166,9 +211,11 @@ export class Runner {
   #fail(code: number | null, signal: NodeJS.Signals | null): void {
     const how = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`;
     const words = this.#lastWords.trim();
+    clearTimeout(this.#watchdog);
+    const timeout = `Runner process ${this.pid} was ended because it did not answer within ${this.#callTimeoutMs} ms`;
     this.#gone = new ModelkeepError(
-      'RUNNER_CRASHED',
-      `Runner process ${this.pid} ${how}${words === '' ? '' : `: ${words}`}`,
+      this.#timedOut ? 'DEADLINE_EXCEEDED' : 'RUNNER_CRASHED',
+      this.#timedOut ? timeout : `Runner process ${this.pid} ${how}${words === '' ? '' : `: ${words}`}`,
       {
         details: { pid: this.pid, exitCode: code, signal },
       },

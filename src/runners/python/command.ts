@@ -1,0 +1,51 @@
+import { fileURLToPath } from 'node:url';
+import { SAFE_GLOBALS } from '../../formats/index.js';
+import type { RunnerCommand } from '../runner.js';
+
+/** Options of {@link pythonRunnerCommand}. */
+export interface PythonRunnerOptions {
+  /** The Python program, such as `python3` or a virtual environment's `bin/python`. */
+  readonly python: string;
+  /** What models may import: what is on the allow-list, or anything. */
+  readonly allow: 'safe' | 'any';
+  /** The only folder of models that the process may read; absolute. */
+  readonly segmentsFolder: string;
+  /** Threads of one run. */
+  readonly threads: number;
+  /** Largest address space of the process, in bytes. */
+  readonly maxMemoryBytes: number;
+  /** Milliseconds that loading or one run may take before the process is killed and replaced. */
+  readonly callTimeoutMs: number;
+  readonly onLog?: (line: string) => void;
+}
+
+/** CPU time left beyond what all threads can use within the time of a call, so that the clock on the wall comes first. */
+const SPARE_CPU_SECONDS = 5;
+
+/**
+ * How to start a runner for pickled models. The Python files are not compiled: they are read from the sources, which
+ * the package ships.
+ */
+export function pythonRunnerCommand(options: PythonRunnerOptions): RunnerCommand {
+  const { python, allow, segmentsFolder, threads, maxMemoryBytes, callTimeoutMs, onLog } = options;
+  const cpuSecondsPerCall = Math.ceil((callTimeoutMs / 1_000) * threads) + SPARE_CPU_SECONDS;
+  const policy = allow === 'safe' ? SAFE_GLOBALS : null;
+  const script = fileURLToPath(new URL('../../../src/runners/python/runner.py', import.meta.url));
+  const count = String(threads);
+  return {
+    command: python,
+    // -I: neither the environment nor the user's own packages; -B: no compiled files are written.
+    args: ['-I', '-B', script, JSON.stringify({ policy, segmentsFolder, maxMemoryBytes, cpuSecondsPerCall })],
+    env: {
+      // To find the program; nothing else of the node's environment, which may hold secrets.
+      PATH: process.env.PATH ?? '',
+      LANG: 'C.UTF-8',
+      OMP_NUM_THREADS: count,
+      OPENBLAS_NUM_THREADS: count,
+      MKL_NUM_THREADS: count,
+    },
+    isolated: true,
+    callTimeoutMs,
+    ...(onLog === undefined ? {} : { onLog }),
+  };
+}
