@@ -42,10 +42,26 @@ const SERVER_SELECTION_TIMEOUT_MS = 5_000;
 /** How often a server is looked at, in ms: half of what a returning server may take to be noticed. */
 const HEARTBEAT_FREQUENCY_MS = 2_000;
 
-/** A MongoDB URL without user and password. */
+/**
+ * A MongoDB URL without user and password, whatever stands in them: all up to the last `@` goes, so that a password
+ * that was not escaped does not show either. Options go too.
+ */
 export function locationOf(url: string): string {
-  const match = /^(mongodb(?:\+srv)?:\/\/)(?:[^@/]*@)?([^/?]+)(\/[^?]*)?/.exec(url);
+  const match = /^(mongodb(?:\+srv)?:\/\/)(?:.*@)?([^@/?]+)(\/[^@?]*)?/s.exec(url);
   return match === null ? 'mongodb://?' : `${match[1]}${match[2]}${match[3] ?? ''}`;
+}
+
+/** @throws ModelkeepError `INVALID_INPUT` if the driver cannot read the URL or an option */
+function createClient(url: string, location: string, options: MongoClientOptions): MongoClient {
+  try {
+    return new MongoClient(url, options);
+  } catch {
+    // Without the driver's error as cause: it quotes the URL, and with it the password.
+    throw new ModelkeepError(
+      'INVALID_INPUT',
+      `The URL of ${location} is malformed, or has an unknown option: escape user and password (@ is %40, / is %2F, : is %3A)`,
+    );
+  }
 }
 
 /**
@@ -61,7 +77,7 @@ export async function openDatabase(url: string, bucket: string, options: MongoCl
   }
   let client: MongoClient | undefined;
   try {
-    client = new MongoClient(url, {
+    client = createClient(url, location, {
       serverSelectionTimeoutMS: SERVER_SELECTION_TIMEOUT_MS,
       heartbeatFrequencyMS: HEARTBEAT_FREQUENCY_MS,
       appName: 'modelkeep',

@@ -3,6 +3,7 @@ import {
   contentSize,
   decodeManifest,
   digestMatches,
+  digestOf,
   formatReference,
   manifestDigest,
   ModelkeepError,
@@ -174,7 +175,7 @@ export async function readManifest(database: Database, record: VersionRecord, si
   }
   const file = await ownFile(database, record);
   const what = nameOf(record);
-  const manifest = await manifestOf(database, file, what, signal);
+  const manifest = await manifestOf(database, file, record, signal);
   const digest = manifestDigest(manifest);
   if (record.digest === undefined)
     await recordAdopted(database, new ObjectId(record.id), {
@@ -190,20 +191,23 @@ export async function readManifest(database: Database, record: VersionRecord, si
 async function manifestOf(
   database: Database,
   file: FileDocument,
-  what: StoredBytes,
+  record: VersionRecord,
   signal: AbortSignal | undefined,
 ): Promise<Manifest> {
-  if (file.contentType !== MANIFEST_CONTENT_TYPE) {
-    const own = file.metadata?.manifest;
-    return own === undefined ? describeAdopted(database, file, what, signal) : decodeManifest(Buffer.from(own, 'utf8'));
-  }
+  const what = nameOf(record);
   const parts: Uint8Array[] = [];
-  for await (const bytes of readRange(database, file, what, { start: 0, end: file.length }, signal)) parts.push(bytes);
-  try {
-    return decodeManifest(Buffer.concat(parts));
-  } catch (error) {
-    throw error instanceof ModelkeepError && error.code === 'INVALID_ARTIFACT' ? damaged(what, error.message) : error;
+  if (file.contentType === MANIFEST_CONTENT_TYPE) {
+    for await (const part of readRange(database, file, what, { start: 0, end: file.length }, signal)) parts.push(part);
+  } else if (file.metadata?.manifest === undefined) {
+    return describeAdopted(database, file, what, signal);
+  } else {
+    parts.push(Buffer.from(file.metadata.manifest, 'utf8'));
   }
+  const bytes = Buffer.concat(parts);
+  // Before anything in it is believed: a flipped bit must not read as a layout of the future.
+  if (record.digest !== undefined && digestOf(bytes) !== record.digest)
+    throw damaged(what, `its manifest has the digest ${digestOf(bytes)}, ${record.digest} was published`);
+  return decodeManifest(bytes);
 }
 
 /** Archives or restores. @throws ModelkeepError `VERSION_NOT_FOUND`, `ALIAS_CONFLICT` */
