@@ -13,6 +13,7 @@ import {
 } from '../core/index.js';
 import {
   proportionalMemory,
+  type LazyRunnerPool,
   type LoadMessage,
   type Runner,
   type RunnerCalls,
@@ -28,6 +29,8 @@ export interface ResidencyOptions {
   readonly store: VersionStore;
   readonly cache: SegmentCache;
   readonly pool: RunnerPool;
+  /** For pickled models, which can run any code; absent: they are refused. */
+  readonly pickles?: LazyRunnerPool;
   /** Threads of one run in one runner; at least 1. */
   readonly threads: number;
   /** Largest memory of the node and its runners, in bytes, by measurement; `0`: no bound. @defaultValue 0 */
@@ -47,6 +50,8 @@ export interface ResidencyEvents {
   fetched: [record: VersionRecord, bytes: number, segments: number];
   /** A version was let go to make room, or because nobody had asked it for long. */
   evicted: [record: VersionRecord, why: EvictionReason];
+  /** A version ended its runners again and again; it is not loaded for a while. */
+  quarantined: [record: VersionRecord, error: ModelkeepError];
   /** The runners were started anew, because they kept memory of versions that were let go; so many bytes came back. */
   renewed: [bytes: number];
   /** A lease came back. */
@@ -58,6 +63,9 @@ export interface ResidencyEvents {
 /** Why a version was let go though a reference may still mean it. */
 export type EvictionReason = 'budget' | 'idle';
 
+/** Runners that a version may end within {@link CRASH_WINDOW_MS} before it is quarantined. */
+const CRASHES_TO_QUARANTINE = 3;
+const CRASH_WINDOW_MS = 60_000;
 /** How long a waiting load relies on returned leases alone before it looks again, in ms. */
 const LOOK_AGAIN_MS = 1_000;
 /** How often idle versions are looked for, as a share of the time after which they go. */
@@ -75,6 +83,8 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   readonly #pins = new Map<string, () => void>();
   readonly #failures = new Map<string, Backoff>();
   readonly #pinned = new Map<string, number>();
+  /** When versions ended runners, in ms of the monotonic clock. */
+  readonly #crashes = new Map<string, readonly number[]>();
   readonly #budget: MemoryBudget | undefined;
   readonly #idleTimer: NodeJS.Timeout | undefined;
   #closed = false;
@@ -86,8 +96,10 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     this.#budget = memoryBudget === 0 ? undefined : this.#openBudget(memoryBudget);
     if (idleUnloadMs > 0)
       this.#idleTimer = setInterval(() => this.#evictIdle(idleUnloadMs), idleUnloadMs / IDLE_CHECKS).unref();
-    options.pool.on('started', this.#onRunnerStarted);
-    options.pool.on('ended', this.#onRunnerEnded);
+    for (const pool of this.#pools) {
+      pool.on('started', this.#onRunnerStarted);
+      pool.on('ended', this.#onRunnerEnded);
+    }
     options.pool.on('retired', this.#onRunnerEnded);
   }
 
@@ -138,7 +150,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
 
   /** Memory of this process and its runners now, by proportional set size, in bytes. */
   memory(): Promise<number> {
-    return proportionalMemory([process.pid, ...this.#options.pool.runners.map(({ pid }) => pid)]);
+    return proportionalMemory([process.pid, ...this.#pools.flatMap(({ runners }) => runners.map(({ pid }) => pid))]);
   }
 
   /** Keeps a version from eviction until the returned function is called. */
@@ -158,6 +170,30 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     return this.#pinned.has(id);
   }
 
+  /**
+   * Blames a version for the end of a runner that was running it. The third time within a minute, without an answer in
+   * between, it is quarantined: let go, and refused with `RUNNER_CRASHED` for a back-off time.
+   */
+  blame(record: VersionRecord, error: ModelkeepError): void {
+    const now = performance.now();
+    const recent = [...(this.#crashes.get(record.id) ?? []), now].filter((at) => now - at < CRASH_WINDOW_MS);
+    this.#crashes.set(record.id, recent);
+    if (recent.length < CRASHES_TO_QUARANTINE) return;
+    this.#crashes.delete(record.id);
+    const message = `Version ${versionName(record)} ended its runner ${recent.length} times within a minute and is in quarantine: publish a mended version, or go back to another. ${error.message}`;
+    const quarantine = new ModelkeepError('RUNNER_CRASHED', message, { cause: error, details: error.details });
+    const backoff = this.#failures.get(record.id) ?? new Backoff();
+    backoff.fail(quarantine);
+    this.#failures.set(record.id, backoff);
+    this.emit('quarantined', record, quarantine);
+    void this.release(record.id);
+  }
+
+  /** Ends all blame of a version: it has answered. */
+  absolve(id: string): void {
+    this.#crashes.delete(id);
+  }
+
   /** Lets a version go: no new lease from now on, and its memory goes back when the last one is returned. */
   async release(id: string): Promise<void> {
     const resident = this.#residents.get(id);
@@ -175,8 +211,10 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#idleTimer);
-    this.#options.pool.off('started', this.#onRunnerStarted);
-    this.#options.pool.off('ended', this.#onRunnerEnded);
+    for (const pool of this.#pools) {
+      pool.off('started', this.#onRunnerStarted);
+      pool.off('ended', this.#onRunnerEnded);
+    }
     this.#options.pool.off('retired', this.#onRunnerEnded);
     const loads = [...this.#loads.values()];
     for (const load of loads)
@@ -208,15 +246,17 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     let reservation: Reservation | undefined;
     try {
       const manifest = await this.#options.store.readManifest(record, { signal });
+      const pool = this.#poolFor(manifest);
       reservation = await this.#budget?.admit(record, this.#addedBytes(manifest), signal);
       await this.#fetch(resident, manifest, signal);
       resident.enter('loading');
+      if ('open' in pool) await pool.open();
       resident.learn({ loaded: await this.#loadIntoAll(resident, manifest, signal) });
       resident.enter('warming');
       await this.#warm(resident, signal);
       this.#failures.delete(record.id);
       resident.enter('ready');
-      for (const runner of this.#options.pool.runners) if (!resident.runners.has(runner)) this.#host(resident, runner);
+      for (const runner of pool.runners) if (!resident.runners.has(runner)) this.#host(resident, runner);
       return resident;
     } catch (error) {
       const known = this.#explain(record, asModelkeepError(error, 'LOAD_FAILED'));
@@ -225,6 +265,22 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     } finally {
       reservation?.end();
     }
+  }
+
+  get #pools(): readonly (RunnerPool | LazyRunnerPool)[] {
+    const { pool, pickles } = this.#options;
+    return pickles === undefined ? [pool] : [pool, pickles];
+  }
+
+  /** The runners for a version. @throws ModelkeepError `UNSAFE_FORMAT` for a pickle where none may be loaded */
+  #poolFor({ format }: Manifest): RunnerPool | LazyRunnerPool {
+    if (format !== 'joblib') return this.#options.pool;
+    if (this.#options.pickles !== undefined) return this.#options.pickles;
+    throw new ModelkeepError(
+      'UNSAFE_FORMAT',
+      'It is a pickle, and loading a pickle can run any code that its publisher chose. If you trust that publisher, ' +
+        'start this node with --allow-pickle; safer is to convert the model to ONNX with skl2onnx and publish that',
+    );
   }
 
   #newResident(record: VersionRecord): Resident {
@@ -309,7 +365,8 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       return;
     }
     // A store that is away, or a budget that is full, says nothing about the version: it may be tried again at once.
-    if (error.code !== 'STORE_UNAVAILABLE' && error.code !== 'OUT_OF_BUDGET') {
+    // Nor does a format that this node does not take.
+    if (error.code !== 'STORE_UNAVAILABLE' && error.code !== 'OUT_OF_BUDGET' && error.code !== 'UNSAFE_FORMAT') {
       const backoff = this.#failures.get(id) ?? new Backoff();
       backoff.fail(error);
       this.#failures.set(id, backoff);
@@ -319,7 +376,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
 
   /** Loads in turn, so that the other runners go on serving. A runner that ends meanwhile is replaced and loaded. */
   async #loadIntoAll(resident: Resident, manifest: Manifest, signal: AbortSignal): Promise<LoadedModel> {
-    const { pool } = this.#options;
+    const pool = this.#poolFor(manifest);
     let loaded: LoadedModel | undefined;
     for (let crashes = 0; ;) {
       throwIfAborted(signal);
@@ -333,7 +390,8 @@ export class Residency extends EventEmitter<ResidencyEvents> {
         loaded = await this.#loadInto(resident, manifest, runner);
       } catch (error) {
         crashes += 1;
-        if (runner.alive || crashes > CRASHES_ALLOWED) throw error;
+        const hung = asModelkeepError(error).code === 'DEADLINE_EXCEEDED';
+        if (hung || runner.alive || crashes > CRASHES_ALLOWED) throw error;
       }
     }
   }
@@ -394,7 +452,8 @@ export class Residency extends EventEmitter<ResidencyEvents> {
 
   readonly #onRunnerStarted = (runner: Runner): void => {
     for (const resident of this.#residents.values()) {
-      if (resident.state === 'ready') this.#host(resident, runner);
+      if (resident.state !== 'ready' || resident.manifest === undefined) continue;
+      if (this.#poolFor(resident.manifest).runners.includes(runner)) this.#host(resident, runner);
     }
   };
 
