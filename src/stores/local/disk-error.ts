@@ -20,7 +20,9 @@ const NEXT_STEP = 'check its free space, its owner and its permissions, then rep
 export function diskErrors(directory: string): (error: unknown) => ModelkeepError {
   const what = `Cannot use the store directory ${directory}`;
   return (error) => {
-    if (!(error instanceof Error) || error instanceof ModelkeepError) return asModelkeepError(error);
+    // A DOMException (an abort, a timeout) has numbers of its own as `code`.
+    if (!(error instanceof Error) || error instanceof DOMException) return asModelkeepError(error);
+    if (error instanceof ModelkeepError) return error;
     const { code } = error as { code?: unknown };
     if (typeof code !== 'number') return asModelkeepError(fileError(error, what, NEXT_STEP));
     const own = MDB[code];
