@@ -75,9 +75,27 @@ export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
    * @throws ModelkeepError `RUNNER_CRASHED` if a fresh one does not start; the old one then stays
    */
   async renew(): Promise<void> {
+    const renewing = this.#renewEach();
+    // Its failure is told to the caller; closing only waits for its end.
+    const ended = Promise.allSettled([renewing]).then(() => undefined);
+    this.#replacing.add(ended);
+    try {
+      await renewing;
+    } finally {
+      this.#replacing.delete(ended);
+    }
+  }
+
+  async #renewEach(): Promise<void> {
     for (const old of this.#runners) {
       if (this.#stop.signal.aborted) return;
+      if (!this.#runners.includes(old)) continue;
       const fresh = await Runner.start(this.#command);
+      // This pool was closed meanwhile, or the old one ended by itself, which brings another in its place anyway.
+      if (this.#stop.signal.aborted || !this.#runners.includes(old)) {
+        await fresh.close();
+        continue;
+      }
       this.#retired.add(old);
       this.#adopt(fresh);
       this.#runners = this.#runners.filter((runner) => runner !== old);

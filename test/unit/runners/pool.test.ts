@@ -88,6 +88,40 @@ describe('a pool of runners', () => {
     expect(pids).toEqual([]);
   });
 
+  it('puts fresh processes in the place of all, after the answers in flight, and counts no restart', async () => {
+    const pool = await open(2);
+    const before = pool.runners.map(({ pid }) => pid);
+    const calls = pool.runners.map((runner) => runner.call('stats', { op: 'stats' }));
+    const retired: number[] = [];
+    pool.on('retired', ({ pid }) => retired.push(pid));
+    await pool.renew();
+    expect((await Promise.all(calls)).map(({ result }) => result.pid)).toEqual(before);
+    expect(retired).toEqual(before);
+    expect(await running(before)).toEqual([false, false]);
+    expect(new Set(await children())).toEqual(new Set(pool.runners.map(({ pid }) => pid)));
+    expect(pool.runners).toHaveLength(2);
+    expect(pool.restarts).toBe(0);
+  });
+
+  it('leaves no process behind when it is closed while it is renewed', async () => {
+    const pool = await open(1);
+    const renewing = pool.renew();
+    expect((await children()).length).toBe(2);
+    await pool.close();
+    expect(await children()).toEqual([]);
+    await renewing;
+  });
+
+  it('keeps its size when a process ends while it is renewed', async () => {
+    const pool = await open(1);
+    const started = once(pool, 'started');
+    const renewing = pool.renew();
+    process.kill(pool.runners[0]?.pid ?? Number.NaN, 'SIGKILL');
+    await Promise.all([renewing, started]);
+    expect(pool.runners).toHaveLength(1);
+    expect(await children()).toEqual(pool.runners.map(({ pid }) => pid));
+  });
+
   it('kills a process that does not end by itself', async () => {
     const runner = await Runner.start(onnxRunnerCommand());
     process.kill(runner.pid, 'SIGSTOP');
