@@ -8,7 +8,7 @@ import {
 } from '../core/index.js';
 import { push, type Pushed, type PushOptions } from '../registry/index.js';
 import { Follower, Residency } from '../residency/index.js';
-import { onnxRunnerCommand, RunnerPool } from '../runners/index.js';
+import { LazyRunnerPool, onnxRunnerCommand, pythonRunnerCommand, RunnerPool } from '../runners/index.js';
 import {
   InferenceService,
   type Freshness,
@@ -29,6 +29,8 @@ export interface NodeParts {
   readonly residency: Residency;
   readonly follower: Follower;
   readonly pool: RunnerPool;
+  /** For pickled models; absent where they are not allowed. */
+  readonly pickles?: LazyRunnerPool;
   readonly service: InferenceService;
 }
 
@@ -46,6 +48,10 @@ type NodeSettings = Pick<
   | 'pollIntervalMs'
   | 'memoryBudget'
   | 'idleUnloadMs'
+  | 'allowPickle'
+  | 'python'
+  | 'pickleMaxMemory'
+  | 'swapMode'
 >;
 
 /** Options of {@link openModelkeep}; each default is in {@link SETTINGS}. */
@@ -208,17 +214,44 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
     const command = onnxRunnerCommand(options.onRunnerLog === undefined ? {} : { onLog: options.onRunnerLog });
     const pool = await RunnerPool.open({ command, size: settings.runners });
     stack.push(() => pool.close());
-    const residency = new Residency({ ...settings, store, cache, pool });
+    const pickles = picklePool(settings, cache.folder, options.onRunnerLog);
+    if (pickles !== undefined) stack.push(() => pickles.close());
+    const pools = { pool, ...(pickles === undefined ? {} : { pickles }) };
+    const residency = new Residency({ ...settings, store, cache, ...pools });
     stack.push(() => residency.close());
-    const follower = await Follower.open(store, residency);
+    const follower = await Follower.open(store, residency, settings.swapMode);
     stack.push(() => follower.close());
-    const service = new InferenceService({ residency, follower, pool, ...settings });
+    const service = new InferenceService({ residency, follower, ...pools, ...settings });
     stack.push(() => service.close());
-    return new Modelkeep({ store, residency, follower, pool, service }, stack);
+    return new Modelkeep({ store, residency, follower, ...pools, service }, stack);
   } catch (error) {
     await stack.closeQuietly();
     throw asModelkeepError(error);
   }
+}
+
+/** Longest time of a call where requests have no limit, in ms: 10 minutes. */
+const LONGEST_CALL_MS = 600_000;
+/** Share of a request's time that one call may take, so that the request hears of a runner that hangs. */
+const CALL_SHARE = 0.75;
+
+/** The one Python runner for pickled models, not started yet; none unless they are allowed. */
+function picklePool(
+  { allowPickle, python, threads, pickleMaxMemory, requestTimeoutMs }: Omit<Settings, 'store'>,
+  segmentsFolder: string,
+  onLog: ((line: string) => void) | undefined,
+): LazyRunnerPool | undefined {
+  if (allowPickle === 'off') return undefined;
+  const command = pythonRunnerCommand({
+    python,
+    allow: allowPickle,
+    segmentsFolder,
+    threads,
+    maxMemoryBytes: pickleMaxMemory,
+    callTimeoutMs: requestTimeoutMs === 0 ? LONGEST_CALL_MS : Math.ceil(requestTimeoutMs * CALL_SHARE),
+    ...(onLog === undefined ? {} : { onLog }),
+  });
+  return new LazyRunnerPool({ command, size: 1 });
 }
 
 /** Every setting among the options that is given, checked, and the default of what is given as `undefined`. */

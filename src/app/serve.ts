@@ -66,12 +66,18 @@ async function listen(listening: Promise<string>, host: string, port: number): P
   }
 }
 
-function logEvents(log: Logger, { parts: { residency, follower, pool } }: Modelkeep): void {
+function logEvents(log: Logger, { parts: { residency, follower, pool, pickles } }: Modelkeep): void {
   residency.on('transition', ({ record, from, to, durationMs, error }) => {
     const facts = { version: versionName(record), from, to, ms: Math.round(durationMs) };
     if (error === undefined) log.debug(facts, 'version changed its state');
     else log.error({ ...facts, err: error }, 'version could not be loaded');
   });
+  residency.on('quarantined', (record, error) =>
+    log.error({ version: versionName(record), err: error }, 'version is in quarantine'),
+  );
+  follower.on('fell-back', (reference, from, to) =>
+    log.error({ reference, from: from.version, to: to.version }, 'the version before answers again'),
+  );
   residency.on('evicted', (record, why) => log.info({ version: versionName(record), why }, 'let go'));
   residency.on('trouble', (record, error) =>
     log.error({ version: versionName(record), err: error }, 'a replaced runner could not load a version'),
@@ -89,8 +95,10 @@ function logEvents(log: Logger, { parts: { residency, follower, pool } }: Modelk
     if (reachable) log.info('the store answers again');
     else log.warn({ error }, 'the store does not answer, what is resident is served on');
   });
-  pool.on('ended', (runner, error) => log.error({ pid: runner.pid, err: error }, 'runner ended, it is replaced'));
-  pool.on('failed', (error) => log.error({ err: error }, 'runner could not be started, tried again'));
+  for (const one of [pool, pickles]) {
+    one?.on('ended', (runner, error) => log.error({ pid: runner.pid, err: error }, 'runner ended, it is replaced'));
+    one?.on('failed', (error) => log.error({ err: error }, 'runner could not be started, tried again'));
+  }
 }
 
 /** Resolves when the signal fires. */

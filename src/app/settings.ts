@@ -22,6 +22,8 @@ interface Setting<T> {
   readonly placeholder: string;
   /** True if the value may hold a password. */
   readonly secret?: boolean;
+  /** True if the flag may stand without a value, which means `true`. */
+  readonly valueOptional?: boolean;
 }
 
 const text = z.string().min(1);
@@ -128,6 +130,13 @@ export const SETTINGS = Object.freeze({
     description: 'Milliseconds without a request after which a version that is not pinned is let go; 0: never',
     placeholder: 'MS',
   }),
+  swapMode: setting<'keep-serving' | 'low-memory'>({
+    schema: z.enum(['keep-serving', 'low-memory']),
+    defaultValue: 'keep-serving',
+    description:
+      'keep-serving: load the new version beside the old one; low-memory: let the old one go first, requests wait',
+    placeholder: 'MODE',
+  }),
   pin: setting<readonly string[]>({
     schema: list,
     defaultValue: [],
@@ -139,6 +148,32 @@ export const SETTINGS = Object.freeze({
     defaultValue: [],
     description: 'References to load at the start, separated by commas',
     placeholder: 'REFS',
+  }),
+  allowPickle: setting<'off' | 'safe' | 'any'>({
+    schema: z.preprocess(
+      (value) => {
+        const said = typeof value === 'boolean' ? String(value) : value;
+        return said === 'true' || said === '1' ? 'safe' : said === 'false' || said === '0' ? 'off' : said;
+      },
+      z.enum(['off', 'safe', 'any']),
+    ),
+    defaultValue: 'off',
+    description:
+      'Whether pickled models (joblib) are loaded, isolated in a Python process: off, safe (they import only what estimators are made of) or any (trust every publisher); without a value: safe',
+    placeholder: 'MODE',
+    valueOptional: true,
+  }),
+  python: setting<string>({
+    schema: text,
+    defaultValue: 'python3',
+    description: 'Python program for pickled models; it needs scikit-learn, joblib and numpy',
+    placeholder: 'PROGRAM',
+  }),
+  pickleMaxMemory: setting<number>({
+    schema: bytes,
+    defaultValue: 4_294_967_296,
+    description: 'Largest address space of the Python process for pickled models, in bytes (600MB, 4GiB)',
+    placeholder: 'BYTES',
   }),
   host: setting<string>({
     schema: text,

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import type { Writable } from 'node:stream';
-import { Command, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import {
   environmentName,
   flagName,
@@ -50,13 +50,17 @@ export const NODE_SETTINGS = [
   'maxQueue',
   'maxBatchRequests',
   'memoryBudget',
+  'allowPickle',
+  'python',
+  'pickleMaxMemory',
 ] as const satisfies readonly SettingName[];
 
 /** Adds the flags of settings. They have no defaults here, so that they cannot shadow the environment or the file. */
 export function withSettings(command: Command, names: readonly SettingName[]): Command {
   for (const name of names) {
-    const { description, placeholder } = SETTINGS[name];
-    command.addOption(new Option(`${flagName(name)} <${placeholder}>`, `${description} [${environmentName(name)}]`));
+    const { description, placeholder, valueOptional } = SETTINGS[name];
+    const value = valueOptional === true ? `[${placeholder}]` : `<${placeholder}>`;
+    command.addOption(new Option(`${flagName(name)} ${value}`, `${description} [${environmentName(name)}]`));
   }
   return command
     .option('--json', 'one JSON document on standard output')

@@ -54,6 +54,7 @@ export class LazyRunnerPool extends EventEmitter<RunnerPoolEvents> {
     this.#pool = pool;
     pool.on('started', (runner) => this.emit('started', runner));
     pool.on('ended', (runner, error) => this.emit('ended', runner, error));
+    pool.on('retired', (runner) => this.emit('retired', runner));
     pool.on('failed', (error) => this.emit('failed', error));
     for (const runner of pool.runners) this.emit('started', runner);
   }

@@ -209,7 +209,8 @@ export class Runner {
   }
 
   #fail(code: number | null, signal: NodeJS.Signals | null): void {
-    const how = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`;
+    const ended = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`;
+    const how = code === null && signal === null ? 'could not be started' : ended;
     const words = this.#lastWords.trim();
     clearTimeout(this.#watchdog);
     const timeout = `Runner process ${this.pid} was ended because it did not answer within ${this.#callTimeoutMs} ms`;

@@ -1,5 +1,11 @@
-import { EventEmitter } from 'node:events';
-import { asModelkeepError, ModelkeepError, type TensorInfo, type VersionRecord } from '../core/index.js';
+import { EventEmitter, once } from 'node:events';
+import {
+  asModelkeepError,
+  ModelkeepError,
+  throwIfAborted,
+  type TensorInfo,
+  type VersionRecord,
+} from '../core/index.js';
 import {
   canonicalReference,
   type Follower,
@@ -9,7 +15,7 @@ import {
   type ResidencyState,
   type StoreHealth,
 } from '../residency/index.js';
-import type { RunnerPool, Tensors } from '../runners/index.js';
+import type { LazyRunnerPool, RunnerPool, Tensors } from '../runners/index.js';
 import {
   Scheduler,
   type Answered,
@@ -97,6 +103,8 @@ export interface InferenceServiceOptions extends SchedulerLimits {
   readonly residency: Residency;
   readonly follower: Follower;
   readonly pool: RunnerPool;
+  /** For pickled models, where they are allowed. */
+  readonly pickles?: LazyRunnerPool;
   /** Time that a request may take, in ms; `0`: no limit. */
   readonly requestTimeoutMs: number;
 }
@@ -114,8 +122,12 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     this.#options = options;
     this.#scheduler = new Scheduler({
       limits: options,
-      runners: () => options.pool.runners,
-      onRun: (report) => this.emit('run', report),
+      runners: () => [...options.pool.runners, ...(options.pickles?.runners ?? [])],
+      onRun: (report) => {
+        options.residency.absolve(report.resident.record.id);
+        this.emit('run', report);
+      },
+      onCrash: (resident, error) => options.residency.blame(resident.record, error),
     });
     options.residency.on('hosted', () => this.#scheduler.dispatch());
     // A request may come while every runner is busy with loading or letting go of another version.
@@ -179,7 +191,8 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
 
   /** What this node holds and follows now. */
   status(): ServiceStatus {
-    const { follower, residency, pool } = this.#options;
+    const { follower, residency, pool, pickles } = this.#options;
+    const alive = [...pool.runners, ...(pickles?.runners ?? [])];
     return {
       store: follower.health,
       follows: follower.followed.map(({ text, record, since }) => ({
@@ -193,8 +206,8 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
         return { model, version, state, since, leases, bytes: size, runners: runners.size, pinned };
       }),
       waiting: this.#scheduler.waiting,
-      runners: pool.runners.map(({ pid, inFlight }) => ({ pid, inFlight })),
-      runnerRestarts: pool.restarts,
+      runners: alive.map(({ pid, inFlight }) => ({ pid, inFlight })),
+      runnerRestarts: pool.restarts + (pickles?.restarts ?? 0),
     };
   }
 
@@ -247,7 +260,11 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     if (typeof target !== 'string') return residency.ready(target.id)?.lease() ?? residency.acquire(target, abortable);
     for (;;) {
       const followed = await this.follow(target, options);
-      const { record, text } = followed;
+      const { record, text, moving } = followed;
+      if (moving !== undefined) {
+        await within(moving, options.signal);
+        continue;
+      }
       const resident = residency.ready(record.id);
       if (resident !== undefined) return resident.lease();
       // Taking back what a swap has just let go would keep it for ever: what came in its place answers.
@@ -278,5 +295,17 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
       clearTimeout(timer);
     };
     return { signal: controller.signal, clear };
+  }
+}
+
+/** Waits for `work`, at most until the signal fires. @throws ModelkeepError the signal's */
+async function within(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return work;
+  const given = new AbortController();
+  try {
+    await Promise.race([work, once(signal, 'abort', { signal: given.signal })]);
+    throwIfAborted(signal);
+  } finally {
+    given.abort();
   }
 }

@@ -3,11 +3,13 @@ import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import { ModelkeepError, openModelkeep, versionName, type Model } from '../../app/index.js';
 import { invoke, NODE_SETTINGS, withSettings, type Invocation, type World } from '../command.js';
+import { nestedLists, tensorFromText } from '../tensor-input.js';
 
 interface Flags {
   readonly file?: string;
   readonly param?: readonly string[];
   readonly topK?: string;
+  readonly tensor?: string;
 }
 
 /** Requests of a streamed file that are under way at once: enough to keep two runners busy with full batches. */
@@ -26,9 +28,10 @@ export function predictCommand(program: Command, world: World): void {
     .option('-f, --file <FILE>', 'read one input a line from this file')
     .option('--top-k <N>', 'how many answers to give for each text')
     .option('--param <NAME=VALUE...>', 'an option of the task; the value is JSON or a plain string')
+    .option('--tensor <LISTS>', 'nested lists of numbers for a model that takes tensors, a list a row')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ modelkeep predict sentiment "Happy coding !!!"\n  $ modelkeep predict sentiment@production --top-k 2 "So-so." --json\n  $ modelkeep predict sentiment < texts.txt > answers.jsonl',
+      '\nExamples:\n  $ modelkeep predict sentiment "Happy coding !!!"\n  $ modelkeep predict sentiment@production --top-k 2 "So-so." --json\n  $ modelkeep predict sentiment < texts.txt > answers.jsonl\n  $ modelkeep predict iris --tensor "[[5.1,3.5,1.4,0.2]]" --allow-pickle',
     );
   withSettings(command, NODE_SETTINGS).action(async (ref: string, texts: readonly string[], flags: Flags) =>
     invoke(world, { ...flags, runners: (flags as { runners?: string }).runners ?? '1' }, (invocation) =>
@@ -44,6 +47,17 @@ async function predict(invocation: Invocation, ref: string, texts: readonly stri
   const store = await openStore();
   await using keep = await openModelkeep({ ...settings.values, store });
   const model = await keep.load(ref, { signal });
+  if (flags.tensor !== undefined) {
+    const { inputs } = await keep.parts.service.describe(ref, { signal });
+    const { tensors } = await model.infer({ tensors: tensorFromText(flags.tensor, inputs) }, { signal });
+    const outputs = Object.fromEntries(Object.entries(tensors).map(([name, one]) => [name, nestedLists(one)]));
+    out.result({ model: model.name, version: model.version, outputs }, () =>
+      Object.entries(outputs)
+        .map(([name, lists]) => `${name} ${JSON.stringify(lists)}`)
+        .join('\n'),
+    );
+    return;
+  }
   if (texts.length > 0) {
     const answers = await Promise.all(texts.map((text) => model.predict(text, { parameters, signal })));
     const result = { model: model.name, version: model.version, answers };

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SAFE_GLOBALS } from '../../formats/index.js';
 import type { RunnerCommand } from '../runner.js';
@@ -33,7 +34,8 @@ export function pythonRunnerCommand(options: PythonRunnerOptions): RunnerCommand
   const script = fileURLToPath(new URL('../../../src/runners/python/runner.py', import.meta.url));
   const count = String(threads);
   return {
-    command: python,
+    // A path is this process's, not that of the private folder in which the runner starts; a name is looked for in PATH.
+    command: /[/\\]/.test(python) ? resolve(python) : python,
     // -I: neither the environment nor the user's own packages; -B: no compiled files are written.
     args: ['-I', '-B', script, JSON.stringify({ policy, segmentsFolder, maxMemoryBytes, cpuSecondsPerCall })],
     env: {
