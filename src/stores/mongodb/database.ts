@@ -37,10 +37,14 @@ export interface Database {
 
 /** Number of the layout of what is stored; a store of another number is refused. */
 const STORED_FORMAT = 1;
-/** How long an operation waits for a server, in ms, unless the URL says otherwise. */
-const SERVER_SELECTION_TIMEOUT_MS = 5_000;
-/** How often a server is looked at, in ms: half of what a returning server may take to be noticed. */
-const HEARTBEAT_FREQUENCY_MS = 2_000;
+/** What the driver is told unless the URL or the caller says otherwise. */
+const CLIENT_DEFAULTS = Object.freeze({
+  /** How long an operation waits for a server. */
+  serverSelectionTimeoutMS: 5_000,
+  /** How often a server is looked at: half of what a returning server may take to be noticed. */
+  heartbeatFrequencyMS: 2_000,
+  appName: 'modelkeep',
+});
 
 /**
  * A MongoDB URL without user and password, whatever stands in them: all up to the last `@` goes, so that a password
@@ -51,17 +55,25 @@ export function locationOf(url: string): string {
   return match === null ? 'mongodb://?' : `${match[1]}${match[2]}${match[3] ?? ''}`;
 }
 
-/** @throws ModelkeepError `INVALID_INPUT` if the driver cannot read the URL or an option */
+/** The driver lets options win over the URL; what the URL says is left to it. */
+function withDefaults(url: string, options: MongoClientOptions): MongoClientOptions {
+  const given = new Set([...new URLSearchParams(url.split('?')[1] ?? '').keys()].map((name) => name.toLowerCase()));
+  const wanted = Object.entries({ ...CLIENT_DEFAULTS, ...options });
+  return Object.fromEntries(wanted.filter(([name]) => !given.has(name.toLowerCase())));
+}
+
+/** @throws ModelkeepError `INVALID_INPUT` if the driver cannot read the URL or an option, or would misread it */
 function createClient(url: string, location: string, options: MongoClientOptions): MongoClient {
   try {
-    return new MongoClient(url, options);
+    // A second @ before the options is one of a password, and what follows the first would be taken for a host.
+    if (!/^[^?]*@[^?]*@/.test(url)) return new MongoClient(url, withDefaults(url, options));
   } catch {
-    // Without the driver's error as cause: it quotes the URL, and with it the password.
-    throw new ModelkeepError(
-      'INVALID_INPUT',
-      `The URL of ${location} is malformed, or has an unknown option: escape user and password (@ is %40, / is %2F, : is %3A)`,
-    );
+    // Not handed on, not even as a cause: the driver's error quotes the URL, and with it the password.
   }
+  throw new ModelkeepError(
+    'INVALID_INPUT',
+    `The URL of ${location} is malformed, or has an unknown option: escape user and password (@ is %40, / is %2F, : is %3A)`,
+  );
 }
 
 /**
@@ -77,12 +89,7 @@ export async function openDatabase(url: string, bucket: string, options: MongoCl
   }
   let client: MongoClient | undefined;
   try {
-    client = createClient(url, location, {
-      serverSelectionTimeoutMS: SERVER_SELECTION_TIMEOUT_MS,
-      heartbeatFrequencyMS: HEARTBEAT_FREQUENCY_MS,
-      appName: 'modelkeep',
-      ...options,
-    });
+    client = createClient(url, location, options);
     await client.connect();
     const database = await describe(client, location, bucket);
     // The first question that needs rights: a wrong password shows here, not in the middle of a publish.

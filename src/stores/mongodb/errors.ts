@@ -16,6 +16,12 @@ function root(error: unknown): unknown {
   return first?.error ?? error;
 }
 
+/** True if servers were asked and none has said anything, not even no. */
+function isSilence(error: unknown): boolean {
+  if (!(error instanceof MongoServerSelectionError) || error.reason === undefined) return false;
+  return [...error.reason.servers.values()].every((server) => server.error === null);
+}
+
 /** True if the server refused for lack of rights. */
 export function isUnauthorized(error: unknown): boolean {
   return error instanceof MongoServerError && REFUSED.has(error.code);
@@ -45,6 +51,12 @@ export function mongoError(error: unknown, location: string, what: string): Mode
     return say(
       'STORE_UNAVAILABLE',
       'the TLS handshake failed; check tls, tlsCAFile and tlsCertificateKeyFile in the URL',
+    );
+  }
+  if (isSilence(error)) {
+    return say(
+      'STORE_UNAVAILABLE',
+      'the server does not answer; check host and port, and that both sides use TLS or neither does (tls in the URL)',
     );
   }
   if (error instanceof MongoServerSelectionError || inner instanceof MongoNetworkError) {
