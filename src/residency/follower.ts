@@ -23,7 +23,15 @@ export interface Followed {
   readonly record: VersionRecord;
   /** Since when that version answers. */
   readonly since: Date;
+  /** While a swap that releases first is under way: settles when the reference can be asked again; never rejects. */
+  readonly moving?: Promise<void>;
 }
+
+/**
+ * How a swap treats memory. `keep-serving`: the new version is made ready beside the old one, no request waits.
+ * `low-memory`: the old one is let go first, requests wait within their deadlines; for machines that cannot hold both.
+ */
+export type SwapMode = 'keep-serving' | 'low-memory';
 
 /** Whether the store answers, and since when. */
 export interface StoreHealth {
@@ -37,6 +45,8 @@ export interface StoreHealth {
 export interface FollowerEvents {
   /** New requests for `text` now go to `to`. `seconds` is the time since `to` was published, by this node's clock. */
   swapped: [text: string, from: VersionRecord, to: VersionRecord, seconds: number];
+  /** The version that answered kept ending its runners; the one before it answers again. */
+  'fell-back': [text: string, from: VersionRecord, to: VersionRecord];
   /** A newer version could not be loaded; the old one goes on serving, and it is tried again. */
   'swap-failed': [text: string, error: ModelkeepError];
   /** The store went away or came back. */
@@ -51,6 +61,8 @@ interface Entry {
   readonly reference: Reference;
   readonly text: string;
   followed: Followed | undefined;
+  /** What answered before `followed`, to fall back on. */
+  previous: VersionRecord | undefined;
   /** The first load, shared by its callers. */
   opening: SharedWork<Followed> | undefined;
   /** The re-resolve under way, and whether another one is wanted after it. */
@@ -70,18 +82,21 @@ export class Follower extends EventEmitter<FollowerEvents> {
   readonly #residency: Residency;
   readonly #entries = new Map<string, Entry>();
   readonly #stop = new AbortController();
+  readonly #mode: SwapMode;
   #watch: Watch | undefined;
   #health: StoreHealth = { reachable: true, since: new Date() };
 
-  private constructor(store: VersionStore, residency: Residency) {
+  private constructor(store: VersionStore, residency: Residency, mode: SwapMode) {
     super();
     this.#store = store;
     this.#residency = residency;
+    this.#mode = mode;
+    residency.on('quarantined', this.#onQuarantined);
   }
 
-  /** Starts the watch of the store. */
-  static async open(store: VersionStore, residency: Residency): Promise<Follower> {
-    const follower = new Follower(store, residency);
+  /** Starts the watch of the store. @param mode how a swap treats memory; default `keep-serving` */
+  static async open(store: VersionStore, residency: Residency, mode: SwapMode = 'keep-serving'): Promise<Follower> {
+    const follower = new Follower(store, residency, mode);
     follower.#watch = await store.watch({
       models: () => new Set([...follower.#entries.values()].map(({ reference }) => reference.model)),
       onChange: (model) => follower.#onChange(model),
@@ -135,6 +150,7 @@ export class Follower extends EventEmitter<FollowerEvents> {
   /** Stops watching and swapping. Idempotent. */
   async close(): Promise<void> {
     this.#stop.abort(new ModelkeepError('CLOSED', 'modelkeep was closed'));
+    this.#residency.off('quarantined', this.#onQuarantined);
     await this.#watch?.close();
     await Promise.allSettled([...this.#entries.values()].flatMap(({ refreshing }) => refreshing ?? []));
   }
@@ -145,6 +161,7 @@ export class Follower extends EventEmitter<FollowerEvents> {
       reference,
       text,
       followed: undefined,
+      previous: undefined,
       opening: undefined,
       refreshing: undefined,
       again: false,
@@ -191,7 +208,7 @@ export class Follower extends EventEmitter<FollowerEvents> {
     const options = signal === undefined ? {} : { signal };
     const question = (entry.asked += 1);
     const record = await this.#store.resolve(entry.reference, options);
-    if (record.id !== entry.followed.record.id) await this.#makeReady(record, options);
+    if (record.id !== entry.followed.record.id) await this.#prepare(entry, entry.followed, record, options);
     // A swap that asked later may have come first; going back to the older answer would undo it.
     if (question < entry.answered) {
       this.#letGo(record);
@@ -200,10 +217,41 @@ export class Follower extends EventEmitter<FollowerEvents> {
     entry.answered = question;
     const from = entry.followed.record;
     if (from.id === record.id) return;
+    entry.previous = from;
     this.#serve(entry, record);
     this.emit('swapped', entry.text, from, record, (Date.now() - record.publishedAt.getTime()) / 1_000);
     this.#letGo(from);
   }
+
+  /** Makes the new version ready: beside the old one, or in its place. */
+  async #prepare(entry: Entry, before: Followed, record: VersionRecord, options: Abortable): Promise<void> {
+    if (this.#mode === 'keep-serving') return this.#makeReady(record, options);
+    let moved!: () => void;
+    const moving = new Promise<void>((resolve) => {
+      moved = resolve;
+    });
+    entry.followed = { ...before, moving };
+    try {
+      await this.#residency.release(before.record.id);
+      await this.#makeReady(record, options);
+    } catch (error) {
+      // Requests go to the old version again, which the first of them loads.
+      entry.followed = before;
+      throw error;
+    } finally {
+      moved();
+    }
+  }
+
+  /** A version that keeps ending its runners: what answered before it answers again. */
+  readonly #onQuarantined = (record: VersionRecord): void => {
+    for (const entry of this.#entries.values()) {
+      const { previous, followed } = entry;
+      if (followed?.record.id !== record.id || previous === undefined || previous.id === record.id) continue;
+      this.#serve(entry, previous);
+      this.emit('fell-back', entry.text, record, previous);
+    }
+  };
 
   /** Lets a version go that no followed reference means any more. */
   #letGo({ id }: VersionRecord): void {

@@ -11,17 +11,11 @@ import {
   type VersionRecord,
   type VersionStore,
 } from '../core/index.js';
-import {
-  proportionalMemory,
-  type LazyRunnerPool,
-  type LoadMessage,
-  type Runner,
-  type RunnerCalls,
-  type RunnerPool,
-} from '../runners/index.js';
-import { Backoff } from './backoff.js';
+import { proportionalMemory, type LazyRunnerPool, type RunnerPool } from '../runners/index.js';
 import { MemoryBudget, type Reservation } from './budget.js';
-import { Resident, type Lease, type LoadedModel, type Transition } from './resident.js';
+import { Failures } from './failures.js';
+import { Hosting, type HostingEvents } from './hosting.js';
+import { Resident, type Lease, type Transition } from './resident.js';
 import { SharedWork } from './shared-work.js';
 
 /** What {@link Residency} is made of. Borrowed: closing it closes none of them. */
@@ -40,12 +34,8 @@ export interface ResidencyOptions {
 }
 
 /** What a residency tells. */
-export interface ResidencyEvents {
+export interface ResidencyEvents extends HostingEvents {
   transition: [Transition];
-  /** A runner now holds the version and can be asked. */
-  hosted: [resident: Resident, runner: Runner];
-  /** A runner has ended loading, warming or unloading: what waited for it meanwhile can be asked now. */
-  freed: [runner: Runner];
   /** Bytes that came from the store for a version. */
   fetched: [record: VersionRecord, bytes: number, segments: number];
   /** A version was let go to make room, or because nobody had asked it for long. */
@@ -56,23 +46,15 @@ export interface ResidencyEvents {
   renewed: [bytes: number];
   /** A lease came back. */
   returned: [];
-  /** A replaced runner could not take over a resident version. */
-  trouble: [record: VersionRecord, error: ModelkeepError];
 }
 
 /** Why a version was let go though a reference may still mean it. */
 export type EvictionReason = 'budget' | 'idle';
 
-/** Runners that a version may end within {@link CRASH_WINDOW_MS} before it is quarantined. */
-const CRASHES_TO_QUARANTINE = 3;
-const CRASH_WINDOW_MS = 60_000;
 /** How long a waiting load relies on returned leases alone before it looks again, in ms. */
 const LOOK_AGAIN_MS = 1_000;
 /** How often idle versions are looked for, as a share of the time after which they go. */
 const IDLE_CHECKS = 4;
-
-/** Runners that may end while one version is loaded, before it is taken for the cause. */
-const CRASHES_ALLOWED = 1;
 
 /** One warm copy of each version in use: acquires, holds and releases versions, each through the table of states. */
 export class Residency extends EventEmitter<ResidencyEvents> {
@@ -80,11 +62,10 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   readonly #residents = new Map<string, Resident>();
   readonly #loads = new Map<string, SharedWork<Resident>>();
   readonly #leaving = new Map<string, Promise<void>>();
-  readonly #pins = new Map<string, () => void>();
-  readonly #failures = new Map<string, Backoff>();
+  readonly #unpinSegments = new Map<string, () => void>();
+  readonly #failures = new Failures();
+  readonly #hosting: Hosting;
   readonly #pinned = new Map<string, number>();
-  /** When versions ended runners, in ms of the monotonic clock. */
-  readonly #crashes = new Map<string, readonly number[]>();
   readonly #budget: MemoryBudget | undefined;
   readonly #idleTimer: NodeJS.Timeout | undefined;
   #closed = false;
@@ -92,15 +73,21 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   constructor(options: ResidencyOptions) {
     super();
     this.#options = options;
-    const { memoryBudget = 0, idleUnloadMs = 0 } = options;
+    const { cache, threads, memoryBudget = 0, idleUnloadMs = 0 } = options;
+    const residents = (): Iterable<Resident> => this.#residents.values();
+    this.#hosting = new Hosting({
+      pools: this.#pools,
+      poolFor: (manifest) => this.#poolFor(manifest),
+      threads,
+      residents,
+      segmentsFolder: cache.folder,
+    });
+    this.#hosting.on('hosted', (resident, runner) => this.emit('hosted', resident, runner));
+    this.#hosting.on('freed', (runner) => this.emit('freed', runner));
+    this.#hosting.on('trouble', (record, error) => this.emit('trouble', record, error));
     this.#budget = memoryBudget === 0 ? undefined : this.#openBudget(memoryBudget);
     if (idleUnloadMs > 0)
       this.#idleTimer = setInterval(() => this.#evictIdle(idleUnloadMs), idleUnloadMs / IDLE_CHECKS).unref();
-    for (const pool of this.#pools) {
-      pool.on('started', this.#onRunnerStarted);
-      pool.on('ended', this.#onRunnerEnded);
-    }
-    options.pool.on('retired', this.#onRunnerEnded);
   }
 
   /** All versions that are not absent. */
@@ -175,23 +162,15 @@ export class Residency extends EventEmitter<ResidencyEvents> {
    * between, it is quarantined: let go, and refused with `RUNNER_CRASHED` for a back-off time.
    */
   blame(record: VersionRecord, error: ModelkeepError): void {
-    const now = performance.now();
-    const recent = [...(this.#crashes.get(record.id) ?? []), now].filter((at) => now - at < CRASH_WINDOW_MS);
-    this.#crashes.set(record.id, recent);
-    if (recent.length < CRASHES_TO_QUARANTINE) return;
-    this.#crashes.delete(record.id);
-    const message = `Version ${versionName(record)} ended its runner ${recent.length} times within a minute and is in quarantine: publish a mended version, or go back to another. ${error.message}`;
-    const quarantine = new ModelkeepError('RUNNER_CRASHED', message, { cause: error, details: error.details });
-    const backoff = this.#failures.get(record.id) ?? new Backoff();
-    backoff.fail(quarantine);
-    this.#failures.set(record.id, backoff);
+    const quarantine = this.#failures.blame(record, error);
+    if (quarantine === undefined) return;
     this.emit('quarantined', record, quarantine);
     void this.release(record.id);
   }
 
   /** Ends all blame of a version: it has answered. */
   absolve(id: string): void {
-    this.#crashes.delete(id);
+    this.#failures.absolve(id);
   }
 
   /** Lets a version go: no new lease from now on, and its memory goes back when the last one is returned. */
@@ -211,11 +190,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#idleTimer);
-    for (const pool of this.#pools) {
-      pool.off('started', this.#onRunnerStarted);
-      pool.off('ended', this.#onRunnerEnded);
-    }
-    this.#options.pool.off('retired', this.#onRunnerEnded);
+    this.#hosting.close();
     const loads = [...this.#loads.values()];
     for (const load of loads)
       load.cancel(new ModelkeepError('CLOSED', 'modelkeep was closed while a version was loading'));
@@ -231,7 +206,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
 
   /** @throws ModelkeepError the remembered failure, while its back-off time lasts */
   #startLoad(record: VersionRecord): SharedWork<Resident> {
-    this.#failures.get(record.id)?.check();
+    this.#failures.check(record.id);
     const load = new SharedWork((signal) => this.#load(record, signal));
     this.#loads.set(record.id, load);
     const forget = (): void => void this.#loads.delete(record.id);
@@ -246,17 +221,17 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     let reservation: Reservation | undefined;
     try {
       const manifest = await this.#options.store.readManifest(record, { signal });
-      const pool = this.#poolFor(manifest);
+      // Refused before a byte of it is fetched.
+      this.#poolFor(manifest);
       reservation = await this.#budget?.admit(record, this.#addedBytes(manifest), signal);
       await this.#fetch(resident, manifest, signal);
       resident.enter('loading');
-      if ('open' in pool) await pool.open();
-      resident.learn({ loaded: await this.#loadIntoAll(resident, manifest, signal) });
+      resident.learn({ loaded: await this.#hosting.loadIntoAll(resident, manifest, signal) });
       resident.enter('warming');
-      await this.#warm(resident, signal);
-      this.#failures.delete(record.id);
+      await this.#hosting.warm(resident, signal);
+      this.#failures.forget(record.id);
       resident.enter('ready');
-      for (const runner of pool.runners) if (!resident.runners.has(runner)) this.#host(resident, runner);
+      this.#hosting.hostMissing(resident);
       return resident;
     } catch (error) {
       const known = this.#explain(record, asModelkeepError(error, 'LOAD_FAILED'));
@@ -294,7 +269,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     const { store, cache } = this.#options;
     const { record } = resident;
     resident.learn({ manifest });
-    this.#pins.set(record.id, cache.pin(manifest));
+    this.#unpinSegments.set(record.id, cache.pin(manifest));
     const { fetchedBytes, fetchedSegments } = await cache.pull(store, record, manifest, { signal });
     this.emit('fetched', record, fetchedBytes, fetchedSegments);
   }
@@ -364,111 +339,13 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       this.#residents.delete(id);
       return;
     }
-    // A store that is away, or a budget that is full, says nothing about the version: it may be tried again at once.
-    // Nor does a format that this node does not take.
-    if (error.code !== 'STORE_UNAVAILABLE' && error.code !== 'OUT_OF_BUDGET' && error.code !== 'UNSAFE_FORMAT') {
-      const backoff = this.#failures.get(id) ?? new Backoff();
-      backoff.fail(error);
-      this.#failures.set(id, backoff);
-    }
+    this.#failures.take(id, error);
     resident.enter('failed', error);
   }
 
-  /** Loads in turn, so that the other runners go on serving. A runner that ends meanwhile is replaced and loaded. */
-  async #loadIntoAll(resident: Resident, manifest: Manifest, signal: AbortSignal): Promise<LoadedModel> {
-    const pool = this.#poolFor(manifest);
-    let loaded: LoadedModel | undefined;
-    for (let crashes = 0; ;) {
-      throwIfAborted(signal);
-      const runner = pool.runners.find((one) => one.alive && !resident.runners.has(one));
-      if (runner === undefined) {
-        if (loaded !== undefined && resident.runners.size > 0) return loaded;
-        await once(pool, 'started', { signal });
-        continue;
-      }
-      try {
-        loaded = await this.#loadInto(resident, manifest, runner);
-      } catch (error) {
-        crashes += 1;
-        const hung = asModelkeepError(error).code === 'DEADLINE_EXCEEDED';
-        if (hung || runner.alive || crashes > CRASHES_ALLOWED) throw error;
-      }
-    }
-  }
-
-  async #loadInto(resident: Resident, manifest: Manifest, runner: Runner): Promise<LoadedModel> {
-    const { cache, threads } = this.#options;
-    const message: LoadMessage = {
-      op: 'load',
-      key: resident.record.id,
-      manifest,
-      segmentsFolder: cache.folder,
-      threads,
-    };
-    const { result } = await this.#call(runner, 'load', message);
-    resident.runners.add(runner);
-    return result;
-  }
-
-  async #warm(resident: Resident, signal: AbortSignal): Promise<void> {
-    // Deleting the visited one from a set is safe while walking it.
-    for (const runner of resident.runners) {
-      throwIfAborted(signal);
-      try {
-        await this.#call(runner, 'warm', { op: 'warm', key: resident.record.id });
-      } catch (error) {
-        // One runner that ended is made up for by the others; its replacement loads the version when it is there.
-        resident.runners.delete(runner);
-        if (runner.alive || resident.runners.size === 0) throw error;
-        continue;
-      }
-      this.emit('hosted', resident, runner);
-    }
-  }
-
   async #unload(resident: Resident): Promise<void> {
-    const { id } = resident.record;
-    // A runner that is still taking the version over would keep it for ever.
-    await Promise.all(resident.hosting);
-    const runners = [...resident.runners];
-    resident.runners.clear();
-    // A runner that ended has given the memory back by that.
-    await Promise.allSettled(runners.map((runner) => this.#call(runner, 'unload', { op: 'unload', key: id })));
-    this.#pins.get(id)?.();
-    this.#pins.delete(id);
-  }
-
-  async #call<Op extends 'load' | 'warm' | 'unload'>(runner: Runner, op: Op, message: RunnerCalls[Op]['message']) {
-    try {
-      return await runner.call(op, message);
-    } finally {
-      this.emit('freed', runner);
-    }
-  }
-
-  readonly #onRunnerEnded = (runner: Runner): void => {
-    for (const resident of this.#residents.values()) resident.runners.delete(runner);
-  };
-
-  readonly #onRunnerStarted = (runner: Runner): void => {
-    for (const resident of this.#residents.values()) {
-      if (resident.state !== 'ready' || resident.manifest === undefined) continue;
-      if (this.#poolFor(resident.manifest).runners.includes(runner)) this.#host(resident, runner);
-    }
-  };
-
-  /** Gives a resident version to a runner that took another's place. */
-  #host(resident: Resident, runner: Runner): void {
-    const hosting = this.#hostUntilLoaded(resident, runner).finally(() => resident.hosting.delete(hosting));
-    resident.hosting.add(hosting);
-  }
-
-  async #hostUntilLoaded(resident: Resident, runner: Runner): Promise<void> {
-    try {
-      await this.#loadInto(resident, resident.manifest!, runner);
-      if (resident.state === 'ready') this.emit('hosted', resident, runner);
-    } catch (error) {
-      this.emit('trouble', resident.record, asModelkeepError(error, 'LOAD_FAILED'));
-    }
+    await this.#hosting.unload(resident);
+    this.#unpinSegments.get(resident.record.id)?.();
+    this.#unpinSegments.delete(resident.record.id);
   }
 }

@@ -69,6 +69,7 @@ export class Scheduler {
   readonly #limits: SchedulerLimits;
   readonly #runners: () => readonly Runner[];
   readonly #onRun: (report: RunReport) => void;
+  readonly #onCrash: ((resident: Resident, error: ModelkeepError) => void) | undefined;
   /** In the order of turns: the queue that was served last is at the end. */
   #queues: Queue[] = [];
 
@@ -76,10 +77,13 @@ export class Scheduler {
     readonly limits: SchedulerLimits;
     readonly runners: () => readonly Runner[];
     readonly onRun: (report: RunReport) => void;
+    /** A request that was alone in its runner ended it, after another runner had ended on it before. */
+    readonly onCrash?: (resident: Resident, error: ModelkeepError) => void;
   }) {
     this.#limits = options.limits;
     this.#runners = options.runners;
     this.#onRun = options.onRun;
+    this.#onCrash = options.onCrash;
   }
 
   /** Requests that wait, by version name. */
@@ -208,6 +212,7 @@ export class Scheduler {
 
   /** After the end of a runner each of its requests is tried once more, alone, so that one that kills harms no other. */
   #failed(resident: Resident, jobs: readonly Job[], error: ModelkeepError): void {
+    if (error.code === 'RUNNER_CRASHED' && jobs.some(({ tries }) => tries > 1)) this.#onCrash?.(resident, error);
     const again = error.code === 'RUNNER_CRASHED' ? jobs.filter(({ tries, settled }) => tries < 2 && !settled) : [];
     for (const job of jobs) if (!again.includes(job)) job.settle(error);
     if (again.length > 0) this.#queueOf(resident).jobs.unshift(...again);

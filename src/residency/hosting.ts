@@ -1,0 +1,168 @@
+import { EventEmitter, once } from 'node:events';
+import {
+  asModelkeepError,
+  throwIfAborted,
+  type Manifest,
+  type ModelkeepError,
+  type VersionRecord,
+} from '../core/index.js';
+import type { LazyRunnerPool, Runner, RunnerCalls, RunnerPool } from '../runners/index.js';
+import type { LoadedModel, Resident } from './resident.js';
+
+/** Runners of one kind. */
+export type Pool = RunnerPool | LazyRunnerPool;
+
+/** What {@link Hosting} is made of. */
+export interface HostingOptions {
+  readonly pools: readonly Pool[];
+  /** The runners for a version. @throws ModelkeepError `UNSAFE_FORMAT` where it may not be run at all */
+  readonly poolFor: (manifest: Manifest) => Pool;
+  /** Absolute folder of the segments. */
+  readonly segmentsFolder: string;
+  /** Threads of one run in one runner. */
+  readonly threads: number;
+  /** The versions that a runner which takes another's place has to take over. */
+  readonly residents: () => Iterable<Resident>;
+}
+
+/** What hosting tells. */
+export interface HostingEvents {
+  /** A runner now holds the version and can be asked. */
+  hosted: [resident: Resident, runner: Runner];
+  /** A runner has ended loading, warming or unloading: what waited for it meanwhile can be asked now. */
+  freed: [runner: Runner];
+  /** A replaced runner could not take over a resident version. */
+  trouble: [record: VersionRecord, error: ModelkeepError];
+}
+
+/** Runners that may end while one version is loaded, before it is taken for the cause. */
+const CRASHES_ALLOWED = 1;
+
+/** Puts versions into the runners of a pool and takes them out, whatever happens to the runners meanwhile. */
+export class Hosting extends EventEmitter<HostingEvents> {
+  readonly #options: HostingOptions;
+
+  readonly #stop: (() => void)[] = [];
+
+  constructor(options: HostingOptions) {
+    super();
+    this.#options = options;
+    for (const pool of options.pools) {
+      const onStarted = (runner: Runner): void => this.#onStarted(pool, runner);
+      pool.on('started', onStarted).on('ended', this.#onGone).on('retired', this.#onGone);
+      this.#stop.push(() => pool.off('started', onStarted).off('ended', this.#onGone).off('retired', this.#onGone));
+    }
+  }
+
+  /** Listens to the pools no longer. */
+  close(): void {
+    for (const stop of this.#stop.splice(0)) stop();
+  }
+
+  /**
+   * Loads into every runner in turn, so that the others go on serving. A runner that ends meanwhile is replaced and
+   * loaded too.
+   *
+   * @throws ModelkeepError what the runner says; `RUNNER_CRASHED` if the version ended two of them
+   */
+  async loadIntoAll(resident: Resident, manifest: Manifest, signal: AbortSignal): Promise<LoadedModel> {
+    const pool = this.#options.poolFor(manifest);
+    if ('open' in pool) await pool.open();
+    let loaded: LoadedModel | undefined;
+    for (let crashes = 0; ;) {
+      throwIfAborted(signal);
+      const runner = pool.runners.find((one) => one.alive && !resident.runners.has(one));
+      if (runner === undefined) {
+        if (loaded !== undefined && resident.runners.size > 0) return loaded;
+        await once(pool, 'started', { signal });
+        continue;
+      }
+      try {
+        loaded = await this.#loadInto(resident, manifest, runner);
+      } catch (error) {
+        crashes += 1;
+        if (runner.alive || crashes > CRASHES_ALLOWED) throw error;
+      }
+    }
+  }
+
+  /** Runs the version once in each runner that holds it. @throws ModelkeepError if no runner could */
+  async warm(resident: Resident, signal: AbortSignal): Promise<void> {
+    // Deleting the visited one from a set is safe while walking it.
+    for (const runner of resident.runners) {
+      throwIfAborted(signal);
+      try {
+        await this.#call(runner, 'warm', { op: 'warm', key: resident.record.id });
+      } catch (error) {
+        // One runner that ended is made up for by the others; its replacement loads the version when it is there.
+        resident.runners.delete(runner);
+        if (runner.alive || resident.runners.size === 0) throw error;
+        continue;
+      }
+      this.emit('hosted', resident, runner);
+    }
+  }
+
+  /** Lets runners that came meanwhile take a ready version over. */
+  hostMissing(resident: Resident): void {
+    const { manifest, runners } = resident;
+    if (manifest === undefined) return;
+    for (const runner of this.#options.poolFor(manifest).runners)
+      if (!runners.has(runner)) this.#host(resident, runner);
+  }
+
+  /** Takes a version out of every runner. Never rejects: a runner that ended has given the memory back by that. */
+  async unload(resident: Resident): Promise<void> {
+    // A runner that is still taking the version over would keep it for ever.
+    await Promise.all(resident.hosting);
+    const runners = [...resident.runners];
+    resident.runners.clear();
+    await Promise.allSettled(
+      runners.map((runner) => this.#call(runner, 'unload', { op: 'unload', key: resident.record.id })),
+    );
+  }
+
+  async #loadInto(resident: Resident, manifest: Manifest, runner: Runner): Promise<LoadedModel> {
+    const { segmentsFolder, threads } = this.#options;
+    const message = { op: 'load', key: resident.record.id, manifest, segmentsFolder, threads } as const;
+    const { result } = await this.#call(runner, 'load', message);
+    resident.runners.add(runner);
+    return result;
+  }
+
+  async #call<Op extends 'load' | 'warm' | 'unload'>(runner: Runner, op: Op, message: RunnerCalls[Op]['message']) {
+    try {
+      return await runner.call(op, message);
+    } finally {
+      this.emit('freed', runner);
+    }
+  }
+
+  /** Gives a resident version to a runner that took another's place. */
+  #host(resident: Resident, runner: Runner): void {
+    const hosting = this.#hostUntilLoaded(resident, runner).finally(() => resident.hosting.delete(hosting));
+    resident.hosting.add(hosting);
+  }
+
+  async #hostUntilLoaded(resident: Resident, runner: Runner): Promise<void> {
+    try {
+      if (resident.manifest === undefined) return;
+      await this.#loadInto(resident, resident.manifest, runner);
+      if (resident.state === 'ready') this.emit('hosted', resident, runner);
+    } catch (error) {
+      this.emit('trouble', resident.record, asModelkeepError(error, 'LOAD_FAILED'));
+    }
+  }
+
+  readonly #onGone = (runner: Runner): void => {
+    for (const resident of this.#options.residents()) resident.runners.delete(runner);
+  };
+
+  #onStarted(pool: Pool, runner: Runner): void {
+    for (const resident of this.#options.residents()) {
+      const { state, manifest } = resident;
+      if (state === 'ready' && manifest !== undefined && this.#options.poolFor(manifest) === pool)
+        this.#host(resident, runner);
+    }
+  }
+}
