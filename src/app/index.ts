@@ -17,7 +17,16 @@ export {
 export type { PickleReport } from '../formats/index.js';
 export { openStore } from '../stores/index.js';
 export type * from '../tasks/index.js';
-export { isTaskName, TASK_NAMES, TASKS } from '../tasks/index.js';
+export {
+  answerCells,
+  answerColumns,
+  inputOfRow,
+  isTaskName,
+  rowFields,
+  rowOf,
+  TASK_NAMES,
+  TASKS,
+} from '../tasks/index.js';
 export { formatBytes, parseBytes } from './bytes.js';
 export {
   Model,

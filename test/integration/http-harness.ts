@@ -60,7 +60,7 @@ export interface PostOptions {
 
 /** Serves a home on a free port, as `modelkeep serve` does. */
 export async function startServer(
-  home: ModelHome,
+  home: Pick<ModelHome, 'root' | 'url'>,
   flags: Partial<Record<keyof Settings, unknown>> = {},
 ): Promise<TestServer> {
   const { values } = resolveSettings({

@@ -1,19 +1,32 @@
-import { open } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
-import type { Command } from 'commander';
-import { ModelkeepError, openModelkeep, versionName, type Model } from '../../app/index.js';
+import { Option, type Command } from 'commander';
+import { asModelkeepError, ModelkeepError, openModelkeep, versionName, type Model } from '../../app/index.js';
 import { invoke, NODE_SETTINGS, withSettings, type Invocation, type World } from '../command.js';
+import { AnswerWriter, OUTPUT_FORMS, type OutputForm } from '../input/answers.js';
+import { formOfPath, INPUT_FORMS, requestsOf, type InputForm, type LineRequest } from '../input/requests.js';
+import { openSource, type TextSource } from '../input/text.js';
+import { parseParameters, type ParameterFlags } from '../parameters.js';
 import { nestedLists, tensorFromText } from '../tensor-input.js';
 
-interface Flags {
+interface Flags extends ParameterFlags {
   readonly file?: string;
-  readonly param?: readonly string[];
-  readonly topK?: string;
+  readonly input?: InputForm;
+  readonly output?: OutputForm;
   readonly tensor?: string;
 }
 
-/** Requests of a streamed file that are under way at once: enough to keep two runners busy with full batches. */
-const IN_FLIGHT = 64;
+/** Requests of a stream that are under way at once, at the most: several full batches for each of two runners. */
+const IN_FLIGHT = 128;
+/** Answers between two looks at how far the input is. */
+const PROGRESS_EVERY = 50;
+
+const EXAMPLES = `
+Examples:
+  $ modelkeep predict sentiment "Happy coding !!!"
+  $ modelkeep predict sentiment@production --top-k 2 "So-so." --json
+  $ modelkeep predict sentiment < texts.txt > answers.jsonl
+  $ modelkeep predict reader --file questions.csv > answers.csv
+  $ modelkeep predict topics --param 'candidate_labels=["sports", "politics"]' "The match was long."
+  $ modelkeep predict iris --tensor "[[5.1,3.5,1.4,0.2]]" --allow-pickle`;
 
 /** `modelkeep predict`: ask a version. */
 export function predictCommand(program: Command, world: World): void {
@@ -21,31 +34,41 @@ export function predictCommand(program: Command, world: World): void {
     .command('predict')
     .summary('ask a version')
     .description(
-      'Answers texts as the transformers pipeline of the task does. Texts come from the command line, from a file, or one a line from standard input; a line that is JSON is taken as the task’s input.',
+      'Answers texts as the transformers pipeline of the task does. Texts come from the command line, from a file, or from standard input: one text a line, JSON lines (a text, the fields of the task, or {"inputs", "parameters"}), or a table whose header names the fields. Answers come in order, one a line.',
     )
     .argument('<ref>', 'such as sentiment, sentiment:3 or sentiment@production')
     .argument('[text...]', 'the texts; none: read standard input')
-    .option('-f, --file <FILE>', 'read one input a line from this file')
+    .option('-f, --file <FILE>', 'read inputs from this file; -: standard input')
+    .addOption(
+      new Option('--input <FORM>', 'how inputs are written; default: what the file’s name tells, else auto').choices(
+        INPUT_FORMS,
+      ),
+    )
+    .addOption(
+      new Option('--output <FORM>', 'how answers are written; default: csv for a table, else jsonl').choices(
+        OUTPUT_FORMS,
+      ),
+    )
     .option('--top-k <N>', 'how many answers to give for each text')
     .option('--param <NAME=VALUE...>', 'an option of the task; the value is JSON or a plain string')
     .option('--tensor <LISTS>', 'nested lists of numbers for a model that takes tensors, a list a row')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  $ modelkeep predict sentiment "Happy coding !!!"\n  $ modelkeep predict sentiment@production --top-k 2 "So-so." --json\n  $ modelkeep predict sentiment < texts.txt > answers.jsonl\n  $ modelkeep predict iris --tensor "[[5.1,3.5,1.4,0.2]]" --allow-pickle',
-    );
+    .addHelpText('after', EXAMPLES);
   withSettings(command, NODE_SETTINGS).action(async (ref: string, texts: readonly string[], flags: Flags) =>
-    invoke(world, { ...flags, runners: (flags as { runners?: string }).runners ?? '1' }, (invocation) =>
-      predict(invocation, ref, texts, flags),
-    ),
+    invoke(world, { ...flags }, (invocation) => predict(invocation, ref, texts, flags)),
   );
 }
 
 async function predict(invocation: Invocation, ref: string, texts: readonly string[], flags: Flags): Promise<void> {
-  const { out, settings, openStore, signal, stdin } = invocation;
+  const { out, settings, signal, stdin } = invocation;
   const parameters = parseParameters(flags);
-  const input = texts.length > 0 || flags.file === undefined ? stdin : await openInput(flags.file);
-  const store = await openStore();
-  await using keep = await openModelkeep({ ...settings.values, store });
+  if (texts.length > 0 && flags.file !== undefined) {
+    throw new ModelkeepError('INVALID_INPUT', `Give texts or --file ${flags.file}, not both`);
+  }
+  const source = texts.length > 0 ? undefined : await openSource(flags.file, stdin);
+  const store = await invocation.openStore();
+  // A few texts are answered before a second runner would have started.
+  const few = source === undefined && settings.origins.runners === 'default' ? { runners: 1 } : {};
+  await using keep = await openModelkeep({ ...settings.values, ...few, store });
   const model = await keep.load(ref, { signal });
   if (flags.tensor !== undefined) {
     const { inputs } = await keep.parts.service.describe(ref, { signal });
@@ -58,79 +81,62 @@ async function predict(invocation: Invocation, ref: string, texts: readonly stri
     );
     return;
   }
-  if (texts.length > 0) {
+  if (source === undefined && flags.output === undefined) {
     const answers = await Promise.all(texts.map((text) => model.predict(text, { parameters, signal })));
     const result = { model: model.name, version: model.version, answers };
     out.result(result, () => texts.map((text, index) => describeAnswer(text, answers[index])).join('\n'));
     return;
   }
-  if (flags.file === undefined && stdin.isTTY === true)
+  if (source !== undefined && flags.file === undefined && stdin.isTTY === true)
     out.note(`Asking ${versionName(model.record)}: one text a line, end with Ctrl-D`);
-  await answerLines(invocation, model, input, parameters);
+  const form = flags.input ?? formOfPath(flags.file);
+  const requests = source === undefined ? givenTexts(texts) : requestsOf(source, form, model.task);
+  const output = flags.output ?? (form === 'csv' ? 'csv' : 'jsonl');
+  await answerAll(invocation, { model, requests, parameters, output, source });
 }
 
-/** @throws ModelkeepError `INVALID_INPUT` for a file that cannot be read, before a model is loaded for it */
-async function openInput(path: string): Promise<NodeJS.ReadableStream> {
-  const refused = (why: string, cause?: unknown): ModelkeepError =>
-    new ModelkeepError('INVALID_INPUT', `The file ${path} cannot be read: ${why}`, { cause });
-  try {
-    const file = await open(path);
-    if (!(await file.stat()).isDirectory()) return file.createReadStream();
-    await file.close();
-  } catch (error) {
-    throw refused((error as Error).message, error);
-  }
-  throw refused('it is a directory');
+function givenTexts(texts: readonly string[]): LineRequest[] {
+  return texts.map((text, index) => ({ inputs: text, row: { text }, line: index + 1 }));
 }
 
-/** Answers line by line, in order, with a bounded number under way. */
-async function answerLines(
-  { stdout, signal }: Invocation,
-  model: Model,
-  input: NodeJS.ReadableStream,
-  parameters: Record<string, unknown>,
+interface Stream {
+  readonly model: Model;
+  readonly requests: AsyncIterable<LineRequest> | Iterable<LineRequest>;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly output: OutputForm;
+  readonly source: TextSource | undefined;
+}
+
+/** Answers in order, with a bounded number under way. */
+async function answerAll(
+  { out, stdout, stderr, signal, settings }: Invocation,
+  { model, requests, parameters, output, source }: Stream,
 ): Promise<void> {
-  const waiting: Promise<unknown>[] = [];
-  const writeNext = async (): Promise<void> => {
-    const line = `${JSON.stringify(await waiting.shift())}\n`;
-    if (!stdout.write(line)) await new Promise<void>((resolve) => stdout.once('drain', resolve));
-  };
-  for await (const line of createInterface({ input, crlfDelay: Infinity })) {
-    const answer = model.predict(parseLine(line), { parameters, signal });
-    // A failure is thrown where its turn comes.
-    answer.catch(() => undefined);
-    waiting.push(answer);
-    if (waiting.length >= IN_FLIGHT) await writeNext();
-  }
-  while (waiting.length > 0) await writeNext();
-}
-
-/** A line is the task's input as JSON if it looks like an object or a quoted string, else plain text. */
-function parseLine(line: string): unknown {
-  if (!/^\s*[{"]/.test(line)) return line;
+  const several = Object.hasOwn(parameters, 'top_k') || model.task === 'fill-mask';
+  const writer = new AnswerWriter({ stdout, form: output, task: model.task, several, signal });
+  // Answers on the terminal and a bar on it would write over one another.
+  const shown = source?.totalBytes !== undefined && (stdout as { isTTY?: boolean }).isTTY !== true;
+  const inFlight = Math.min(IN_FLIGHT, settings.values.maxQueue);
+  let answered = 0;
   try {
-    return JSON.parse(line) as unknown;
-  } catch {
-    return line;
+    for await (const { request, output: answer } of model.predictMany(requests, { parameters, signal, inFlight })) {
+      await writer.write(request, answer);
+      answered += 1;
+      if (shown && stderr.isTTY === true && answered % PROGRESS_EVERY === 0) {
+        out.progress('predict', { doneBytes: source.doneBytes, totalBytes: source.totalBytes ?? 0 });
+      }
+    }
+  } catch (error) {
+    throw placed(error, source, answered);
   }
 }
 
-function parseParameters({ param = [], topK }: Flags): Record<string, unknown> {
-  const entries = param.map((text) => {
-    const equals = text.indexOf('=');
-    if (equals < 1) throw new ModelkeepError('INVALID_INPUT', `--param ${JSON.stringify(text)} is not NAME=VALUE`);
-    return [text.slice(0, equals), parseValue(text.slice(equals + 1))] as const;
-  });
-  if (topK !== undefined) entries.push(['top_k', parseValue(topK)]);
-  return Object.fromEntries(entries);
-}
-
-function parseValue(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return text;
-  }
+/** Says after how many answers a stream ended. */
+function placed(thrown: unknown, source: TextSource | undefined, answered: number): unknown {
+  const error = asModelkeepError(thrown);
+  if (source === undefined || error.code !== 'INVALID_INPUT' || error.message.includes(source.name)) return thrown;
+  const message = `${source.name}, input ${answered + 1}: ${error.message}`;
+  return new ModelkeepError(error.code, message, { cause: thrown, details: error.details });
 }
 
 function describeAnswer(text: string, answer: unknown): string {
