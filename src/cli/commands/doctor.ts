@@ -25,7 +25,13 @@ export function doctorCommand(program: Command, world: World): void {
     );
   withSettings(command, NODE_SETTINGS).action(async (flags: object) =>
     invoke(world, { ...flags }, async (invocation) => {
-      const checks = [machine(), await store(invocation), await disk(invocation), await runner(invocation)];
+      const checks = [
+        machine(),
+        await store(invocation),
+        await disk(invocation),
+        await runner(invocation),
+        ...(await pickles(invocation)),
+      ];
       const ok = checks.every((check) => check.ok);
       invocation.out.result({ ok, checks }, () => checks.map(describe).join('\n'));
       if (!ok) process.exitCode = 1;
@@ -85,6 +91,35 @@ async function runner({ settings }: Invocation): Promise<Check> {
     return { name: 'runner', ok: true, detail: `starts in ${ms} ms` };
   } catch (error) {
     return { name: 'runner', ok: false, detail: asModelkeepError(error).message };
+  }
+}
+
+/** One check of the Python and its packages, and one of each part of its isolation. */
+async function pickles({ settings }: Invocation): Promise<readonly Check[]> {
+  const { allowPickle, python } = settings.values;
+  if (allowPickle === 'off') {
+    return [{ name: 'pickles', ok: true, detail: 'not loaded; start the node with --allow-pickle to allow them' }];
+  }
+  try {
+    await using keep = await openModelkeep({ ...settings.values, store: 'memory:', runners: 1 });
+    await keep.parts.pickles?.open();
+    const [started] = keep.parts.pickles?.runners ?? [];
+    const { result } = (await started?.call('stats', { op: 'stats' })) ?? {};
+    const { packages = {}, isolation = {} } = result ?? {};
+    const missing = Object.entries(packages).flatMap(([name, release]) => (release === null ? [name] : []));
+    const found = Object.entries(packages).flatMap(([name, release]) =>
+      release === null ? [] : [`${name} ${release}`],
+    );
+    const why = missing.length === 0 ? '' : `; missing: ${missing.join(', ')}. Install with ${python} -m pip install`;
+    return [
+      { name: 'pickles', ok: missing.length === 0, detail: `allowed (${allowPickle}), ${found.join(', ')}${why}` },
+      ...Object.entries(isolation).map(([name, { inForce, detail }]) => {
+        return { name: 'isolated', ok: inForce, detail: `${name}: ${inForce ? detail : `NOT in force, ${detail}`}` };
+      }),
+    ];
+  } catch (error) {
+    const { message } = asModelkeepError(error);
+    return [{ name: 'pickles', ok: false, detail: `${message}. Name a Python with scikit-learn with --python` }];
   }
 }
 
