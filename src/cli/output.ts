@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { SingleBar } from 'cli-progress';
+import { Presets, SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
 import pc from 'picocolors';
 import { asModelkeepError, formatBytes, type TransferProgress } from '../app/index.js';
@@ -16,13 +16,17 @@ export interface OutputOptions {
 const PLAIN_STEPS = 4;
 /** How long a task must have run before such a line is written, in ms. */
 const PLAIN_AFTER_MS = 1_000;
+/** How long a task must have run before a bar is drawn, in ms: what is over sooner would only flicker. */
+const BAR_AFTER_MS = 200;
+/** How long a task must have run before its speed means something, in ms. */
+const SPEED_AFTER_MS = 500;
 
 /** Results on standard output, progress and messages on standard error. */
 export class Output {
   readonly json: boolean;
   readonly #stdout: Writable;
   readonly #stderr: OutputOptions['stderr'];
-  #bar: { readonly label: string; readonly bar: SingleBar; readonly startedMs: number } | undefined;
+  #bar: { readonly label: string; readonly startedMs: number; drawn?: SingleBar } | undefined;
   #plain: { readonly label: string; readonly startedMs: number; step: number } | undefined;
 
   constructor({ stdout, stderr, json }: OutputOptions) {
@@ -49,9 +53,9 @@ export class Output {
     else this.#writeSteps(label, doneBytes, totalBytes);
   }
 
-  /** Ends a bar, if there is one. */
+  /** Ends a bar, if there is one, and wipes it off: the result says what was done. */
   endProgress(): void {
-    this.#bar?.bar.stop();
+    this.#bar?.drawn?.stop();
     this.#bar = undefined;
   }
 
@@ -65,21 +69,28 @@ export class Output {
   }
 
   #drawBar(label: string, done: number, total: number): void {
+    const now = performance.now();
     if (this.#bar?.label !== label) {
       this.endProgress();
-      const format = `${label.padEnd(8)} {bar} {percentage}% {size} {speed} eta {eta_formatted}`;
-      const bar = new SingleBar({
-        format,
-        stream: this.#stderr as NodeJS.WriteStream,
-        hideCursor: true,
-        etaBuffer: 50,
-      });
-      bar.start(total, 0, { size: formatBytes(total), speed: '' });
-      this.#bar = { label, bar, startedMs: performance.now() };
+      this.#bar = { label, startedMs: now };
     }
-    const seconds = (performance.now() - this.#bar.startedMs) / 1_000;
-    const speed = seconds > 0.2 ? `${formatBytes(Math.round(done / seconds))}/s` : '';
-    this.#bar.bar.update(done, { speed });
+    const elapsedMs = now - this.#bar.startedMs;
+    if (elapsedMs < BAR_AFTER_MS) return;
+    const rest = { size: formatBytes(total), speed: speedOf(done, total, elapsedMs) };
+    if (this.#bar.drawn === undefined) {
+      this.#bar.drawn = new SingleBar(
+        {
+          format: `${label.padEnd(8)} {bar} {percentage}% of {size}{speed}`,
+          stream: this.#stderr,
+          barsize: 30,
+          hideCursor: true,
+          clearOnComplete: true,
+        },
+        Presets.shades_classic,
+      );
+      this.#bar.drawn.start(total, done, rest);
+    }
+    this.#bar.drawn.update(done, rest);
   }
 
   #writeSteps(label: string, done: number, total: number): void {
@@ -92,6 +103,14 @@ export class Output {
     if (!this.json)
       this.#stderr.write(`${label} ${Math.round((100 * done) / Math.max(1, total))}% of ${formatBytes(total)}\n`);
   }
+}
+
+/** `, 20.4 MB/s, 12 s left`, as soon as it can be told. */
+function speedOf(done: number, total: number, elapsedMs: number): string {
+  if (elapsedMs < SPEED_AFTER_MS || done === 0) return '';
+  const leftSeconds = Math.ceil((((total - done) / done) * elapsedMs) / 1_000);
+  const left = leftSeconds < 120 ? `${leftSeconds} s` : `${Math.ceil(leftSeconds / 60)} min`;
+  return `, ${formatBytes(Math.round((1_000 * done) / elapsedMs))}/s, ${left} left`;
 }
 
 /** A table without lines between the rows. */
