@@ -46,7 +46,9 @@ function layoutCases(suite: StoreSuite): void {
     expect(await store.readManifest(record)).toEqual(made.manifest);
     expect(await readBack(store, record)).toEqual(digestsOf(made.files));
   });
+}
 
+function offsetCases(suite: StoreSuite): void {
   it('reads a segment from a start offset', async () => {
     const store = suite.store();
     const made = contentsOf({ 'a.bin': randomBytes(900_000) }, { segmentBytes: 600_000 });
@@ -117,6 +119,7 @@ function sharingCases(suite: StoreSuite): void {
 /** Publishing that succeeds. */
 export function publishCases(suite: StoreSuite): void {
   layoutCases(suite);
+  offsetCases(suite);
   sharingCases(suite);
 }
 

@@ -34,6 +34,35 @@ function link(signals: readonly (AbortSignal | undefined)[]): { signal: AbortSig
   };
 }
 
+async function whileLinked<T>(
+  signals: readonly (AbortSignal | undefined)[],
+  task: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const { signal, unlink } = link(signals);
+  try {
+    return await task(signal);
+  } finally {
+    unlink();
+  }
+}
+
+async function* streamLinked<T>(
+  signals: readonly (AbortSignal | undefined)[],
+  task: (signal: AbortSignal) => AsyncIterable<T>,
+  translate: (error: unknown) => ModelkeepError,
+): AsyncGenerator<T> {
+  const { signal, unlink } = link(signals);
+  try {
+    yield* task(signal);
+  } catch (error) {
+    // What an abort breaks fails in many ways: the abort is the reason.
+    throwIfAborted(signal);
+    throw translate(error);
+  } finally {
+    unlink();
+  }
+}
+
 /**
  * Keeps count of a store's work.
  *
@@ -48,14 +77,6 @@ export function createWork(location: string, translate: (error: unknown) => Mode
     if (ended !== undefined) throw new ModelkeepError('CLOSED', `The store ${location} was closed: open it again`);
     throwIfAborted(signal);
   };
-  const tracked = async <T>(task: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> => {
-    const { signal: both, unlink } = link([signal, ending.signal]);
-    try {
-      return await task(both);
-    } finally {
-      unlink();
-    }
-  };
   return {
     check,
     step: (task, signal) => {
@@ -68,7 +89,7 @@ export function createWork(location: string, translate: (error: unknown) => Mode
     },
     run: async (task, signal) => {
       check(signal);
-      const promise = tracked(task, signal);
+      const promise = whileLinked([signal, ending.signal], task);
       running.add(promise);
       try {
         return await promise;
@@ -78,16 +99,7 @@ export function createWork(location: string, translate: (error: unknown) => Mode
     },
     async *stream(task, signal) {
       check(signal);
-      const { signal: both, unlink } = link([signal, ending.signal]);
-      try {
-        yield* task(both);
-      } catch (error) {
-        // What an abort breaks fails in many ways: the abort is the reason.
-        throwIfAborted(both);
-        throw translate(error);
-      } finally {
-        unlink();
-      }
+      yield* streamLinked([signal, ending.signal], task, translate);
     },
     end: async (release) => {
       ended ??= (async () => {

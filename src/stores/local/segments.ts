@@ -38,34 +38,62 @@ async function writePartial(partial: string, bytes: AsyncIterable<Uint8Array>): 
   }
 }
 
-/** Segments as read-only files below `segments/`, written in `partial/` and renamed into place. */
-export function directorySegments(directory: string): SegmentStorage {
-  const root = join(directory, 'segments');
-  const folderOf = ({ digest }: Segment): string => join(root, digestHex(digest).slice(0, 2));
-  const pathOf = (segment: Segment): string => join(folderOf(segment), digestHex(segment.digest));
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Files that are open for reading. */
+interface OpenFiles {
+  /** Opens a file; undefined if it is missing. */
+  readonly open: (path: string) => Promise<FileHandle | undefined>;
+  readonly release: (handle: FileHandle) => Promise<void>;
+  /** Closes those that nobody released. */
+  readonly close: () => Promise<void>;
+}
+
+function openFiles(): OpenFiles {
   const handles = new Set<FileHandle>();
-  const openSegment = async (segment: Segment): Promise<FileHandle | undefined> => {
-    try {
-      const handle = await open(pathOf(segment), 'r');
-      handles.add(handle);
-      return handle;
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
-    }
-  };
   const release = async (handle: FileHandle): Promise<void> => {
     await handle.close();
     handles.delete(handle);
   };
   return {
+    open: async (path) => {
+      try {
+        const handle = await open(path, 'r');
+        handles.add(handle);
+        return handle;
+      } catch (error) {
+        if (isMissing(error)) return undefined;
+        throw error;
+      }
+    },
+    release,
+    close: async () => {
+      await Promise.all([...handles].map(release));
+    },
+  };
+}
+
+/** Segments as read-only files below `segments/`, written in `partial/` and renamed into place. */
+export function directorySegments(directory: string): SegmentStorage {
+  const root = join(directory, 'segments');
+  const folderOf = ({ digest }: Segment): string => join(root, digestHex(digest).slice(0, 2));
+  const pathOf = (segment: Segment): string => join(folderOf(segment), digestHex(segment.digest));
+  const files = openFiles();
+  return {
     has: async (segment, signal) => {
-      const handle = await openSegment(segment);
+      const handle = await files.open(pathOf(segment));
       if (handle === undefined) return false;
       try {
         return await isWhole(handle, segment, signal);
       } finally {
-        await release(handle);
+        await files.release(handle);
       }
     },
     write: async (segment, bytes) => {
@@ -84,26 +112,17 @@ export function directorySegments(directory: string): SegmentStorage {
       await syncDirectory(root);
     },
     read: async (segment, start) => {
-      const handle = await openSegment(segment);
+      const handle = await files.open(pathOf(segment));
       if (handle === undefined) return undefined;
       return (async function* released() {
         try {
           yield* bytesOf(handle, start);
         } finally {
-          await release(handle);
+          await files.release(handle);
         }
       })();
     },
-    file: async (segment) => {
-      try {
-        return (await stat(pathOf(segment))).size === segment.size ? pathOf(segment) : undefined;
-      } catch (error) {
-        if (isMissing(error)) return undefined;
-        throw error;
-      }
-    },
-    close: async () => {
-      await Promise.all([...handles].map(release));
-    },
+    file: async (segment) => ((await sizeOf(pathOf(segment))) === segment.size ? pathOf(segment) : undefined),
+    close: files.close,
   };
 }
