@@ -21,6 +21,9 @@ const BAR_AFTER_MS = 200;
 /** How long a task must have run before its speed means something, in ms. */
 const SPEED_AFTER_MS = 500;
 
+/** Streams that have their one JSON document. */
+const answered = new WeakSet<Writable>();
+
 /** Results on standard output, progress and messages on standard error. */
 export class Output {
   readonly json: boolean;
@@ -38,6 +41,7 @@ export class Output {
   /** The command's result: `value` itself as JSON, or what `describe` says of it. */
   result<T>(value: T, describe: (value: T) => string): void {
     this.endProgress();
+    if (this.json) answered.add(this.#stdout);
     this.#stdout.write(`${this.json ? JSON.stringify(value) : describe(value)}\n`);
   }
 
@@ -59,11 +63,14 @@ export class Output {
     this.#bar = undefined;
   }
 
-  /** Says what went wrong: on standard error for people, as one JSON document on standard output for programs. */
+  /**
+   * Says what went wrong: on standard error for people, as one JSON document on standard output for programs; on
+   * standard error for them too if the result is on standard output already.
+   */
   error(thrown: unknown): void {
     this.endProgress();
     const error = asModelkeepError(thrown);
-    if (this.json) this.#stdout.write(`${JSON.stringify({ error })}\n`);
+    if (this.json) (answered.has(this.#stdout) ? this.#stderr : this.#stdout).write(`${JSON.stringify({ error })}\n`);
     else this.#stderr.write(`${pc.red('error')} ${error.code}: ${error.message}\n`);
     if (error.code === 'INTERNAL' && !this.json) this.#stderr.write(`${error.stack ?? ''}\n`);
   }
@@ -113,6 +120,11 @@ function speedOf(done: number, total: number, elapsedMs: number): string {
   return `, ${formatBytes(Math.round((1_000 * done) / elapsedMs))}/s, ${left} left`;
 }
 
+/** A text that somebody else wrote, on one line and without the power to steer the terminal. */
+export function printable(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').replaceAll(/\p{Cc}/gu, '\uFFFD');
+}
+
 /** A table without lines between the rows. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const none = {
@@ -137,7 +149,7 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
     chars: none,
     style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
   });
-  drawn.push(...rows.map((row) => [...row]));
+  drawn.push(...rows.map((row) => row.map((cell) => (typeof cell === 'string' ? printable(cell) : cell))));
   return drawn
     .toString()
     .split('\n')

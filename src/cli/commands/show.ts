@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { formatBytes, parseReference, show, versionName, type PickleReport, type Shown } from '../../app/index.js';
 import { invoke, STORE_SETTINGS, withSettings, type World } from '../command.js';
-import { formatTime, table } from '../output.js';
+import { formatTime, printable, table } from '../output.js';
 
 /** `modelkeep show`: everything that is known of one version. */
 export function showCommand(program: Command, world: World): void {
@@ -55,7 +55,9 @@ function describe({ record, manifest, aliases }: Shown): string {
     ...describePickle(record.metadata.pickle as Partial<PickleReport> | undefined),
     ['metadata', Object.keys(metadata).length === 0 ? undefined : JSON.stringify(metadata)],
   ];
-  const lines = facts.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(10)} ${value}`]));
+  const lines = facts.flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name.padEnd(10)} ${printable(value)}`],
+  );
   const files = manifest.files.map(({ path, size, segments }) => [path, formatBytes(size), segments.length]);
   return `${lines.join('\n')}\n\n${table(['FILE', 'SIZE', 'SEGMENTS'], files)}`;
 }
