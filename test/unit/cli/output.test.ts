@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { formatTime, Output, table } from '../../../src/cli/output.js';
+import { formatTime, Output, printable, table } from '../../../src/cli/output.js';
 import { ModelkeepError } from '../../../src/core/index.js';
 
 beforeEach(() => void vi.useFakeTimers());
@@ -86,6 +86,21 @@ describe('errors', () => {
     expect(JSON.parse(stdout)).toEqual({ error: { code: 'INVALID_INPUT', message: 'no', details: { field: 'x' } } });
     expect(stderr).toBe('');
   });
+});
+
+test('an error after the result leaves one document on standard output', () => {
+  const { out, read } = output({ json: true });
+  out.result({ a: 1 }, String);
+  out.error(new ModelkeepError('CLOSED', 'late'));
+  const { stdout, stderr } = read();
+  expect(JSON.parse(stdout)).toEqual({ a: 1 });
+  expect(JSON.parse(stderr)).toEqual({ error: { code: 'CLOSED', message: 'late' } });
+});
+
+test('what others wrote cannot steer the terminal or break a row', () => {
+  const cell = 'first line\nsecond\u001B[2J\u009B31m';
+  expect(printable(cell)).toBe('first line second\uFFFD[2J\uFFFD31m');
+  expect(table(['MESSAGE'], [[cell]]).split('\n')).toHaveLength(2);
 });
 
 test('a table has its columns below one another and no white space at the ends', () => {
