@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { root, setUp } from './set-up.mjs';
 
 const bin = (name) => `${root}node_modules/.bin/${name}`;
+/** Name, program, arguments. @type {[string, string, string[]][]} */
 const checks = [
   ['format', bin('oxfmt'), ['--check', '.']],
   ['lint', bin('oxlint'), ['--type-aware', '--deny-warnings']],
@@ -16,7 +17,11 @@ setUp();
 const failed = [];
 for (const [name, command, args] of checks) {
   console.log(`\n== ${name}`);
-  const { status } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 1, 2], shell: process.platform === 'win32' });
+  const { status } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 1, 2],
+    shell: process.platform === 'win32',
+  });
   if (status !== 0) failed.push(name);
 }
 if (failed.length > 0) console.error(`\nFailed: ${failed.join(', ')}`);

@@ -9,7 +9,12 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 /** Runs a command in the project; ends this process with its exit code if it fails. */
 export function runOrExit(command, args, environment = {}) {
   const env = { ...process.env, ...environment };
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], env, shell: process.platform === 'win32' });
+  const { status, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    env,
+    shell: process.platform === 'win32',
+  });
   if (error !== undefined) console.error(`${command} cannot be started: ${error.message}`);
   if (status !== 0) process.exit(status ?? 1);
 }
@@ -24,7 +29,9 @@ function isInstalled() {
   const installed = `${root}node_modules/.package-lock.json`;
   if (!existsSync(installed)) return false;
   const found = new Map(packagesOf(installed).map(([path, { version }]) => [path, version]));
-  return packagesOf(`${root}package-lock.json`).every(([path, { version, optional }]) => (optional && !found.has(path)) || found.get(path) === version);
+  return packagesOf(`${root}package-lock.json`).every(
+    ([path, { version, optional }]) => (optional && !found.has(path)) || found.get(path) === version,
+  );
 }
 
 /**
@@ -34,7 +41,9 @@ function isInstalled() {
 function install() {
   console.error('Installing dependencies …');
   // The runtime's install script would fetch GPU files; those for the processor are in the package.
-  runOrExit('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], { ONNXRUNTIME_NODE_INSTALL: 'skip' });
+  runOrExit('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
+    ONNXRUNTIME_NODE_INSTALL: 'skip',
+  });
 }
 
 /** Installs and builds. */

@@ -15,7 +15,10 @@ for (const path of files) {
   if (lines.length > FILE_LINES) report(`${path}: ${lines.length} lines`);
   // A function of the formatted source begins on a line that opens a brace and ends on the first one as deep that closes it.
   lines.forEach((line, index) => {
-    const head = /^(\s*)(?:export )?(?:default )?(?:async )?(?:static )?(?:function\*? |(?:readonly )?#?[\w]+(?:<[^>]*>)?\(|get |set |(?:const|let) \w+ = (?:async )?\().*\{$/.exec(line);
+    const head =
+      /^(\s*)(?:export )?(?:default )?(?:async )?(?:static )?(?:function\*? |(?:readonly )?#?[\w]+(?:<[^>]*>)?\(|get |set |(?:const|let) \w+ = (?:async )?\().*\{$/.exec(
+        line,
+      );
     if (head === null || /^\s*(if|for|while|switch|describe|class)\b/.test(line)) return;
     const end = lines.findIndex((other, at) => at > index && other.startsWith(`${head[1]}}`));
     if (end - index > FUNCTION_LINES) report(`${path}:${index + 1}: a function of ${end - index + 1} lines`);

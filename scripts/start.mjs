@@ -5,10 +5,19 @@ import { root, setUp } from './set-up.mjs';
 const folder = `${root}.modelkeep`;
 const program = `${root}dist/cli/main.js`;
 const store = `file://${folder}/store`;
-const environment = { ...process.env, MODELKEEP_STORE: process.env.MODELKEEP_STORE ?? store, MODELKEEP_CACHE_DIR: process.env.MODELKEEP_CACHE_DIR ?? `${folder}/cache` };
+const environment = {
+  ...process.env,
+  MODELKEEP_STORE: process.env.MODELKEEP_STORE ?? store,
+  MODELKEEP_CACHE_DIR: process.env.MODELKEEP_CACHE_DIR ?? `${folder}/cache`,
+};
 
 function modelkeep(args, stdout) {
-  const { status, stdout: output } = spawnSync(process.execPath, [program, ...args], { cwd: root, env: environment, stdio: ['ignore', stdout, 2], encoding: 'utf8' });
+  const { status, stdout: output } = spawnSync(process.execPath, [program, ...args], {
+    cwd: root,
+    env: environment,
+    stdio: ['ignore', stdout, 2],
+    encoding: 'utf8',
+  });
   if (status !== 0) {
     if (output) console.error(output);
     process.exit(status ?? 1);
@@ -22,11 +31,15 @@ if (JSON.parse(modelkeep(['list', 'sentiment', '--json'], 'pipe')).length === 0)
   modelkeep(['push', 'test/fixtures/sentiment/v2', '--name', 'sentiment', '--message', 'trained properly'], 1);
 }
 
-const server = spawn(process.execPath, [program, 'serve', '--preload', 'sentiment', '--log-level', process.env.MODELKEEP_LOG_LEVEL ?? 'warn', '--json'], {
-  cwd: root,
-  env: environment,
-  stdio: ['ignore', 'pipe', 2],
-});
+const server = spawn(
+  process.execPath,
+  [program, 'serve', '--preload', 'sentiment', '--log-level', process.env.MODELKEEP_LOG_LEVEL ?? 'warn', '--json'],
+  {
+    cwd: root,
+    env: environment,
+    stdio: ['ignore', 'pipe', 2],
+  },
+);
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => server.kill(signal));
 server.on('exit', (code) => process.exit(code ?? 1));
 

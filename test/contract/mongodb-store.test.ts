@@ -11,7 +11,7 @@ const CONFIGURATIONS: Readonly<Record<string, MongoOptions>> = {
 };
 
 for (const [name, options] of Object.entries(CONFIGURATIONS)) {
-  describe(name, () => {
+  describe(`on a server: ${name}`, () => {
     let server: MongoServer | undefined;
     beforeAll(async () => {
       server = await startMongo(options);

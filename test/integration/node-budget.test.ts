@@ -11,6 +11,13 @@ const WIDTH = 19_000;
 const VERSION_BYTES = 42_000_000;
 const MODELS = ['a', 'b', 'c', 'd'];
 
+function held(keep: Modelkeep): string[] {
+  return keep
+    .status()
+    .holds.map(({ model }) => model)
+    .toSorted();
+}
+
 describe('a node with a memory budget', () => {
   let folder = '';
   let store: VersionStore;
@@ -41,12 +48,6 @@ describe('a node with a memory budget', () => {
     await using keep = await openModelkeep({ ...options, memoryBudget });
     await work(keep, memoryBudget);
   }
-
-  const held = (keep: Modelkeep): string[] =>
-    keep
-      .status()
-      .holds.map(({ model }) => model)
-      .toSorted();
 
   it('answers all of them in turn, lets the least recently used go, and stays within it', async () => {
     await withNode(3 * VERSION_BYTES, async (keep, budget) => {

@@ -26,22 +26,22 @@ async function publish(directory: string, name: string): Promise<void> {
   await push(store, directory, { name });
 }
 
-describe('a version that ends its runner whenever it is asked', () => {
-  /** Every request of the doomed version ends the process that runs it, as a defect of the runtime would. */
-  function doom(keep: Modelkeep, isDoomed: (key: string) => boolean): void {
-    const { pool } = keep.parts;
-    const sabotage = (runner: Runner): void => {
-      const call = runner.call.bind(runner);
-      runner.call = (op, message, tensors) => {
-        const answer = call(op, message, tensors);
-        if (op === 'predict' && 'key' in message && isDoomed(message.key)) runner.kill();
-        return answer;
-      };
+/** Every request of the doomed version ends the process that runs it, as a defect of the runtime would. */
+function doom(keep: Modelkeep, isDoomed: (key: string) => boolean): void {
+  const { pool } = keep.parts;
+  const sabotage = (runner: Runner): void => {
+    const call = runner.call.bind(runner);
+    runner.call = (op, message, tensors) => {
+      const answer = call(op, message, tensors);
+      if (op === 'predict' && 'key' in message && isDoomed(message.key)) runner.kill();
+      return answer;
     };
-    for (const runner of pool.runners) sabotage(runner);
-    pool.on('started', sabotage);
-  }
+  };
+  for (const runner of pool.runners) sabotage(runner);
+  pool.on('started', sabotage);
+}
 
+describe('a version that ends its runner whenever it is asked', () => {
   it('is put in quarantine, and the version before it answers again', async () => {
     const name = `doomed-${(models += 1)}`;
     await publish(V1, name);
@@ -79,16 +79,16 @@ describe('a swap in low-memory mode', () => {
       const loaded = keep.parts.residency.residents.filter(({ runners }) => runners.size > 0).length;
       most = Math.max(most, loaded);
     });
-    let stop = false;
+    const stop = new AbortController();
     const seen: number[][] = [];
     const clients = Array.from({ length: 4 }, async () => {
       const mine: number[] = [];
       seen.push(mine);
-      while (!stop) mine.push((await keep.predict(name, 'while it is swapped')).record.version);
+      while (!stop.signal.aborted) mine.push((await keep.predict(name, 'while it is swapped')).record.version);
     });
     await publish(V2, name);
     await expect.poll(() => seen.every((mine) => mine.at(-1) === 2), { timeout: 20_000 }).toBe(true);
-    stop = true;
+    stop.abort();
     await Promise.all(clients);
     for (const mine of seen) expect(mine).toEqual(mine.toSorted((a, b) => a - b));
     expect(most).toBe(1);

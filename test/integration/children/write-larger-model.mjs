@@ -12,8 +12,8 @@ const HIDDEN = 128;
 
 const [width, ...directories] = process.argv.slice(2);
 const shapes = (name, shape) => {
-  if (/intermediate\.dense\.weight$/.test(name)) return [Number(width), HIDDEN];
-  if (/intermediate\.dense\.bias$/.test(name)) return [Number(width)];
+  if (name.endsWith('intermediate.dense.weight')) return [Number(width), HIDDEN];
+  if (name.endsWith('intermediate.dense.bias')) return [Number(width)];
   if (/layer\.\d+\.output\.dense\.weight$/.test(name)) return [HIDDEN, Number(width)];
   return shape;
 };
