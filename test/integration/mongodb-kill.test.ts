@@ -20,7 +20,7 @@ import { startMongo, type MongoOptions, type MongoServer } from '../mongodb/star
 
 const PUBLISHER = resolve('test/integration/children/mongodb-publisher.mjs');
 /** Kills in each of the two configurations. */
-const ROUNDS = 28;
+const ROUNDS = 26;
 const SEGMENT_BYTES = 600_000;
 /** Pieces in which the child reads its files: those of two segments and of one short one. */
 const PIECES = 2 * Math.ceil(SEGMENT_BYTES / 65_536) + Math.ceil(300_000 / 65_536);

@@ -87,29 +87,44 @@ async function followStreams(
   signal: AbortSignal,
 ): Promise<void> {
   let stream = first;
-  for (let pauseMs = FIRST_PAUSE_MS; !signal.aborted;) {
+  let pauseMs = FIRST_PAUSE_MS;
+  let hasMissed = false;
+  const onOpen = (): void => {
+    pauseMs = FIRST_PAUSE_MS;
+    // Not before: what happens between a look and the opening would be missed, and a store that is away has no answer.
+    if (hasMissed) announceAll(options);
+    hasMissed = false;
+  };
+  while (!signal.aborted) {
     try {
-      await drain(stream, options, signal);
+      await drain(stream, options, signal, onOpen);
     } catch {
       // Whatever broke it, a new stream and a look at everything make up for what was missed.
+      hasMissed = true;
       await stream.close().catch(() => undefined);
       await jittered(pauseMs, signal);
       pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
       stream = openStream(database);
-      announceAll(options);
-      continue;
     }
   }
   await stream.close().catch(() => undefined);
 }
 
-async function drain(stream: ChangeStream, options: WatchOptions, signal: AbortSignal): Promise<void> {
+/** Announces what a stream brings until it breaks or the watch closes; `onOpen` once the server has opened it. */
+async function drain(
+  stream: ChangeStream,
+  options: WatchOptions,
+  signal: AbortSignal,
+  onOpen: () => void,
+): Promise<void> {
   const onAbort = (): void => void stream.close().catch(() => undefined);
   signal.addEventListener('abort', onAbort, { once: true });
   try {
-    while (!signal.aborted) {
+    for (let isOpen = false; !signal.aborted; isOpen = true) {
       const change = await stream.tryNext();
-      if (change !== null && !signal.aborted) announce(change as Change, options);
+      if (signal.aborted) return;
+      if (!isOpen) onOpen();
+      if (change !== null) announce(change as Change, options);
     }
   } catch (error) {
     if (!signal.aborted) throw error;
