@@ -19,6 +19,8 @@ export interface HostingOptions {
   readonly poolFor: (manifest: Manifest) => Pool;
   /** Absolute folder of the segments. */
   readonly segmentsFolder: string;
+  /** Brings segments of a version back that were removed from that folder since; costs little where there are none. */
+  readonly refetch: (record: VersionRecord, manifest: Manifest) => Promise<unknown>;
   /** Threads of one run in one runner. */
   readonly threads: number;
   /** The versions that a runner which takes another's place has to take over. */
@@ -147,6 +149,7 @@ export class Hosting extends EventEmitter<HostingEvents> {
   async #hostUntilLoaded(resident: Resident, runner: Runner): Promise<void> {
     try {
       if (resident.manifest === undefined) return;
+      await this.#options.refetch(resident.record, resident.manifest);
       await this.#loadInto(resident, resident.manifest, runner);
       if (resident.state === 'ready') this.emit('hosted', resident, runner);
     } catch (error) {

@@ -73,7 +73,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   constructor(options: ResidencyOptions) {
     super();
     this.#options = options;
-    const { cache, threads, memoryBudget = 0, idleUnloadMs = 0 } = options;
+    const { cache, store, threads, memoryBudget = 0, idleUnloadMs = 0 } = options;
     const residents = (): Iterable<Resident> => this.#residents.values();
     this.#hosting = new Hosting({
       pools: this.#pools,
@@ -81,6 +81,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       threads,
       residents,
       segmentsFolder: cache.folder,
+      refetch: (record, manifest) => cache.pull(store, record, manifest),
     });
     this.#hosting.on('hosted', (resident, runner) => this.emit('hosted', resident, runner));
     this.#hosting.on('freed', (runner) => this.emit('freed', runner));
@@ -117,6 +118,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       const leaving = this.#leaving.get(record.id);
       if (leaving === undefined && found?.state === 'draining') {
         found.enter('ready');
+        this.#hosting.hostMissing(found);
         return found;
       }
       const load = this.#loads.get(record.id);

@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { push, type Modelkeep } from '../../src/app/index.js';
 import type { VersionRecord } from '../../src/core/index.js';
@@ -114,5 +116,19 @@ describe('a version that is let go', () => {
     expect(await model.predict(TEXT)).toHaveLength(1);
     expect((await keep.predict('sentiment', TEXT)).record.version).toBe(1);
     expect((await statsOf(keep)).map(({ sessionsCreated }) => sessionsCreated)).toEqual([2, 2]);
+  });
+});
+
+describe('a cache that was emptied while its versions are resident', () => {
+  it('is filled again for the runners that take the place of others', async () => {
+    await push(bench.store, fixture('v2'), { name: 'sentiment' });
+    const keep = await bench.node();
+    await keep.load('sentiment');
+    const segments = join(bench.folder, 'cache', 'segments');
+    for (const name of await readdir(segments)) await rm(join(segments, name));
+    for (const { pid } of keep.status().runners) process.kill(pid, 'SIGKILL');
+    await until('both have ended', () => keep.status().runnerRestarts === 2);
+    expect((await keep.predict('sentiment', TEXT, { timeoutMs: 10_000 })).record.version).toBe(1);
+    await until('both runners hold it again', () => keep.status().holds[0]?.runners === 2);
   });
 });
