@@ -32,7 +32,7 @@ export interface Invocation extends World {
   readonly out: Output;
   readonly settings: ResolvedSettings;
   /** Opens the store of the settings; closed when the command ends. */
-  openStore(): Promise<VersionStore>;
+  readonly openStore: () => Promise<VersionStore>;
   /** Who is at the keyboard. */
   readonly user: string;
 }

@@ -4,6 +4,7 @@ import { invoke, NODE_SETTINGS, withSettings, type Invocation, type World } from
 import { AnswerWriter, OUTPUT_FORMS, type OutputForm } from '../input/answers.js';
 import { formOfPath, INPUT_FORMS, requestsOf, type InputForm, type LineRequest } from '../input/requests.js';
 import { openSource, type TextSource } from '../input/text.js';
+import { printable } from '../output.js';
 import { parseParameters, type ParameterFlags } from '../parameters.js';
 import { nestedLists, tensorFromText } from '../tensor-input.js';
 
@@ -140,7 +141,8 @@ function placed(thrown: unknown, source: TextSource | undefined, answered: numbe
 }
 
 function describeAnswer(text: string, answer: unknown): string {
-  const shown = text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  const line = printable(text);
+  const shown = line.length > 60 ? `${line.slice(0, 57)}...` : line;
   const labels =
     Array.isArray(answer) && answer.every(isLabelled)
       ? answer.map(({ label, score }) => `${label} ${score.toFixed(4)}`).join(', ')
