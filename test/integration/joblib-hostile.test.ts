@@ -1,0 +1,291 @@
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { callOf, estimatorThatRuns, golden, matrix, numbersOf, pickleHome, sklearnPython } from './joblib-harness.js';
+import type { Modelkeep } from '../../src/app/index.js';
+import type { PickleHome } from './joblib-harness.js';
+
+let python: string;
+let home: PickleHome;
+let listener: Server;
+let visits = 0;
+
+beforeAll(async () => {
+  python = await sklearnPython();
+  home = pickleHome();
+  await home.publishIris('iris', 'mymodel_v1.joblib');
+  await home.publishIris('graph', 'mymodel_v1_nozipmap.onnx');
+  listener = createServer((socket) => {
+    visits += 1;
+    socket.destroy();
+  }).listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+}, 320_000);
+
+afterAll(async () => {
+  listener.close();
+  await once(listener, 'close');
+  home[Symbol.dispose]();
+});
+
+const marker = (): string => join(home.folder, 'harm');
+
+/** The server and other versions never notice: both kinds of models answer, from the processes that they had. */
+async function expectOthersToAnswer(keep: Modelkeep): Promise<void> {
+  const iris = await keep.load('iris');
+  const { tensors } = await iris.infer({ tensors: matrix(golden.data) });
+  expect(numbersOf(tensors.predict)).toEqual(golden.models.mymodel_v1.predict);
+  const graph = await keep.load('graph');
+  const { inputs } = await keep.parts.service.describe('graph');
+  const X = { type: 'float32', dims: [1, 4], data: Float32Array.from(golden.data[0] ?? []) } as const;
+  const answer = await graph.infer({ tensors: { [inputs[0]?.name ?? '']: X } });
+  expect(numbersOf(Object.values(answer.tensors)[0])).toEqual([0]);
+}
+
+/** Processes whose group is led by this one. */
+function groupOf(leader: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+        // The fields after the name in brackets: state, parent, group.
+        return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]) === leader;
+      } catch {
+        // It has ended since the folder was read.
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+describe('an allow-list of globals', () => {
+  const calls: Readonly<Record<string, () => Buffer>> = {
+    'os.system': () => callOf('os', 'system', `touch ${marker()}`),
+    'posix.system': () => callOf('posix', 'system', `touch ${marker()}`),
+    'subprocess.getoutput': () => callOf('subprocess', 'getoutput', `touch ${marker()}`),
+    'builtins.exec': () => callOf('builtins', 'exec', `open(${JSON.stringify(marker())}, 'w').write('x')`),
+    'builtins.eval': () => estimatorThatRuns(`attempt(lambda: open(${JSON.stringify(marker())}, 'w'))`),
+    'builtins.getattr': () => callOf('builtins', 'getattr', 'x'),
+    'numpy.load': () => callOf('numpy', 'load', marker()),
+    'numpy.memmap': () => callOf('numpy', 'memmap', marker()),
+    'numpy.testing._private.utils.runstring': () => callOf('numpy.testing._private.utils', 'runstring', 'x'),
+    'sklearn.datasets.load_files': () => callOf('sklearn.datasets', 'load_files', '/etc'),
+    'sklearn.os.system': () => callOf('sklearn', 'os.system', `touch ${marker()}`),
+    'sklearn.base.os.system': () => callOf('sklearn.base', 'os.system', `touch ${marker()}`),
+    'pickle.loads': () => callOf('pickle', 'loads', 'x'),
+    'joblib.numpy_pickle.NDArrayWrapper': () => callOf('joblib.numpy_pickle', 'NDArrayWrapper', marker()),
+  };
+
+  let keep: Modelkeep;
+  beforeAll(async () => {
+    keep = await home.open(python);
+    await keep.load('iris');
+  }, 60_000);
+  afterAll(() => keep.close());
+
+  it.each(Object.keys(calls))('refuses %s by its name, and it is not called', async (name) => {
+    const model = name.toLowerCase().replaceAll(/[^a-z]/g, '-');
+    await home.publish(model, calls[name]!());
+    const pids = keep.status().runners.map(({ pid }) => pid);
+    await expect(keep.load(model)).rejects.toMatchObject({ code: 'UNSAFE_FORMAT' });
+    expect(existsSync(marker())).toBe(false);
+    await expectOthersToAnswer(keep);
+    expect(keep.status().runners.map(({ pid }) => pid)).toEqual(pids);
+  });
+});
+
+/** What an estimator's code met when it tried these, in a node that lets pickles import anything. */
+async function metBy(keep: Modelkeep, model: string, source: string): Promise<readonly unknown[]> {
+  await home.publish(model, estimatorThatRuns(source));
+  const hostile = await keep.load(model);
+  const { tensors } = await hostile.infer({ tensors: matrix([[1]]) });
+  const [, runner] = keep.status().runners;
+  expect(groupOf(runner?.pid ?? 0)).toEqual([runner?.pid]);
+  await expectOthersToAnswer(keep);
+  return tensors.predict?.data as readonly string[];
+}
+
+describe('code that runs, because the operator trusts every publisher', () => {
+  let keep: Modelkeep;
+  const lines: string[] = [];
+  beforeAll(async () => {
+    process.env['MODELKEEP_STORE_PASSWORD'] = 'hunter2';
+    keep = await home.open(python, { allowPickle: 'any', onRunnerLog: (line) => lines.push(line) });
+    await keep.load('iris');
+  }, 60_000);
+  afterAll(async () => {
+    await keep.close();
+    delete process.env['MODELKEEP_STORE_PASSWORD'];
+  });
+
+  it('cannot start programs or processes', async () => {
+    const met = await metBy(
+      keep,
+      'starts',
+      `import os, subprocess
+attempt(lambda: os.system("touch ${marker()}") == 0)
+attempt(lambda: subprocess.run(["touch", "${marker()}"]))
+attempt(lambda: os.execv("/bin/touch", ["touch", "${marker()}"]))
+for _ in range(100): attempt(os.fork)`,
+    );
+    expect(met.slice(0, 3)).toEqual(['False', 'PermissionError', 'PermissionError']);
+    expect(new Set(met.slice(3))).toEqual(new Set(['PermissionError']));
+    expect(existsSync(marker())).toBe(false);
+  });
+
+  it('cannot read or write what is not its own', async () => {
+    const secret = join(home.folder, 'secret');
+    writeFileSync(secret, 'hunter2');
+    const met = await metBy(
+      keep,
+      'reads',
+      `import os, glob
+attempt(lambda: open("/etc/passwd").read())
+attempt(lambda: open("${secret}").read())
+attempt(lambda: os.listdir("/root" if os.path.isdir("/root") else "/home"))
+attempt(lambda: open("${marker()}", "w"))
+attempt(lambda: open("/proc/%d/environ" % os.getppid()).read())
+attempt(lambda: open(os.path.join("${join(home.folder, 'cache')}", "x"), "w"))
+attempt(lambda: open("own", "w").write("mine"))
+attempt(lambda: open("own").read())`,
+    );
+    expect(met).toEqual([...Array<string>(6).fill('PermissionError'), '4', "'mine'"]);
+    expect(existsSync(marker())).toBe(false);
+    expect(readFileSync(secret, 'utf8')).toBe('hunter2');
+  });
+
+  it('finds no secret in its environment and no descriptor of the node', async () => {
+    const met = await metBy(
+      keep,
+      'snoops',
+      `import os, stat
+attempt(lambda: sorted(name for name in os.environ if "MODELKEEP" in name))
+attempt(lambda: "hunter2" in repr(dict(os.environ)))
+def sockets():
+    found = []
+    for fd in range(256):
+        try:
+            if stat.S_ISSOCK(os.fstat(fd).st_mode): found.append(fd)
+        except OSError: pass
+    return found
+attempt(sockets)`,
+    );
+    // 3 is the channel to the node, 4 takes the runner's words for the node's log.
+    expect(met).toEqual(['[]', 'False', '[3, 4]']);
+  });
+
+  it('cannot open sockets', async () => {
+    const { port } = listener.address() as AddressInfo;
+    const met = await metBy(
+      keep,
+      'talks',
+      `import socket
+attempt(lambda: socket.create_connection(("127.0.0.1", ${port}), 5))
+attempt(lambda: socket.socket(socket.AF_UNIX))
+attempt(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))`,
+    );
+    expect(met).toEqual(['PermissionError', 'PermissionError', 'PermissionError']);
+    expect(visits).toBe(0);
+  });
+
+  it('cannot end or watch other processes, nor take its limits back', async () => {
+    const met = await metBy(
+      keep,
+      'kills',
+      `import os, resource, signal, ctypes
+attempt(lambda: os.kill(os.getppid(), signal.SIGKILL))
+attempt(lambda: os.kill(${process.pid}, signal.SIGKILL))
+attempt(lambda: os.killpg(os.getpgid(os.getppid()), signal.SIGKILL))
+attempt(lambda: resource.setrlimit(resource.RLIMIT_AS, (-1, -1)))
+attempt(os.setsid)
+attempt(lambda: ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0))
+attempt(lambda: os.setuid(0) if os.getuid() else (_ for _ in ()).throw(OSError()))`,
+    );
+    expect(met.slice(0, 3)).toEqual(Array(3).fill('PermissionError'));
+    expect(met.slice(3, 6)).toEqual(['ValueError', 'PermissionError', '-1']);
+    expect(met[6]).not.toBe('None');
+  });
+
+  it('can print as much as it likes, to nobody', async () => {
+    const met = await metBy(
+      keep,
+      'prints',
+      `import os, sys
+sys.stdout.write("x" * 10_000_000)
+sys.stderr.write("y" * 10_000_000)
+os.write(1, b"z" * 1_000_000)
+os.write(2, b"z" * 1_000_000)
+attempt(lambda: "printed")`,
+    );
+    expect(met).toEqual(["'printed'"]);
+    expect(lines.join('')).not.toMatch(/xxx|yyy|zzz/);
+  });
+
+  it('gets no more memory than it may have', async () => {
+    await home.publish('eats', estimatorThatRuns('eaten = []\nwhile True: eaten.append(bytearray(1 << 26))'));
+    await using small = await home.open(python, { allowPickle: 'any', pickleMaxMemory: 2_147_483_648 });
+    await expect(small.load('eats')).rejects.toMatchObject({ code: 'OUT_OF_BUDGET' });
+    await expectOthersToAnswer(small);
+  });
+
+  it('is killed when it never ends, and the runner is replaced', async () => {
+    await home.publish('sleeps', estimatorThatRuns('import time\ntime.sleep(10 ** 6)'));
+    await home.publish('spins', estimatorThatRuns('while True: pass'));
+    await using quick = await home.open(python, { allowPickle: 'any', requestTimeoutMs: 16_000 });
+    await quick.load('iris');
+    const [graphRunner, first] = quick.status().runners.map(({ pid }) => pid);
+    for (const model of ['sleeps', 'spins']) {
+      await expect(quick.load(model)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+      await expectOthersToAnswer(quick);
+    }
+    const [sameRunner, last] = quick.status().runners.map(({ pid }) => pid);
+    expect(sameRunner).toBe(graphRunner);
+    expect(last).not.toBe(first);
+    expect(groupOf(first ?? 0)).toEqual([]);
+    expect(quick.status().runnerRestarts).toBe(2);
+  }, 120_000);
+
+  it('is replaced when it ends its process', async () => {
+    await home.publish('ends', estimatorThatRuns('import os\nos._exit(7)'));
+    await expect(keep.load('ends')).rejects.toMatchObject({ code: 'RUNNER_CRASHED' });
+    await expectOthersToAnswer(keep);
+  });
+
+  it('cannot break the channel for more than itself', async () => {
+    await home.publish('forges', estimatorThatRuns('import os\nos.write(3, b"\\\\xff" * 64)'));
+    await expect(keep.load('forges')).rejects.toMatchObject({ code: 'RUNNER_CRASHED' });
+    await expectOthersToAnswer(keep);
+  });
+});
+
+describe('the isolation', () => {
+  it('says what is in force, and every part of it is here', async () => {
+    await using keep = await home.open(python);
+    await keep.load('iris');
+    const [runner] = keep.parts.pickles?.runners ?? [];
+    const stats = await runner?.call('stats', { op: 'stats' });
+    const parts = Object.entries(stats?.result.isolation ?? {}).map(([name, { inForce }]) => [name, inForce]);
+    expect(Object.fromEntries(parts)).toEqual({
+      privileges: true,
+      network: true,
+      threads: true,
+      limits: true,
+      files: true,
+      systemCalls: true,
+    });
+  });
+
+  it('leaves no folder and no process behind', async () => {
+    const keep = await home.open(python);
+    await keep.load('iris');
+    const [, runner] = keep.status().runners;
+    const folder = readFileSync(`/proc/${runner?.pid}/environ`, 'utf8').match(/TMPDIR=([^\0]+)/)?.[1] ?? '';
+    expect(existsSync(folder)).toBe(true);
+    await keep.close();
+    expect(existsSync(folder)).toBe(false);
+    expect(groupOf(runner?.pid ?? 0)).toEqual([]);
+  });
+});
