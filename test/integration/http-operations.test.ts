@@ -56,6 +56,7 @@ test('status says what is held, followed and run', async () => {
         leases: 0,
         bytes: expect.any(Number),
         runners: 1,
+        pinned: false,
       },
     ],
     waiting: {},
@@ -71,7 +72,7 @@ test('metrics have every series that is promised', async () => {
   expect(headers.get('content-type')).toMatch(/^text\/plain/);
   const text = body as string;
   const types = Object.fromEntries([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type]));
-  expect(types).toEqual({
+  expect(types).toMatchObject({
     modelkeep_requests_total: 'counter',
     modelkeep_request_seconds: 'histogram',
     modelkeep_batch_requests: 'histogram',
@@ -83,6 +84,9 @@ test('metrics have every series that is promised', async () => {
     modelkeep_resident_bytes: 'gauge',
     modelkeep_store_reachable: 'gauge',
     modelkeep_runner_restarts: 'gauge',
+    modelkeep_runner_renewals_total: 'counter',
+    modelkeep_evictions_total: 'counter',
+    modelkeep_memory_bytes: 'gauge',
   });
   expect(text).toContain('modelkeep_store_reachable 1\n');
   expect(text).toContain('modelkeep_runner_restarts 0\n');
