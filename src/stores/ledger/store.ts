@@ -19,7 +19,7 @@ import type { SegmentStorage } from './segment-storage.js';
 import { sendContents, type SendOptions } from './send.js';
 import { KEYS, type LedgerStorage, type LedgerTable } from './table.js';
 import { watchLedger } from './watch.js';
-import { createWork, type Work } from './work.js';
+import { createWork, type Work } from '../work.js';
 
 /** The parts of a store that keeps its metadata in a ledger. */
 export interface LedgerStoreParts {

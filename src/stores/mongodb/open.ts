@@ -1,7 +1,6 @@
 import { MongoError, type MongoClientOptions } from 'mongodb';
 import {
   createDigester,
-  ModelkeepError,
   throwIfAborted,
   versionName,
   type ReadOptions,
@@ -16,6 +15,7 @@ import { openDatabase, type Database } from './database.js';
 import { MANIFEST_CONTENT_TYPE, type NodeDocument } from './documents.js';
 import { mongoError } from './errors.js';
 import { listEvents } from './history.js';
+import { createWork } from '../work.js';
 import { publish } from './publish.js';
 import { damaged, readRange, type StoredBytes } from './stored-bytes.js';
 import * as versions from './versions.js';
@@ -63,31 +63,34 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<Versio
 function createStore(database: Database, pollIntervalMs: number): VersionStore {
   const { location, client } = database;
   const watches = new Set<Watch>();
-  let closing: Promise<void> | undefined;
-  /** Runs one operation: refused once closed, the driver's errors in the words of the house, others as they are. */
-  const run = async <T>(what: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> => {
-    if (closing !== undefined) throw closed(location);
-    throwIfAborted(signal);
-    try {
-      return await work();
-    } catch (error) {
-      if (closing !== undefined && error instanceof MongoError) throw closed(location);
-      throw error instanceof MongoError ? mongoError(error, location, what) : error;
-    }
-  };
-  const close = (): Promise<void> => {
-    closing ??= (async () => {
+  const work = createWork(location, (error) => mongoError(error, location, 'read a segment'));
+  /** Runs one operation, the driver's errors in the words of the house, others as they are. */
+  const run = <T>(
+    what: string,
+    signal: AbortSignal | undefined,
+    task: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> =>
+    work.run(async (linked) => {
+      try {
+        return await task(linked);
+      } catch (error) {
+        // What an abort breaks fails in many ways: the abort is the reason.
+        throwIfAborted(linked);
+        throw error instanceof MongoError ? mongoError(error, location, what) : error;
+      }
+    }, signal);
+  const close = (): Promise<void> =>
+    work.end(async () => {
       await Promise.all([...watches].map((watch) => watch.close()));
       await client.close();
-    })();
-    return closing;
-  };
+    });
   return {
     location,
     capabilities: Object.freeze({ changes: database.replicated ? 'push' : 'poll', localFiles: false }),
     ping: ({ signal } = {}) =>
       run('reach the store', signal, async () => void (await database.db.command({ ping: 1 }))),
-    publish: (draft, source, given = {}) => run('publish', given.signal, () => publish(database, draft, source, given)),
+    publish: (draft, source, given = {}) =>
+      run('publish', given.signal, (signal) => publish(database, draft, source, { ...given, signal })),
     resolve: (reference, { signal } = {}) =>
       run('resolve a reference', signal, () => versions.resolve(database, reference)),
     isCurrent: (reference, version, { signal } = {}) =>
@@ -95,9 +98,9 @@ function createStore(database: Database, pollIntervalMs: number): VersionStore {
     listVersions: ({ model } = {}, { signal } = {}) =>
       run('list versions', signal, () => versions.listVersions(database, model)),
     readManifest: (record, { signal } = {}) =>
-      run('read a manifest', signal, () => versions.readManifest(database, record, signal)),
+      run('read a manifest', signal, (linked) => versions.readManifest(database, record, linked)),
     readSegment: (record, place, given = {}) =>
-      readSegment(database, record, place, given, () => closing !== undefined),
+      work.stream((signal) => readSegment(database, record, place, { ...given, signal }), given.signal),
     setState: (model, version, state, who = {}) =>
       run('change a version', undefined, () => versions.setState(database, model, version, state, who)),
     listAliases: ({ model } = {}, { signal } = {}) =>
@@ -124,10 +127,6 @@ function createStore(database: Database, pollIntervalMs: number): VersionStore {
   };
 }
 
-function closed(location: string): ModelkeepError {
-  return new ModelkeepError('CLOSED', `The store ${location} is closed`);
-}
-
 async function listNodes({ nodes }: Database) {
   // The TTL index removes them within a minute; until then they are passed over.
   const found = await nodes
@@ -151,23 +150,15 @@ async function* readSegment(
   record: VersionRecord,
   place: SegmentPlace,
   { start = 0, signal }: ReadOptions,
-  isClosed: () => boolean,
 ): AsyncGenerator<Uint8Array> {
-  if (isClosed()) throw closed(database.location);
-  throwIfAborted(signal);
   const { digest: segment, path } = place;
   const what = { name: `segment ${segment} of file "${path}" of ${versionName(record)}`, path, segment };
-  try {
-    const digester = createDigester();
-    for await (const bytes of openSegment(database, record, place, start, what, signal)) {
-      digester.update(bytes);
-      yield bytes;
-    }
-    if (start === 0 && digester.finish() !== place.digest) throw damaged(what, 'its bytes were altered');
-  } catch (error) {
-    if (isClosed() && error instanceof MongoError) throw closed(database.location);
-    throw error instanceof MongoError ? mongoError(error, database.location, 'read a segment') : error;
+  const digester = createDigester();
+  for await (const bytes of openSegment(database, record, place, start, what, signal)) {
+    digester.update(bytes);
+    yield bytes;
   }
+  if (start === 0 && digester.finish() !== place.digest) throw damaged(what, 'its bytes were altered');
 }
 
 /** A Hugging Face directory is never one file, so it need not be asked for; other versions say it in their own file. */

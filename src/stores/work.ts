@@ -1,4 +1,4 @@
-import { ModelkeepError, throwIfAborted } from '../../core/index.js';
+import { ModelkeepError, throwIfAborted } from '../core/index.js';
 
 /** The work that a store has in progress: what closing it ends and waits for. */
 export interface Work {
