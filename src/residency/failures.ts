@@ -1,9 +1,12 @@
-import { ModelkeepError, versionName, type VersionRecord } from '../core/index.js';
+import { ModelkeepError, versionName, type ErrorCode, type VersionRecord } from '../core/index.js';
 import { Backoff } from './backoff.js';
 
 /** Runners that a version may end within {@link CRASH_WINDOW_MS}, without an answer in between, before quarantine. */
 const CRASHES_TO_QUARANTINE = 3;
 const CRASH_WINDOW_MS = 60_000;
+
+/** Failures after which a version may be tried again at once. */
+const SAYS_NOTHING: ReadonlySet<ErrorCode> = new Set(['STORE_UNAVAILABLE', 'OUT_OF_BUDGET', 'UNSAFE_FORMAT']);
 
 /** Remembers what went wrong with versions: failed loads with their back-off, and runners that they ended. */
 export class Failures {
@@ -16,9 +19,12 @@ export class Failures {
     this.#backoffs.get(id)?.check();
   }
 
-  /** Takes a failed load. A store that is away or a budget that is full says nothing about the version. */
+  /**
+   * Takes a failed load. A store that is away, a budget that is full, or an operator who does not allow its format says
+   * nothing about the version.
+   */
   take(id: string, error: ModelkeepError): void {
-    if (error.code === 'STORE_UNAVAILABLE' || error.code === 'OUT_OF_BUDGET') return;
+    if (SAYS_NOTHING.has(error.code)) return;
     const backoff = this.#backoffs.get(id) ?? new Backoff();
     backoff.fail(error);
     this.#backoffs.set(id, backoff);

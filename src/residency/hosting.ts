@@ -83,7 +83,9 @@ export class Hosting extends EventEmitter<HostingEvents> {
         loaded = await this.#loadInto(resident, manifest, runner);
       } catch (error) {
         crashes += 1;
-        if (runner.alive || crashes > CRASHES_ALLOWED) throw error;
+        // A version that hangs hangs the next runner too.
+        const hung = asModelkeepError(error).code === 'DEADLINE_EXCEEDED';
+        if (hung || runner.alive || crashes > CRASHES_ALLOWED) throw error;
       }
     }
   }
