@@ -28,6 +28,7 @@ export {
   TASKS,
 } from '../tasks/index.js';
 export { formatBytes, parseBytes } from './bytes.js';
+export { compareEvaluations, evaluate, type Comparison, type EvaluateOptions, type Evaluation } from './evaluate.js';
 export {
   Model,
   type InputOf,

@@ -4,6 +4,7 @@ import type { World } from './command.js';
 import { aliasCommand } from './commands/alias.js';
 import { configCommand } from './commands/config.js';
 import { doctorCommand } from './commands/doctor.js';
+import { evalCommand } from './commands/eval.js';
 import { listCommand } from './commands/list.js';
 import { predictCommand } from './commands/predict.js';
 import { pullCommand } from './commands/pull.js';
@@ -30,6 +31,7 @@ export function createProgram(world: World): Command {
     showCommand,
     aliasCommand,
     predictCommand,
+    evalCommand,
     serveCommand,
     configCommand,
     doctorCommand,

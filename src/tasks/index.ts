@@ -17,6 +17,7 @@ export * from './sentence-embeddings.js';
 export * from './sentence-similarity.js';
 export * from './text-ranking.js';
 export * from './rows.js';
+export * from './evaluation/index.js';
 export type * from './task-types.js';
 export * from './metrics/answer-f1.js';
 export * from './metrics/classification.js';

@@ -30,6 +30,7 @@ describe('help', () => {
     'alias rm',
     'alias list',
     'predict',
+    'eval',
     'serve',
     'config',
     'doctor',
@@ -43,7 +44,7 @@ describe('help', () => {
   test('modelkeep alone and --help name every command', async () => {
     const { code, stdout } = await home.run(['--help']);
     expect(code).toBe(0);
-    for (const name of ['push', 'pull', 'list', 'show', 'alias', 'predict', 'serve', 'config', 'doctor']) {
+    for (const name of ['push', 'pull', 'list', 'show', 'alias', 'predict', 'eval', 'serve', 'config', 'doctor']) {
       expect(stdout).toMatch(new RegExp(`^ +${name}\\b`, 'm'));
     }
     const alone = await home.run([]);

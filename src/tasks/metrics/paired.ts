@@ -80,10 +80,56 @@ function randomFrom(seed: number): () => number {
   };
 }
 
+/** The value of a metric over a sample of examples, given by their places; an example may occur several times. */
+export type Statistic = (sample: Uint32Array) => number;
+
 /**
- * Paired bootstrap of the difference of two means (Efron and Tibshirani 1993, ch. 13; percentile interval): examples
- * are drawn with replacement, both models' scores of an example together. The p-value counts with one added sample,
+ * Paired bootstrap of the difference of a metric that two models have (Efron and Tibshirani 1993, ch. 13; percentile
+ * interval): examples are drawn with replacement, the same for both models. The p-value counts with one added sample,
  * so it is never 0 (Davison and Hinkley 1997, 4.11).
+ *
+ * @param size number of examples
+ * @param first the metric of the first model over a sample
+ * @param second the same of the second model
+ * @throws ModelkeepError `INVALID_INPUT` if there are no examples
+ */
+export function pairedBootstrapOf(
+  size: number,
+  first: Statistic,
+  second: Statistic,
+  { samples = 10_000, seed = 1 }: BootstrapOptions = {},
+): BootstrapResult {
+  if (size === 0) throw new ModelkeepError('INVALID_INPUT', 'There are 0 examples to compare; give at least one');
+  const random = randomFrom(seed);
+  const differences = new Float64Array(samples);
+  const drawn = Uint32Array.from({ length: size }, (_, i) => i);
+  const difference = second(drawn) - first(drawn);
+  for (let sample = 0; sample < samples; sample++) {
+    for (let i = 0; i < size; i++) drawn[i] = Math.floor(random() * size);
+    differences[sample] = second(drawn) - first(drawn);
+  }
+  differences.sort();
+  const at = (share: number): number => differences[Math.min(samples - 1, Math.floor(share * samples))] ?? 0;
+  const below = differences.reduce((count, each) => count + (each <= 0 ? 1 : 0), 0);
+  const above = differences.reduce((count, each) => count + (each >= 0 ? 1 : 0), 0);
+  return {
+    difference,
+    interval: [at(0.025), at(0.975)],
+    pValue: Math.min(1, (2 * (Math.min(below, above) + 1)) / (samples + 1)),
+  };
+}
+
+/** Mean of the scores of a sample. */
+export function meanOf(scores: readonly number[]): Statistic {
+  return (sample) => {
+    let sum = 0;
+    for (const place of sample) sum += scores[place] ?? 0;
+    return sum / sample.length;
+  };
+}
+
+/**
+ * {@link pairedBootstrapOf} of the mean.
  *
  * @param first scores of the examples by the first model
  * @param second the same of the second model
@@ -92,27 +138,8 @@ function randomFrom(seed: number): () => number {
 export function pairedBootstrap(
   first: readonly number[],
   second: readonly number[],
-  { samples = 10_000, seed = 1 }: BootstrapOptions = {},
+  options: BootstrapOptions = {},
 ): BootstrapResult {
   requireSameLength(first, second);
-  if (first.length === 0)
-    throw new ModelkeepError('INVALID_INPUT', 'There are 0 examples to compare; give at least one');
-  const differences = first.map((score, i) => (second[i] ?? 0) - score);
-  const size = differences.length;
-  const random = randomFrom(seed);
-  const means = new Float64Array(samples);
-  for (let sample = 0; sample < samples; sample++) {
-    let sum = 0;
-    for (let i = 0; i < size; i++) sum += differences[Math.floor(random() * size)] ?? 0;
-    means[sample] = sum / size;
-  }
-  means.sort();
-  const at = (share: number): number => means[Math.min(samples - 1, Math.floor(share * samples))] ?? 0;
-  const below = means.reduce((count, mean) => count + (mean <= 0 ? 1 : 0), 0);
-  const above = means.reduce((count, mean) => count + (mean >= 0 ? 1 : 0), 0);
-  return {
-    difference: differences.reduce((a, b) => a + b, 0) / size,
-    interval: [at(0.025), at(0.975)],
-    pValue: Math.min(1, (2 * (Math.min(below, above) + 1)) / (samples + 1)),
-  };
+  return pairedBootstrapOf(first.length, meanOf(first), meanOf(second), options);
 }
