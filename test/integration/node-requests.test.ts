@@ -37,16 +37,12 @@ describe('a request', () => {
     expect(together).toEqual([...twice, ...twice]);
   });
 
-  it('is answered alone as in a batch, but for the last bits of one row', async () => {
+  it('is answered bit for bit the same alone', async () => {
     const texts = (await goldensOf('v2')).map(({ text }) => text);
     const model = await keep.load('sentiment');
-    const together = (await model.predict(texts)) as { readonly label: string; readonly score: number }[];
-    for (const [index, text] of texts.entries()) {
-      const [alone] = (await model.predict(text)) as typeof together;
-      expect(alone?.label).toBe(together[index]?.label);
-      // A matrix product of a single row, as the pooler's is here, sums in another order.
-      expect(Math.abs((alone?.score ?? Number.NaN) - (together[index]?.score ?? 0))).toBeLessThan(1e-6);
-    }
+    const alone: unknown[] = [];
+    for (const text of texts) alone.push(...((await model.predict(text)) as unknown[]));
+    expect(alone).toEqual(await model.predict(texts));
   });
 
   it('is told of its deadline while it waits, and the next one is answered', async () => {

@@ -144,3 +144,19 @@ function attention(c: Checkpoint, shape: EncoderShape, frame: Frame, layer: stri
 export function firstToken(writer: ModelWriter, frame: Frame, x: string, hidden: number): string {
   return writer.node('Gather', [unflatten(writer, frame, x, [hidden]), writer.int(0)], { axis: { int: 1 } });
 }
+
+/**
+ * Each row twice: [rows, size] to [2 · rows, size]. The runtime computes a matrix product of a single row in another
+ * order than one of several, so a lone request would differ from a batch in the last bits.
+ */
+export function doubled(writer: ModelWriter, x: string, size: number): string {
+  const apart = writer.node('Unsqueeze', [x, writer.ints([1])]);
+  const pairs = writer.node('Expand', [apart, writer.ints([1, 2, 1])]);
+  return writer.node('Reshape', [pairs, writer.ints([-1, size])]);
+}
+
+/** The first of each two rows: what {@link doubled} began, ended. */
+export function halved(writer: ModelWriter, x: string, size: number): string {
+  const pairs = writer.node('Reshape', [x, writer.ints([-1, 2, size])]);
+  return writer.node('Gather', [pairs, writer.int(0)], { axis: { int: 1 } });
+}

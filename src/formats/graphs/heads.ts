@@ -1,5 +1,5 @@
 import { ModelkeepError, type TensorInfo } from '../../core/index.js';
-import { activate, firstToken, layerNorm, linear, unflatten } from './blocks.js';
+import { activate, doubled, firstToken, halved, layerNorm, linear, unflatten } from './blocks.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { Encoded, Head } from './family.js';
 
@@ -17,9 +17,9 @@ function named(c: Checkpoint, name: string, value: string, dims: readonly number
   return { name, type: 'float32', dims };
 }
 
-/** BERT's pooler: the first token through a linear layer and tanh. */
+/** BERT's pooler: the first token through a linear layer and tanh; each row twice (see {@link doubled}). */
 function pool(c: Checkpoint, { frame, state, hidden }: Encoded): string {
-  const first = firstToken(c.writer, frame, state, hidden);
+  const first = doubled(c.writer, firstToken(c.writer, frame, state, hidden), hidden);
   return c.writer.node('Tanh', [linear(c, 'encoder', 'pooler.dense', first, [hidden, hidden])]);
 }
 
@@ -27,7 +27,7 @@ function pool(c: Checkpoint, { frame, state, hidden }: Encoded): string {
 export const classifyPooled: Head = (c, encoded) => {
   const labels = labelsOf(c, encoded, 'classifier.weight');
   const logits = linear(c, 'head', 'classifier', pool(c, encoded), [encoded.hidden, labels]);
-  return [named(c, 'logits', logits, [-1, labels])];
+  return [named(c, 'logits', halved(c.writer, logits, labels), [-1, labels])];
 };
 
 /** Sequence classification on the first token, through one dense layer of the head. */
@@ -35,9 +35,10 @@ export function classifyFirst(dense: string, activation: string, output: string)
   return (c, encoded) => {
     const { frame, state, hidden } = encoded;
     const labels = labelsOf(c, encoded, `${output}.weight`);
-    const first = firstToken(c.writer, frame, state, hidden);
+    const first = doubled(c.writer, firstToken(c.writer, frame, state, hidden), hidden);
     const active = activate(c.writer, activation, linear(c, 'head', dense, first, [hidden, hidden]));
-    return [named(c, 'logits', linear(c, 'head', output, active, [hidden, labels]), [-1, labels])];
+    const logits = linear(c, 'head', output, active, [hidden, labels]);
+    return [named(c, 'logits', halved(c.writer, logits, labels), [-1, labels])];
   };
 }
 
@@ -61,7 +62,8 @@ export const answerQuestions: Head = (c, { state, hidden, frame }) => {
 export const plainEncoder: Head = (c, encoded) => {
   const { state, hidden, frame } = encoded;
   const outputs = [named(c, 'last_hidden_state', unflatten(c.writer, frame, state, [hidden]), [-1, -1, hidden])];
-  if (c.has('pooler.dense.weight')) outputs.push(named(c, 'pooler_output', pool(c, encoded), [-1, hidden]));
+  if (c.has('pooler.dense.weight'))
+    outputs.push(named(c, 'pooler_output', halved(c.writer, pool(c, encoded), hidden), [-1, hidden]));
   return outputs;
 };
 
