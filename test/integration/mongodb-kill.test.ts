@@ -131,5 +131,5 @@ describe.each(Object.entries(CONFIGURATIONS))('publishers killed at any moment, 
       if (record === undefined) throw new Error(`version ${at + 1} is not listed`);
       expect(await readBack(store, record)).toEqual(digestsOf(made.files));
     }
-  }, 90_000);
+  }, 180_000);
 });
