@@ -32,9 +32,9 @@ function doom(keep: Modelkeep, isDoomed: (key: string) => boolean): void {
   const sabotage = (runner: Runner): void => {
     const call = runner.call.bind(runner);
     runner.call = (op, message, tensors) => {
-      const answer = call(op, message, tensors);
+      // Before it is asked: a request that has reached the process may be answered before the signal does.
       if (op === 'predict' && 'key' in message && isDoomed(message.key)) runner.kill();
-      return answer;
+      return call(op, message, tensors);
     };
   };
   for (const runner of pool.runners) sabotage(runner);
