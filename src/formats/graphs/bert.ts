@@ -3,7 +3,7 @@ import type { Checkpoint } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
 import { embed, embeddingShape, type EmbeddingShape } from './embeddings.js';
 import type { Encoded, Family } from './family.js';
-import { answerQuestions, classifyPooled, classifyTokens, fillMasks, plainEncoder } from './heads.js';
+import { answerQuestions, classifyPooled, classifyTokens, fillMasksAsBert, plainEncoder } from './heads.js';
 
 /** The encoder's sizes, and its layers' names, as BERT and its nearest kin have them. */
 export function bertEncoder(config: ModelConfig): EncoderShape {
@@ -62,7 +62,7 @@ export const bert: Family = {
     ForSequenceClassification: classifyPooled,
     ForTokenClassification: classifyTokens,
     ForQuestionAnswering: answerQuestions,
-    ForMaskedLM: fillMasks,
+    ForMaskedLM: fillMasksAsBert,
     Model: plainEncoder,
   },
 };

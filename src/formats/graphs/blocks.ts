@@ -67,6 +67,20 @@ export interface EncoderShape {
     readonly down: string;
     readonly outputNorm: string;
   };
+  /** Factor of the product of query and key. @defaultValue 1 / √(width of a head) */
+  readonly scale?: number;
+  /** What is added to the scores of a layer for the distance of two tokens. @defaultValue nothing */
+  readonly relative?: (scored: Scored) => string;
+}
+
+/** A layer's queries and keys, for scores that depend on how far apart two tokens are. */
+export interface Scored {
+  /** Name of the layer. */
+  readonly layer: string;
+  /** float32 [batch, heads, sequence, width]. */
+  readonly query: string;
+  /** float32 [batch, heads, width, sequence]. */
+  readonly key: string;
 }
 
 /** What all layers of one graph share. */
@@ -132,8 +146,10 @@ function attention(c: Checkpoint, shape: EncoderShape, frame: Frame, layer: stri
   const key = split(names.key, [0, 2, 3, 1]);
   const value = split(names.value, [0, 2, 1, 3]);
   const product = writer.node('MatMul', [query, key]);
-  const scaled = writer.node('Mul', [product, writer.float(1 / Math.sqrt(width))]);
-  const scores = writer.node('Add', [scaled, frame.bias]);
+  const scaled = writer.node('Mul', [product, writer.float(shape.scale ?? 1 / Math.sqrt(width))]);
+  const distant = shape.relative?.({ layer, query, key });
+  const content = distant === undefined ? scaled : writer.node('Add', [scaled, distant]);
+  const scores = writer.node('Add', [content, frame.bias]);
   const weights = writer.node('Softmax', [scores], { axis: { int: -1 } });
   const mixed = writer.node('MatMul', [weights, value]);
   const joined = writer.node('Transpose', [mixed], { perm: { ints: [0, 2, 1, 3] } });

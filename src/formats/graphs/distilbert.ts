@@ -2,7 +2,7 @@ import { encode, frameOf, type EncoderShape } from './blocks.js';
 import type { ModelConfig } from './config.js';
 import { embed, type EmbeddingShape } from './embeddings.js';
 import type { Family } from './family.js';
-import { answerQuestions, classifyFirst, classifyTokens, plainEncoder } from './heads.js';
+import { answerQuestions, classifyFirst, classifyTokens, fillMasks, plainEncoder } from './heads.js';
 
 /** transformers hard-codes DistilBERT's epsilon; config.json has none. */
 const EPSILON = 1e-12;
@@ -58,6 +58,16 @@ export const distilbert: Family = {
     ForSequenceClassification: classifyFirst('pre_classifier', 'relu', 'classifier'),
     ForTokenClassification: classifyTokens,
     ForQuestionAnswering: answerQuestions,
+    // Its activation is that of the encoder under DistilBERT's name for it.
+    ForMaskedLM: (c, encoded) =>
+      fillMasks({
+        dense: 'vocab_transform',
+        norm: 'vocab_layer_norm',
+        bias: 'vocab_projector.bias',
+        decoder: 'vocab_projector.weight',
+        activation: encoded.config.text('activation', 'gelu'),
+        epsilon: EPSILON,
+      })(c, encoded),
     Model: plainEncoder,
   },
 };

@@ -2,7 +2,7 @@ import { bertEncoder, checkBert } from './bert.js';
 import { encode, frameOf, linear } from './blocks.js';
 import { embed, embeddingShape } from './embeddings.js';
 import type { Family } from './family.js';
-import { answerQuestions, classifyFirst, classifyTokens, plainEncoder } from './heads.js';
+import { answerQuestions, classifyFirst, classifyTokens, fillMasks, plainEncoder } from './heads.js';
 
 /**
  * ELECTRA: Clark et al., "ELECTRA: Pre-training Text Encoders as Discriminators Rather Than Generators" (2020). BERT
@@ -26,12 +26,19 @@ export const electra: Family = {
     const wide =
       shape.size === hidden ? state : linear(c, 'encoder', 'embeddings_project', state, [shape.size, hidden]);
     const encoded = encode(c, encoder, frame, wide);
-    return { config, frame, words, state: encoded, hidden, vocabulary: shape.vocabulary };
+    return { config, frame, words, state: encoded, hidden, vocabulary: shape.vocabulary, embedding: shape.size };
   },
   heads: {
     ForSequenceClassification: classifyFirst('classifier.dense', 'gelu', 'classifier.out_proj'),
     ForTokenClassification: classifyTokens,
     ForQuestionAnswering: answerQuestions,
+    ForMaskedLM: fillMasks({
+      dense: 'generator_predictions.dense',
+      norm: 'generator_predictions.LayerNorm',
+      bias: 'generator_lm_head.bias',
+      decoder: 'generator_lm_head.weight',
+      activation: 'gelu',
+    }),
     Model: plainEncoder,
   },
 };

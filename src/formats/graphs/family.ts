@@ -13,6 +13,8 @@ export interface Encoded {
   /** Graph value of the word embeddings, [vocabulary, embedding], for tied decoders. */
   readonly words: string;
   readonly vocabulary: number;
+  /** Width of the word embeddings. @defaultValue `hidden` */
+  readonly embedding?: number;
 }
 
 /** A head: from the encoder's state to the graph's outputs. */

@@ -17,10 +17,15 @@ function named(c: Checkpoint, name: string, value: string, dims: readonly number
   return { name, type: 'float32', dims };
 }
 
+/** The pooler's layer: ALBERT's has no name of its own within the pooler. */
+function poolerOf(c: Checkpoint): string {
+  return c.has('pooler.weight') ? 'pooler' : 'pooler.dense';
+}
+
 /** BERT's pooler: the first token through a linear layer and tanh; each row twice (see {@link doubled}). */
 function pool(c: Checkpoint, { frame, state, hidden }: Encoded): string {
   const first = doubled(c.writer, firstToken(c.writer, frame, state, hidden), hidden);
-  return c.writer.node('Tanh', [linear(c, 'encoder', 'pooler.dense', first, [hidden, hidden])]);
+  return c.writer.node('Tanh', [linear(c, 'encoder', poolerOf(c), first, [hidden, hidden])]);
 }
 
 /** Sequence classification on the pooler's output (BERT). */
@@ -67,15 +72,48 @@ export const plainEncoder: Head = (c, encoded) => {
   return outputs;
 };
 
-/** BERT's masked language model: a transform, and the word embeddings as the decoder. */
-export const fillMasks: Head = (c, { state, hidden, frame, words, vocabulary, config }) => {
-  const dense = linear(c, 'head', 'cls.predictions.transform.dense', state, [hidden, hidden]);
-  const active = activate(c.writer, config.text('hidden_act', 'gelu'), dense);
-  const epsilon = config.number('layer_norm_eps', 1e-12);
-  const normed = layerNorm(c, 'head', 'cls.predictions.transform.LayerNorm', active, hidden, epsilon);
-  const bias = c.head('cls.predictions.bias', [vocabulary]);
-  const tied = config.raw('tie_word_embeddings') !== false;
-  const decoder = tied ? words : c.head('cls.predictions.decoder.weight', [vocabulary, hidden]);
-  const logits = c.writer.node('Gemm', [normed, decoder, bias], { transB: { int: 1 } });
-  return [named(c, 'logits', unflatten(c.writer, frame, logits, [vocabulary]), [-1, -1, vocabulary])];
-};
+/** Names and choices of one family's masked language model. */
+export interface MaskShape {
+  readonly dense: string;
+  readonly norm: string;
+  /** Tensor that is added to the scores of the words. */
+  readonly bias: string;
+  /** The decoder's weight, where it is not the table of words (`tie_word_embeddings: false`). */
+  readonly decoder: string;
+  /** @defaultValue `hidden_act` of config.json */
+  readonly activation?: string;
+  /** @defaultValue `layer_norm_eps` of config.json, or 1e-12 */
+  readonly epsilon?: number;
+}
+
+/** Masked language model: a transform to the width of the embeddings, and the table of words as the decoder. */
+export function fillMasks(names: MaskShape): Head {
+  return (c, { state, hidden, frame, words, vocabulary, config, embedding = hidden }) => {
+    const dense = linear(c, 'head', names.dense, state, [hidden, embedding]);
+    const active = activate(c.writer, names.activation ?? config.text('hidden_act', 'gelu'), dense);
+    const epsilon = names.epsilon ?? config.number('layer_norm_eps', 1e-12);
+    const normed = layerNorm(c, 'head', names.norm, active, embedding, epsilon);
+    const bias = c.head(names.bias, [vocabulary]);
+    const tied = config.raw('tie_word_embeddings') !== false;
+    const decoder = tied ? words : c.head(names.decoder, [vocabulary, embedding]);
+    const logits = c.writer.node('Gemm', [normed, decoder, bias], { transB: { int: 1 } });
+    return [named(c, 'logits', unflatten(c.writer, frame, logits, [vocabulary]), [-1, -1, vocabulary])];
+  };
+}
+
+/** BERT's masked language model. */
+export const fillMasksAsBert = fillMasks({
+  dense: 'cls.predictions.transform.dense',
+  norm: 'cls.predictions.transform.LayerNorm',
+  bias: 'cls.predictions.bias',
+  decoder: 'cls.predictions.decoder.weight',
+});
+
+/** RoBERTa's masked language model, whose activation is fixed. */
+export const fillMasksAsRoberta = fillMasks({
+  dense: 'lm_head.dense',
+  norm: 'lm_head.layer_norm',
+  bias: 'lm_head.bias',
+  decoder: 'lm_head.decoder.weight',
+  activation: 'gelu',
+});

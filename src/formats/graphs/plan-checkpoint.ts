@@ -9,6 +9,7 @@ import { ModelConfig } from './config.js';
 import { distilbert } from './distilbert.js';
 import { electra } from './electra.js';
 import type { Family, HeadKind } from './family.js';
+import { mpnet } from './mpnet.js';
 import { roberta } from './roberta.js';
 import { xlmRoberta } from './xlm-roberta.js';
 
@@ -18,6 +19,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   camembert,
   distilbert,
   electra,
+  mpnet,
   roberta,
   'xlm-roberta': xlmRoberta,
 };
@@ -25,11 +27,12 @@ const FAMILIES: Readonly<Record<string, Family>> = {
 /** Tensors that checkpoints may hold and no graph needs: buffers, and what training kept beside the head. */
 const HARMLESS = [
   /(^|\.)embeddings\.(position_ids|token_type_ids)$/,
-  // Tied to the word embeddings and to cls.predictions.bias.
-  /^cls\.predictions\.decoder\.(weight|bias)$/,
+  // Tied to the word embeddings and to the bias beside them.
+  /^(cls\.predictions|lm_head|predictions)\.decoder\.(weight|bias)$/,
+  /^(generator_lm_head|vocab_projector)\.weight$/,
   /^cls\.seq_relationship\.(weight|bias)$/,
   // Heads on tokens do not use the pooler, which older checkpoints hold all the same.
-  /(^|\.)pooler\.dense\.(weight|bias)$/,
+  /(^|\.)pooler\.(dense\.)?(weight|bias)$/,
 ];
 
 function unsupported(what: string, supported: readonly string[]): ModelkeepError {

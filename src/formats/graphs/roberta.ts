@@ -1,6 +1,6 @@
 import { checkBert, encodeBert } from './bert.js';
 import type { Family } from './family.js';
-import { answerQuestions, classifyFirst, classifyTokens, plainEncoder } from './heads.js';
+import { answerQuestions, classifyFirst, classifyTokens, fillMasksAsRoberta, plainEncoder } from './heads.js';
 
 /**
  * RoBERTa: Liu et al., "RoBERTa: A Robustly Optimized BERT Pretraining Approach" (2019). BERT with positions that begin
@@ -16,6 +16,7 @@ export const roberta: Family = {
     ForSequenceClassification: classifyFirst('classifier.dense', 'tanh', 'classifier.out_proj'),
     ForTokenClassification: classifyTokens,
     ForQuestionAnswering: answerQuestions,
+    ForMaskedLM: fillMasksAsRoberta,
     Model: plainEncoder,
   },
 };
