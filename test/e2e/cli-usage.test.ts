@@ -117,12 +117,14 @@ describe('doctor', () => {
 
 describe('secrets', () => {
   const secret = 'hunter2';
+  // Nothing listens on port 1: there is no need to wait for it as long as a user's store deserves.
+  const soon = 'serverSelectionTimeoutMS=300';
   const urls = [
-    `mongodb://user:${secret}@127.0.0.1:1/models`,
-    `mongodb://user:${secret}@127.0.0.1:1,127.0.0.1:2/models?replicaSet=rs0`,
-    `mongodb://user:a/${secret}@127.0.0.1:1/models`,
-    `mongodb://user:a@${secret}@127.0.0.1:1/models`,
-    `mongodb://127.0.0.1:1/models?tlsCertificateKeyFilePassword=${secret}`,
+    `mongodb://user:${secret}@127.0.0.1:1/models?${soon}`,
+    `mongodb://user:${secret}@127.0.0.1:1,127.0.0.1:2/models?replicaSet=rs0&${soon}`,
+    `mongodb://user:a/${secret}@127.0.0.1:1/models?${soon}`,
+    `mongodb://user:a@${secret}@127.0.0.1:1/models?${soon}`,
+    `mongodb://127.0.0.1:1/models?tlsCertificateKeyFilePassword=${secret}&${soon}`,
     `mongodb+srv://user:${secret}@nowhere.invalid/models`,
     `redis://user:${secret}@127.0.0.1:1/0`,
   ];
