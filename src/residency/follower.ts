@@ -1,77 +1,21 @@
 import { EventEmitter } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   asModelkeepError,
   formatReference,
   ModelkeepError,
   parseReference,
   type Abortable,
-  type Reference,
   type VersionRecord,
   type VersionStore,
   type Watch,
 } from '../core/index.js';
+import type { Entry, Followed, FollowerEvents, StoreHealth, SwapMode } from './followed.js';
 import type { Residency } from './residency.js';
 import { SharedWork } from './shared-work.js';
-
-/** A reference that this node keeps current. */
-export interface Followed {
-  readonly reference: Reference;
-  /** Its canonical text. */
-  readonly text: string;
-  /** The version that answers for it now; it may have been let go for room, and is loaded again when it is asked. */
-  readonly record: VersionRecord;
-  /** Since when that version answers. */
-  readonly since: Date;
-  /** While a swap that releases first is under way: settles when the reference can be asked again; never rejects. */
-  readonly moving?: Promise<void>;
-}
-
-/**
- * How a swap treats memory. `keep-serving`: the new version is made ready beside the old one, no request waits.
- * `low-memory`: the old one is let go first, requests wait within their deadlines; for machines that cannot hold both.
- */
-export type SwapMode = 'keep-serving' | 'low-memory';
-
-/** Whether the store answers, and since when. */
-export interface StoreHealth {
-  readonly reachable: boolean;
-  readonly since: Date;
-  /** Why it does not. */
-  readonly error?: string;
-}
-
-/** What a follower tells. */
-export interface FollowerEvents {
-  /** New requests for `text` now go to `to`. `seconds` is the time since `to` was published, by this node's clock. */
-  swapped: [text: string, from: VersionRecord, to: VersionRecord, seconds: number];
-  /** The version that answered kept ending its runners; the one before it answers again. */
-  'fell-back': [text: string, from: VersionRecord, to: VersionRecord];
-  /** A newer version could not be loaded; the old one goes on serving, and it is tried again. */
-  'swap-failed': [text: string, error: ModelkeepError];
-  /** The store went away or came back. */
-  reachable: [StoreHealth];
-}
 
 /** First and longest pause before a failed swap is tried again, in ms. */
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
-
-interface Entry {
-  readonly reference: Reference;
-  readonly text: string;
-  followed: Followed | undefined;
-  /** What answered before `followed`, to fall back on. */
-  previous: VersionRecord | undefined;
-  /** The first load, shared by its callers. */
-  opening: SharedWork<Followed> | undefined;
-  /** The re-resolve under way, and whether another one is wanted after it. */
-  refreshing: Promise<void> | undefined;
-  again: boolean;
-  /** Times that a swap asked the store, and which of these questions `followed` answers. */
-  asked: number;
-  answered: number;
-}
 
 /**
  * Keeps references current: what was asked for once is resolved again when the store says that something changed, the
@@ -151,6 +95,7 @@ export class Follower extends EventEmitter<FollowerEvents> {
   async close(): Promise<void> {
     this.#stop.abort(new ModelkeepError('CLOSED', 'modelkeep was closed'));
     this.#residency.off('quarantined', this.#onQuarantined);
+    for (const entry of this.#entries.values()) entry.wake?.();
     await this.#watch?.close();
     await Promise.allSettled([...this.#entries.values()].flatMap(({ refreshing }) => refreshing ?? []));
   }
@@ -165,6 +110,7 @@ export class Follower extends EventEmitter<FollowerEvents> {
       opening: undefined,
       refreshing: undefined,
       again: false,
+      wake: undefined,
       asked: 0,
       answered: 0,
     };
@@ -271,6 +217,7 @@ export class Follower extends EventEmitter<FollowerEvents> {
 
   #refresh(entry: Entry): void {
     entry.again = true;
+    entry.wake?.();
     entry.refreshing ??= this.#refreshUntilCurrent(entry).finally(() => {
       entry.refreshing = undefined;
     });
@@ -288,16 +235,30 @@ export class Follower extends EventEmitter<FollowerEvents> {
         if (signal.aborted) return;
         this.emit('swap-failed', entry.text, asModelkeepError(error));
         entry.again = true;
-        // Rejects only when this follower closes, which the loop sees.
-        await delay(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
-        pauseMs = Math.min(2 * pauseMs, LONGEST_RETRY_MS);
+        // A change, or the store's return, is a reason to try at once.
+        const woken = await this.#pause(entry, pauseMs);
+        pauseMs = woken ? FIRST_RETRY_MS : Math.min(2 * pauseMs, LONGEST_RETRY_MS);
       }
     }
+  }
+
+  /** Waits; true if something ended it early. */
+  #pause(entry: Entry, ms: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const end = (woken: boolean): void => {
+        clearTimeout(timer);
+        entry.wake = undefined;
+        resolve(woken);
+      };
+      const timer = setTimeout(end, ms, false).unref();
+      entry.wake = () => end(true);
+    });
   }
 
   #onReachable(reachable: boolean, error: Error | undefined): void {
     this.#health = { reachable, since: new Date(), ...(error === undefined ? {} : { error: error.message }) };
     this.emit('reachable', this.#health);
+    if (reachable) for (const entry of this.#entries.values()) entry.wake?.();
   }
 }
 

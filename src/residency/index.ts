@@ -2,14 +2,8 @@
  * residency/: one warm copy of each version in use. `states` is the table of states, `resident` one version, `residency`
  * brings versions in and lets them go, `follower` keeps references current and swaps.
  */
-export {
-  canonicalReference,
-  Follower,
-  type Followed,
-  type FollowerEvents,
-  type StoreHealth,
-  type SwapMode,
-} from './follower.js';
+export type { Followed, FollowerEvents, StoreHealth, SwapMode } from './followed.js';
+export { canonicalReference, Follower } from './follower.js';
 export { Residency, type EvictionReason, type ResidencyEvents, type ResidencyOptions } from './residency.js';
 export { type Lease, type LoadedModel, Resident, type Transition } from './resident.js';
 export { NEXT_STATES, nextState, RESIDENCY_STATES, type ResidencyState } from './states.js';
