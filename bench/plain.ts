@@ -1,0 +1,91 @@
+/**
+ * The way to compare with: a session made with the runtime's defaults from one exported `.onnx` file that holds its
+ * weights. Run as a program with such files, it loads them one after the other and prints what that took.
+ */
+import { existsSync } from 'node:fs';
+import { readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { openDirectoryFiles, planSession } from '../src/formats/index.js';
+import { proportionalMemory } from '../src/runners/index.js';
+
+/** What loading plain sessions in one process took. */
+export interface PlainLoads {
+  /** Milliseconds of each `InferenceSession.create`. */
+  readonly loadMs: readonly number[];
+  /** Proportional set size after one run of each, in bytes. */
+  readonly pssBytes: number;
+  /** Private memory that it grew by, in bytes. */
+  readonly privateBytes: number;
+}
+
+/** Private memory of a process, clean and dirty, in bytes. */
+export async function privateMemory(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const kib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1] ?? 0);
+  return (kib('Private_Dirty') + kib('Private_Clean')) * 1_024;
+}
+
+/** Memory of a process that only it has and that no file backs, in bytes. */
+export async function dirtyMemory(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8');
+  return Number(/^Private_Dirty:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1_024;
+}
+
+/** Writes the graph of a model with its weights inside, as an export to ONNX would; path of the file. */
+export async function exportOnnx(folder: string): Promise<string> {
+  const path = join(folder, '..', `${folder.slice(folder.lastIndexOf('/') + 1)}.plain.onnx`);
+  if (existsSync(path)) return path;
+  const plan = await planSession(openDirectoryFiles(folder, ['config.json', 'model.safetensors']));
+  const session = await InferenceSession.create(plan.graph, {
+    graphOptimizationLevel: 'disabled',
+    optimizedModelFilePath: `${path}.unfinished`,
+    logSeverityLevel: 3,
+    extra: {
+      session: {
+        disable_prepacking: '1',
+        ...(plan.externalDataFolder === undefined
+          ? {}
+          : { model_external_initializers_file_folder_path: `${plan.externalDataFolder}/` }),
+      },
+    },
+  });
+  await session.release();
+  await rename(`${path}.unfinished`, path);
+  return path;
+}
+
+/** Loads plain sessions in a fresh process. */
+export function loadPlain(files: readonly string[]): PlainLoads {
+  const { stdout, status } = spawnSync(process.execPath, [fileURLToPath(import.meta.url), ...files], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  if (status !== 0) throw new Error(`The process that loads plain sessions ended with ${status}`);
+  return JSON.parse(stdout) as PlainLoads;
+}
+
+function ids(value: bigint): Tensor {
+  return new Tensor('int64', new BigInt64Array(16).fill(value), [1, 16]);
+}
+
+async function main(files: readonly string[]): Promise<void> {
+  const before = await privateMemory(process.pid);
+  const loadMs: number[] = [];
+  const sessions: InferenceSession[] = [];
+  for (const file of files) {
+    const started = performance.now();
+    const session = await InferenceSession.create(file, { intraOpNumThreads: 1, logSeverityLevel: 3 });
+    loadMs.push(performance.now() - started);
+    sessions.push(session);
+    const all: Record<string, Tensor> = { input_ids: ids(7n), attention_mask: ids(1n), token_type_ids: ids(0n) };
+    await session.run(Object.fromEntries(session.inputNames.map((name) => [name, all[name] ?? ids(0n)])));
+  }
+  const pssBytes = await proportionalMemory([process.pid]);
+  const privateBytes = (await privateMemory(process.pid)) - before;
+  console.log(JSON.stringify({ loadMs, pssBytes, privateBytes } satisfies PlainLoads));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.slice(2));

@@ -1,0 +1,78 @@
+/** What a load costs: of a version that is resident, and of BERT-base that is in the cache. */
+import { join } from 'node:path';
+import { parseReference } from '../src/core/index.js';
+import { onnxRunnerCommand, Runner } from '../src/runners/index.js';
+import { BERT_BASE } from './bert-base.js';
+import { quantile, type Figures } from './figures.js';
+import { BENCH_FOLDER, openNode, provide } from './node.js';
+import { dirtyMemory, exportOnnx, loadPlain } from './plain.js';
+
+const MB = 1_000_000;
+/** Calls that are timed together, because the clock is coarser than one. */
+const CALLS = 1_000;
+
+async function microsecondsPerCall(calls: number, rounds: number, call: () => Promise<unknown>): Promise<number> {
+  const times: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const started = performance.now();
+    for (let at = 0; at < calls; at++) await call();
+    times.push(((performance.now() - started) * 1_000) / calls);
+  }
+  return quantile(times, 0.5);
+}
+
+/** Loads a version from the cache into a fresh runner process. */
+async function loadMapped(
+  message: Parameters<Runner['call']>[1] & { op: 'load' },
+): Promise<{ readonly ms: number; readonly bytes: number }> {
+  const runner = await Runner.start(onnxRunnerCommand());
+  try {
+    const before = await dirtyMemory(runner.pid);
+    const { result } = await runner.call('load', message);
+    return { ms: result.loadMs, bytes: (await dirtyMemory(runner.pid)) - before };
+  } finally {
+    await runner.close();
+  }
+}
+
+/** Figures of one resident version and of loading it. */
+export async function benchLoading(figures: Figures, quick: boolean): Promise<void> {
+  await using keep = await openNode();
+  const reference = await provide(keep, 'base-1', BERT_BASE, { trunk: 1, head: 101 });
+  await keep.load(reference);
+  figures.heading('keep.load(ref) of a resident version, median');
+  const warm = await microsecondsPerCall(CALLS, 200, () => keep.load(reference));
+  const asked = await microsecondsPerCall(50, 20, () => keep.load(reference, { freshness: 'checked' }));
+  figures.add({ name: 'load of a resident version', value: warm, unit: 'µs', bar: { most: 1 } });
+  figures.add({ name: 'the same with a query per call (embedded store)', value: asked, unit: 'µs' });
+
+  figures.heading('Loading BERT-base, each in a fresh process, in turn');
+  const record = await keep.store.resolve(parseReference(reference));
+  const manifest = await keep.store.readManifest(record);
+  const segmentsFolder = join(BENCH_FOLDER, 'node', 'segments');
+  const plain = await exportOnnx(join(BENCH_FOLDER, 'base-1'));
+  const mappedMs: number[] = [];
+  const plainMs: number[] = [];
+  const mappedBytes: number[] = [];
+  const plainBytes: number[] = [];
+  for (let round = 0; round < (quick ? 3 : 7); round++) {
+    const mapped = await loadMapped({ op: 'load', key: record.id, manifest, segmentsFolder, threads: 1 });
+    const other = loadPlain([plain]);
+    mappedMs.push(mapped.ms);
+    mappedBytes.push(mapped.bytes);
+    plainMs.push(other.loadMs[0] ?? Number.NaN);
+    plainBytes.push(other.privateBytes);
+  }
+  const mapped = quantile(mappedMs, 0.5);
+  const created = quantile(plainMs, 0.5);
+  figures.add({ name: 'mapped load, tokenizer included', value: mapped, unit: 'ms' });
+  figures.add({ name: 'plain InferenceSession.create, no tokenizer', value: created, unit: 'ms' });
+  figures.add({ name: 'mapped / plain', value: mapped / created, unit: '×', bar: { most: 0.2 } });
+  figures.add({
+    name: 'private memory of the mapped load',
+    value: quantile(mappedBytes, 0.5) / MB,
+    unit: 'MB',
+    bar: { most: 25 },
+  });
+  figures.add({ name: 'private memory of the plain session', value: quantile(plainBytes, 0.5) / MB, unit: 'MB' });
+}

@@ -1,0 +1,128 @@
+/** What requests notice while another version is loaded, and while the one that answers them is swapped. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseReference } from '../src/core/index.js';
+import type { Modelkeep } from '../src/app/index.js';
+import { BERT_BASE, makeBert, textOf } from './bert-base.js';
+import { quantile, type Figures } from './figures.js';
+import { BENCH_FOLDER, memoryOf, openNode, provide, touch } from './node.js';
+
+const MB = 1_000_000;
+/** Bytes of one copy of BERT-base in float32. */
+const COPY_BYTES = 437_935_112;
+
+/** Milliseconds of each request of clients that ask again as soon as they are answered, until `until` settles. */
+async function closedLoop(clients: number, until: Promise<unknown>, ask: () => Promise<unknown>): Promise<number[]> {
+  const times: number[] = [];
+  const loop = { over: false };
+  const end = until.finally(() => (loop.over = true));
+  const client = async (): Promise<void> => {
+    while (!loop.over) {
+      const started = performance.now();
+      await ask();
+      times.push(performance.now() - started);
+    }
+  };
+  await Promise.all([...Array.from({ length: clients }, client), end]);
+  return times;
+}
+
+async function loadAgainAndAgain(keep: Modelkeep, references: readonly string[], untilMs: number): Promise<number> {
+  let loads = 0;
+  while (performance.now() < untilMs) {
+    const reference = references[loads % references.length] ?? '';
+    const { record } = await keep.load(reference);
+    await keep.parts.residency.release(record.id);
+    loads += 1;
+    await delay(200);
+  }
+  return loads;
+}
+
+/** The latency of model A alone, and while model B is loaded beside it. */
+export async function benchBeside(figures: Figures, quick: boolean): Promise<void> {
+  const seconds = quick ? 10 : 30;
+  figures.heading(`Model A under 2 clients, alone and while B is loaded beside it, ${seconds} s each`);
+  await using keep = await openNode();
+  const a = await provide(keep, 'base-1', BERT_BASE, { trunk: 1, head: 101 });
+  const b = [
+    await provide(keep, 'full-1', BERT_BASE, { trunk: 10, head: 201 }),
+    await provide(keep, 'full-2', BERT_BASE, { trunk: 20, head: 202 }),
+  ];
+  const text = textOf(30);
+  await touch(keep, a, text);
+  const model = await keep.load(a);
+  const ask = (): Promise<unknown> => model.predict(text);
+  await closedLoop(2, delay(2_000), ask);
+  const alone = quantile(await closedLoop(2, delay(1_000 * seconds), ask), 0.99);
+  const loading = loadAgainAndAgain(keep, b, performance.now() + 1_000 * seconds);
+  const beside = quantile(await closedLoop(2, loading, ask), 0.99);
+  figures.add({ name: 'p99 of A alone', value: alone, unit: 'ms' });
+  figures.add({ name: `p99 of A while B is loaded ${await loading} times`, value: beside, unit: 'ms' });
+  figures.add({ name: 'beside / alone', value: beside / alone, unit: '×', bar: { most: 1.3 } });
+}
+
+interface SwapCounts {
+  answered: number;
+  failed: number;
+  older: number;
+  peakBytes: number;
+}
+
+async function serveThroughSwaps(keep: Modelkeep, until: Promise<unknown>, counts: SwapCounts): Promise<void> {
+  const loop = { over: false };
+  const end = until.finally(() => (loop.over = true));
+  const client = async (): Promise<void> => {
+    let seen = 0;
+    while (!loop.over) {
+      try {
+        const { record } = await keep.predict('swap@production', textOf(10));
+        if (record.version < seen) counts.older += 1;
+        seen = record.version;
+        counts.answered += 1;
+      } catch (error) {
+        counts.failed += 1;
+        console.error(error);
+      }
+    }
+  };
+  const watch = async (): Promise<void> => {
+    while (!loop.over) {
+      counts.peakBytes = Math.max(counts.peakBytes, await memoryOf(keep));
+      await delay(50);
+    }
+  };
+  await Promise.all([end, watch(), ...Array.from({ length: 8 }, client)]);
+}
+
+/** Swaps under load: nothing fails, nobody sees an older version again, and memory stays within both versions. */
+export async function benchSwaps(figures: Figures, quick: boolean): Promise<void> {
+  const seconds = quick ? 20 : 120;
+  figures.heading(`A swap every 5 s under 8 clients for ${seconds} s`);
+  await using keep = await openNode();
+  const folders = [
+    await makeBert(BENCH_FOLDER, 'full-1', BERT_BASE, { trunk: 10, head: 201 }),
+    await makeBert(BENCH_FOLDER, 'full-2', BERT_BASE, { trunk: 20, head: 202 }),
+  ];
+  const publish = async (at: number): Promise<void> => {
+    const pushed = await keep.push(folders[at % 2] ?? '', { name: 'swap', force: true });
+    await keep.store.moveAlias({ model: 'swap', alias: 'production', to: pushed.record.version });
+  };
+  const empty = await memoryOf(keep);
+  await publish(0);
+  await touch(keep, 'swap@production', textOf(10));
+  const counts: SwapCounts = { answered: 0, failed: 0, older: 0, peakBytes: 0 };
+  const swaps = async (): Promise<void> => {
+    for (let at = 1; at <= seconds / 5; at++) {
+      await publish(at);
+      await delay(5_000);
+    }
+  };
+  await serveThroughSwaps(keep, swaps(), counts);
+  const served = await keep.store.resolve(parseReference('swap@production'));
+  figures.add({ name: `requests answered, ${served.version} the last version`, value: counts.answered, unit: '' });
+  figures.add({ name: 'requests failed', value: counts.failed, unit: '', bar: { most: 0 } });
+  figures.add({ name: 'answers older than one already seen', value: counts.older, unit: '', bar: { most: 0 } });
+  const bound = empty + 2 * COPY_BYTES;
+  figures.add({ name: 'the node before plus both versions', value: bound / MB, unit: 'MB' });
+  figures.add({ name: 'peak / that', value: counts.peakBytes / bound, unit: '×', bar: { most: 1.1 } });
+}
