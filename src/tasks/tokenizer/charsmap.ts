@@ -69,7 +69,7 @@ export function charsMapNormalizer(base64: string): (text: string) => string {
     for (const character of grapheme) out += replacementOf(map, utf8.encode(character)) ?? character;
     return out;
   };
-  return (text) => {
+  const bySegments = (text: string): string => {
     let out = '';
     for (const { segment } of segmenter.segment(text)) {
       let replaced = known.get(segment);
@@ -81,4 +81,27 @@ export function charsMapNormalizer(base64: string): (text: string) => string {
     }
     return out;
   };
+  const ascii = Array.from({ length: 128 }, (_, code) => normalizeGrapheme(String.fromCharCode(code)));
+  const keepsAscii = ascii.slice(32, 127).every((replaced, i) => replaced === String.fromCharCode(32 + i));
+  const byCharacters = (text: string): string =>
+    keepsAscii ? text : Array.from(text, (character) => ascii[character.charCodeAt(0)]).join('');
+  return (text) => overAscii(text, byCharacters, bySegments);
+}
+
+/**
+ * Cutting text into graphemes is most of the work, and between two printable ASCII characters there is always a border
+ * (Unicode Standard Annex 29, rule GB999): only what stands beside other characters needs to be looked at.
+ */
+function overAscii(text: string, plain: (run: string) => string, other: (rest: string) => string): string {
+  let out = '';
+  let at = 0;
+  for (const { index, 0: run } of text.matchAll(/[ -~]{3,}/g)) {
+    const end = index + run.length;
+    const from = index === 0 ? 0 : index + 1;
+    const to = end === text.length ? end : end - 1;
+    if (from > at) out += other(text.slice(at, from));
+    out += plain(text.slice(from, to));
+    at = to;
+  }
+  return at < text.length ? out + other(text.slice(at)) : out;
 }

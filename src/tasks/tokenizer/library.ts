@@ -2,6 +2,7 @@ import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
 import { ModelkeepError } from '../../core/index.js';
 import type { JsonObject } from '../json-file.js';
 import { charsMapNormalizer } from './charsmap.js';
+import { cacheWords, type WordModel } from './word-cache.js';
 
 /** A token that is found in a text before it is normalised, such as `[MASK]`. */
 export interface AddedToken {
@@ -17,6 +18,7 @@ interface NormalizerStep {
   (text: string): string;
   readonly normalizers?: readonly NormalizerStep[];
   readonly charsmap?: string | null;
+  readonly config?: { readonly type?: string; readonly lowercase?: boolean };
   normalize(text: string): string;
 }
 
@@ -59,6 +61,26 @@ function useCharsMaps(step: NormalizerStep | null): void {
   if (step?.charsmap) step.normalize = charsMapNormalizer(step.charsmap);
 }
 
+const PRINTABLE_ASCII = /^[ -~]*$/;
+
+/** Spares plain English the steps of BERT's normaliser that change nothing in it: all but lower case. */
+function skipForAscii(step: NormalizerStep | null): void {
+  for (const each of step?.normalizers ?? []) skipForAscii(each);
+  if (step?.config?.type !== 'BertNormalizer') return;
+  const { lowercase } = step.config;
+  const normalize = step.normalize.bind(step);
+  step.normalize = (text) => {
+    if (!PRINTABLE_ASCII.test(text)) return normalize(text);
+    return lowercase === true ? text.toLowerCase() : text;
+  };
+}
+
+/** True for the models that look at each word on its own and remember none. */
+function isPerWord({ model }: JsonObject): boolean {
+  const type = (model as JsonObject | undefined)?.['type'];
+  return type === 'WordPiece' || type === 'Unigram';
+}
+
 /**
  * Opens the library on the contents of `tokenizer.json` and `tokenizer_config.json`.
  *
@@ -68,6 +90,9 @@ export function openLibrary(json: JsonObject, config: JsonObject): Library {
   try {
     const library = new LibraryTokenizer(json, config) as unknown as Library;
     useCharsMaps(library.normalizer);
+    skipForAscii(library.normalizer);
+    // BPE has a cache of its own.
+    if (isPerWord(json)) cacheWords(library.model as unknown as WordModel);
     return library;
   } catch (error) {
     if (error instanceof ModelkeepError) throw error;
