@@ -10,8 +10,11 @@ export interface EmbeddingShape {
   /** Rows of the token type table; 0 where the family has none. */
   readonly types: number;
   readonly epsilon: number;
-  /** `count`: 0, 1, 2 …; `skip-padding`: behind `padId`, counting only tokens that are not padding (RoBERTa). */
-  readonly counting: 'count' | 'skip-padding';
+  /**
+   * `count`: 0, 1, 2 …; `skip-padding`: behind `padId`, counting only tokens that are not padding (RoBERTa); `none`: no
+   * positions here.
+   */
+  readonly counting: 'count' | 'skip-padding' | 'none';
   readonly padId: number;
 }
 
@@ -21,7 +24,7 @@ export function embeddingShape(config: ModelConfig, counting: EmbeddingShape['co
     size: config.size('hidden_size'),
     vocabulary: config.size('vocab_size'),
     positions: config.size('max_position_embeddings'),
-    types: config.size('type_vocab_size', 2),
+    types: config.number('type_vocab_size', 2),
     epsilon: config.number('layer_norm_eps', 1e-12),
     counting,
     padId: config.number('pad_token_id', counting === 'count' ? 0 : 1),
@@ -43,11 +46,14 @@ function positionsOf(c: Checkpoint, shape: EmbeddingShape): string {
 }
 
 /**
- * Words, positions and token types, summed and normalised.
+ * Words, positions and token types, summed.
  *
  * @returns `state`: float32 [batch · sequence, size]; `words`: the table of the words
  */
-export function embed(c: Checkpoint, shape: EmbeddingShape): { readonly state: string; readonly words: string } {
+export function sumEmbeddings(
+  c: Checkpoint,
+  shape: EmbeddingShape,
+): { readonly state: string; readonly words: string } {
   const { writer } = c;
   const words = c.encoder('embeddings.word_embeddings.weight', [shape.vocabulary, shape.size]);
   let sum = writer.node('Gather', [words, 'input_ids']);
@@ -56,7 +62,12 @@ export function embed(c: Checkpoint, shape: EmbeddingShape): { readonly state: s
     const chosen = shape.types > 1 ? 'token_type_ids' : writer.int(0);
     sum = writer.node('Add', [sum, writer.node('Gather', [types, chosen])]);
   }
-  sum = writer.node('Add', [sum, positionsOf(c, shape)]);
-  const flat = writer.node('Reshape', [sum, writer.ints([-1, shape.size])]);
-  return { state: layerNorm(c, 'encoder', 'embeddings.LayerNorm', flat, shape.size, shape.epsilon), words };
+  if (shape.counting !== 'none') sum = writer.node('Add', [sum, positionsOf(c, shape)]);
+  return { state: writer.node('Reshape', [sum, writer.ints([-1, shape.size])]), words };
+}
+
+/** {@link sumEmbeddings}, normalised. */
+export function embed(c: Checkpoint, shape: EmbeddingShape): { readonly state: string; readonly words: string } {
+  const { state, words } = sumEmbeddings(c, shape);
+  return { state: layerNorm(c, 'encoder', 'embeddings.LayerNorm', state, shape.size, shape.epsilon), words };
 }

@@ -67,7 +67,7 @@ export const answerQuestions: Head = (c, { state, hidden, frame }) => {
 export const plainEncoder: Head = (c, encoded) => {
   const { state, hidden, frame } = encoded;
   const outputs = [named(c, 'last_hidden_state', unflatten(c.writer, frame, state, [hidden]), [-1, -1, hidden])];
-  if (c.has('pooler.dense.weight'))
+  if (c.has(`${poolerOf(c)}.weight`))
     outputs.push(named(c, 'pooler_output', halved(c.writer, pool(c, encoded), hidden), [-1, hidden]));
   return outputs;
 };

@@ -2,10 +2,12 @@ import { ModelkeepError, type TensorInfo, type VersionFiles } from '../../core/i
 import { ModelWriter } from '../onnx/model-writer.js';
 import { readJson } from '../read-json.js';
 import type { SessionPlan } from '../session-plan.js';
+import { albert } from './albert.js';
 import { bert } from './bert.js';
 import { camembert } from './camembert.js';
 import { Checkpoint, readCheckpoint } from './checkpoint.js';
 import { ModelConfig } from './config.js';
+import { debertaV2 } from './deberta-v2.js';
 import { distilbert } from './distilbert.js';
 import { electra } from './electra.js';
 import type { Family, HeadKind } from './family.js';
@@ -15,8 +17,10 @@ import { xlmRoberta } from './xlm-roberta.js';
 
 /** Families by `model_type` of config.json: those whose graphs were compared with the reference implementation. */
 const FAMILIES: Readonly<Record<string, Family>> = {
+  albert,
   bert,
   camembert,
+  'deberta-v2': debertaV2,
   distilbert,
   electra,
   mpnet,

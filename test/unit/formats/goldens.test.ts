@@ -5,9 +5,17 @@ import { openDirectoryFiles, planSession } from '../../../src/formats/index.js';
 import { goldenRows, largestGap, numbers, openSession, runBatch } from './session.js';
 
 const FIXTURES = join(import.meta.dirname, '../../fixtures');
-const ARCHS = ['bert', 'camembert', 'distilbert', 'electra', 'mpnet', 'roberta', 'xlm-roberta'].map(
-  (name) => `archs/${name}`,
-);
+const ARCHS = [
+  'albert',
+  'bert',
+  'camembert',
+  'deberta-v2',
+  'distilbert',
+  'electra',
+  'mpnet',
+  'roberta',
+  'xlm-roberta',
+].map((name) => `archs/${name}`);
 const SENTIMENT = ['v1', 'v2', 'v3-head', 'v4-bad'].map((name) => `sentiment/${name}`);
 
 test.each([...ARCHS, ...SENTIMENT])('%s answers as the reference, alone and in padded batches', async (name) => {

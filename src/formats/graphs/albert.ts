@@ -1,0 +1,70 @@
+import { bertEncoder, checkBert } from './bert.js';
+import { encode, frameOf, linear, type EncoderShape } from './blocks.js';
+import type { ModelConfig } from './config.js';
+import { embed, embeddingShape } from './embeddings.js';
+import type { Family } from './family.js';
+import { answerQuestions, classifyPooled, classifyTokens, fillMasks, plainEncoder } from './heads.js';
+
+/** The order in which groups of shared layers are passed: each pass through a group goes through all of its layers. */
+function passes(config: ModelConfig): readonly string[] {
+  const count = config.size('num_hidden_layers');
+  const groups = config.size('num_hidden_groups', 1);
+  const inner = config.size('inner_group_num', 1);
+  return Array.from({ length: count * inner }, (_, index) => {
+    const group = Math.trunc(Math.trunc(index / inner) / (count / groups));
+    return `encoder.albert_layer_groups.${group}.albert_layers.${index % inner}`;
+  });
+}
+
+function encoderShape(config: ModelConfig): EncoderShape {
+  const layers = passes(config);
+  return {
+    ...bertEncoder(config),
+    activation: config.text('hidden_act', 'gelu_new'),
+    layers: layers.length,
+    layer: (index) => layers[index] ?? '',
+    names: {
+      query: 'attention.query',
+      key: 'attention.key',
+      value: 'attention.value',
+      attentionOutput: 'attention.dense',
+      attentionNorm: 'attention.LayerNorm',
+      up: 'ffn',
+      down: 'ffn_output',
+      outputNorm: 'full_layer_layer_norm',
+    },
+  };
+}
+
+/**
+ * ALBERT: Lan et al., "ALBERT: A Lite BERT for Self-supervised Learning of Language Representations" (2019). BERT whose
+ * layers share their weights and whose embeddings are narrow and always projected.
+ */
+export const albert: Family = {
+  className: 'Albert',
+  prefix: 'albert.',
+  hasTokenTypes: (config) => config.size('type_vocab_size', 2) > 1,
+  check: checkBert,
+  encode: (c, config) => {
+    const encoder = encoderShape(config);
+    const { hidden } = encoder;
+    const shape = { ...embeddingShape(config, 'count'), size: config.size('embedding_size', 128) };
+    const frame = frameOf(c.writer);
+    const { state, words } = embed(c, shape);
+    const wide = linear(c, 'encoder', 'encoder.embedding_hidden_mapping_in', state, [shape.size, hidden]);
+    const encoded = encode(c, encoder, frame, wide);
+    return { config, frame, words, state: encoded, hidden, vocabulary: shape.vocabulary, embedding: shape.size };
+  },
+  heads: {
+    ForSequenceClassification: classifyPooled,
+    ForTokenClassification: classifyTokens,
+    ForQuestionAnswering: answerQuestions,
+    ForMaskedLM: fillMasks({
+      dense: 'predictions.dense',
+      norm: 'predictions.LayerNorm',
+      bias: 'predictions.bias',
+      decoder: 'predictions.decoder.weight',
+    }),
+    Model: plainEncoder,
+  },
+};

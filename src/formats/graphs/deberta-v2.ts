@@ -1,0 +1,117 @@
+import { ModelkeepError } from '../../core/index.js';
+import { bertEncoder } from './bert.js';
+import { encode, frameOf, layerNorm, type EncoderShape, type Frame } from './blocks.js';
+import type { Checkpoint } from './checkpoint.js';
+import type { ModelConfig } from './config.js';
+import { disentangled, type AttentionKind, type DistanceShape } from './disentangled.js';
+import { embeddingShape, sumEmbeddings } from './embeddings.js';
+import type { Family } from './family.js';
+import { answerQuestions, classifyFirst, classifyTokens, fillMasksAsBert, plainEncoder } from './heads.js';
+
+const KINDS: readonly AttentionKind[] = ['c2p', 'p2c'];
+
+/** `pos_att_type`, a list or its parts with bars between them. @throws ModelkeepError `UNSUPPORTED_FORMAT` */
+function kindsOf(config: ModelConfig): readonly AttentionKind[] {
+  const value = config.raw('pos_att_type') ?? [];
+  const parts = typeof value === 'string' ? value.toLowerCase().split('|') : value;
+  const given = (Array.isArray(parts) ? (parts as readonly unknown[]) : [parts]).map((part) =>
+    typeof part === 'string' ? part.trim() : part,
+  );
+  const wrong = given.find((part) => !KINDS.some((kind) => kind === part) && part !== '');
+  if (wrong === undefined) return KINDS.filter((kind) => given.includes(kind));
+  throw new ModelkeepError(
+    'UNSUPPORTED_FORMAT',
+    `config.json: pos_att_type has ${JSON.stringify(wrong)}, which is not supported; supported: ${KINDS.join(', ')}`,
+  );
+}
+
+/** A number of positions; missing or below 1 stands for none. */
+function positive(config: ModelConfig, name: string): number | undefined {
+  const value = config.raw(name) ?? -1;
+  return typeof value === 'number' && value < 1 ? undefined : config.size(name);
+}
+
+function distanceShape(config: ModelConfig): DistanceShape {
+  return {
+    kinds: kindsOf(config),
+    buckets: positive(config, 'position_buckets'),
+    farthest: positive(config, 'max_relative_positions') ?? config.size('max_position_embeddings'),
+    positions: config.size('max_position_embeddings'),
+    normed: config.raw('norm_rel_ebd') === 'layer_norm',
+    shared: config.raw('share_att_key') === true,
+  };
+}
+
+function encoderShape(c: Checkpoint, config: ModelConfig, frame: Frame): EncoderShape {
+  const base = bertEncoder(config);
+  const distances = distanceShape(config);
+  const named = {
+    ...base,
+    epsilon: config.number('layer_norm_eps', 1e-7),
+    // The scores are a sum of so many products, and scaled as such.
+    scale: 1 / Math.sqrt((base.hidden / base.heads) * (1 + distances.kinds.length)),
+    names: {
+      ...base.names,
+      query: 'attention.self.query_proj',
+      key: 'attention.self.key_proj',
+      value: 'attention.self.value_proj',
+    },
+  };
+  const relative = config.raw('relative_attention') === true && distances.kinds.length > 0;
+  return relative ? { ...named, relative: disentangled(c, frame, named, distances) } : named;
+}
+
+function embedDeberta(c: Checkpoint, config: ModelConfig, hidden: number) {
+  const shape = {
+    ...embeddingShape(config, config.raw('position_biased_input') === false ? 'none' : 'count'),
+    size: config.size('embedding_size', hidden),
+    types: config.number('type_vocab_size', 0),
+  };
+  const { state, words } = sumEmbeddings(c, shape);
+  const wide =
+    shape.size === hidden
+      ? state
+      : c.writer.node('Gemm', [state, c.encoder('embeddings.embed_proj.weight', [hidden, shape.size])], {
+          transB: { int: 1 },
+        });
+  const epsilon = config.number('layer_norm_eps', 1e-7);
+  const normed = layerNorm(c, 'encoder', 'embeddings.LayerNorm', wide, hidden, epsilon);
+  return { state: normed, words, vocabulary: shape.vocabulary, embedding: shape.size };
+}
+
+/**
+ * DeBERTa v2 and v3: He et al., "DeBERTa: Decoding-enhanced BERT with Disentangled Attention" (2020) and "DeBERTaV3"
+ * (2021). BERT's layers, whose scores also weigh contents against relative positions.
+ */
+export const debertaV2: Family = {
+  className: 'DebertaV2',
+  prefix: 'deberta.',
+  hasTokenTypes: (config) => config.number('type_vocab_size', 0) > 1,
+  check: (config) => {
+    config.only('conv_kernel_size', [0]);
+    config.only('norm_rel_ebd', ['none', 'layer_norm']);
+    config.only('attention_head_size', [config.size('hidden_size') / config.size('num_attention_heads')]);
+    config.only('pooler_hidden_size', [config.size('hidden_size')]);
+  },
+  encode: (c, config) => {
+    const hidden = config.size('hidden_size');
+    const frame = frameOf(c.writer);
+    const { state, ...embedded } = embedDeberta(c, config, hidden);
+    const encoder = encoderShape(c, config, frame);
+    return { ...embedded, config, frame, hidden, state: encode(c, encoder, frame, state) };
+  },
+  heads: {
+    ForSequenceClassification: (c, encoded) => {
+      const activation = encoded.config.text('pooler_hidden_act', 'gelu');
+      return classifyFirst('pooler.dense', activation, 'classifier')(c, encoded);
+    },
+    ForTokenClassification: classifyTokens,
+    ForQuestionAnswering: answerQuestions,
+    ForMaskedLM: (c, encoded) => {
+      // The newer one has other tensors.
+      encoded.config.only('legacy', [true]);
+      return fillMasksAsBert(c, encoded);
+    },
+    Model: plainEncoder,
+  },
+};
