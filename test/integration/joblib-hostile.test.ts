@@ -90,6 +90,8 @@ describe('an allow-list of globals', () => {
     'sklearn.os.system': () => callOf('sklearn', 'os.system', `touch ${marker()}`),
     'sklearn.base.os.system': () => callOf('sklearn.base', 'os.system', `touch ${marker()}`),
     'pickle.loads': () => callOf('pickle', 'loads', 'x'),
+    // (None, {predict: list}) as the state of the class itself.
+    'changed.SVC': () => Buffer.from('csklearn.svm._classes\nSVC\n(N(dVpredict\ncbuiltins\nlist\nstb.'),
     'joblib.numpy_pickle.NDArrayWrapper': () => callOf('joblib.numpy_pickle', 'NDArrayWrapper', marker()),
   };
 

@@ -1,7 +1,13 @@
 """Unpickling with an allow-list: joblib's unpickler, which imports nothing that is not on it."""
+import pickle
 import re
+import types
 
 from frames import Failure
+
+
+# What belongs to every model of this process: a pickle that set attributes on it would change the others' answers.
+SHARED = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
 
 
 def _is_listed(patterns, name):
@@ -24,6 +30,15 @@ def restrict(policy):
     from joblib import numpy_pickle
 
     class Restricted(numpy_pickle.NumpyUnpickler):
+        dispatch = numpy_pickle.NumpyUnpickler.dispatch.copy()
+
+        def load_build(self):
+            if len(self.stack) > 1 and isinstance(self.stack[-2], SHARED):
+                raise Failure("UNSAFE_FORMAT", f"The model changes {self.stack[-2]!r}, which others share")
+            super().load_build()
+
+        dispatch[pickle.BUILD[0]] = load_build
+
         def find_class(self, module, name):
             full = f"{module}.{name}"
             listed = full in policy["exact"] or _is_listed(policy["classes"] + policy["functions"], full)
