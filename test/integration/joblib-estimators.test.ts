@@ -33,7 +33,7 @@ function comparable(answer: number | bigint | string): number | string {
 }
 
 /** Compressed in a way that only Python unpacks. */
-const UNREADABLE = ['pipeline', 'regression', 'short-texts'];
+const UNREADABLE = new Set(['pipeline', 'regression', 'short-texts']);
 
 it.each([
   'forest',
@@ -52,7 +52,7 @@ it.each([
   await home.publish(name, readFileSync(join(home.folder, `${name}.joblib`)));
   const model = await keep.load(name);
   expect(model.record.metadata).toMatchObject({
-    pickle: { complete: !UNREADABLE.includes(name), unsafeGlobals: [] },
+    pickle: { complete: !UNREADABLE.has(name), unsafeGlobals: [] },
   });
   const { tensors } = await model.infer({ tensors: matrix(golden.data), outputs: ['predict'] });
   const answers = Array.from(tensors.predict?.data as ArrayLike<number | bigint | string>, comparable);
