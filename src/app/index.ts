@@ -13,6 +13,12 @@ export {
   type PullOptions,
   type PushPhase,
   type Shown,
+  history,
+  promote,
+  rollback,
+  type MoveOptions,
+  type PromoteOptions,
+  type RollbackOptions,
 } from '../registry/index.js';
 export type { PickleReport } from '../formats/index.js';
 export { openStore } from '../stores/index.js';

@@ -5,6 +5,7 @@ import { aliasCommand } from './commands/alias.js';
 import { configCommand } from './commands/config.js';
 import { doctorCommand } from './commands/doctor.js';
 import { evalCommand } from './commands/eval.js';
+import { archiveCommands, historyCommand, promoteCommand, rollbackCommand } from './commands/lifecycle.js';
 import { listCommand } from './commands/list.js';
 import { predictCommand } from './commands/predict.js';
 import { pullCommand } from './commands/pull.js';
@@ -30,6 +31,10 @@ export function createProgram(world: World): Command {
     listCommand,
     showCommand,
     aliasCommand,
+    promoteCommand,
+    rollbackCommand,
+    historyCommand,
+    archiveCommands,
     predictCommand,
     evalCommand,
     serveCommand,

@@ -1,7 +1,15 @@
 /**
- * registry/: what is done with versions in a store: publish, read back, show. Over any store; knows formats, no model
+ * registry/: what is done with versions in a store: publish, read back, show, promote, roll back. Over any store; knows formats, no model
  * is run here.
  */
 export { pull, type Pulled, type PullOptions } from './pull.js';
 export { push, type Pushed, type PushOptions, type PushPhase } from './push.js';
 export { show, type Shown } from './show.js';
+export {
+  history,
+  promote,
+  rollback,
+  type MoveOptions,
+  type PromoteOptions,
+  type RollbackOptions,
+} from './lifecycle.js';
