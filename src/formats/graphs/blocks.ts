@@ -3,7 +3,7 @@ import type { ModelWriter } from '../onnx/model-writer.js';
 import type { Checkpoint } from './checkpoint.js';
 
 /** Lowest finite float32: what transformers adds to the scores of masked tokens. */
-const LOWEST_FLOAT32 = -3.4028234663852886e38;
+export const LOWEST_FLOAT32 = -3.4028234663852886e38;
 
 /** Activations by the names that config.json uses. */
 const ACTIVATIONS: Readonly<Record<string, (writer: ModelWriter, x: string) => string>> = {

@@ -3,7 +3,8 @@ import { activate, doubled, firstToken, halved, layerNorm, linear, unflatten } f
 import type { Checkpoint } from './checkpoint.js';
 import type { Encoded, Head } from './family.js';
 
-function labelsOf(c: Checkpoint, { config }: Encoded, weight: string): number {
+/** The number of labels by the output layer. @throws ModelkeepError `INVALID_ARTIFACT` if config.json names others */
+export function labelsOf(c: Checkpoint, { config }: Encoded, weight: string): number {
   const rows = c.headRows(weight);
   if (config.labels === undefined || config.labels === rows) return rows;
   throw new ModelkeepError(
@@ -12,7 +13,8 @@ function labelsOf(c: Checkpoint, { config }: Encoded, weight: string): number {
   );
 }
 
-function named(c: Checkpoint, name: string, value: string, dims: readonly number[]): TensorInfo {
+/** Gives a value the name of an output of the graph. `-1` in `dims` stands for any size. */
+export function named(c: Checkpoint, name: string, value: string, dims: readonly number[]): TensorInfo {
   c.writer.node('Identity', [value], {}, name);
   return { name, type: 'float32', dims };
 }

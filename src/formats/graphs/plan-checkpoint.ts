@@ -11,6 +11,7 @@ import { debertaV2 } from './deberta-v2.js';
 import { distilbert } from './distilbert.js';
 import { electra } from './electra.js';
 import type { Family, HeadKind } from './family.js';
+import { modernbert } from './modernbert.js';
 import { mpnet } from './mpnet.js';
 import { roberta } from './roberta.js';
 import { xlmRoberta } from './xlm-roberta.js';
@@ -23,6 +24,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   'deberta-v2': debertaV2,
   distilbert,
   electra,
+  modernbert,
   mpnet,
   roberta,
   'xlm-roberta': xlmRoberta,
@@ -33,7 +35,7 @@ const HARMLESS = [
   /(^|\.)embeddings\.(position_ids|token_type_ids)$/,
   // Tied to the word embeddings and to the bias beside them.
   /^(cls\.predictions|lm_head|predictions)\.decoder\.(weight|bias)$/,
-  /^(generator_lm_head|vocab_projector)\.weight$/,
+  /^(generator_lm_head|vocab_projector|decoder)\.weight$/,
   /^cls\.seq_relationship\.(weight|bias)$/,
   // Heads on tokens do not use the pooler, which older checkpoints hold all the same.
   /(^|\.)pooler\.(dense\.)?(weight|bias)$/,

@@ -12,6 +12,7 @@ const ARCHS = [
   'deberta-v2',
   'distilbert',
   'electra',
+  'modernbert',
   'mpnet',
   'roberta',
   'xlm-roberta',

@@ -1,0 +1,190 @@
+import { activate, doubled, firstToken, frameOf, halved, LOWEST_FLOAT32, unflatten, type Part } from './blocks.js';
+import type { Checkpoint } from './checkpoint.js';
+import type { ModelConfig } from './config.js';
+import type { Encoded, Family, Head } from './family.js';
+import { labelsOf, named, plainEncoder } from './heads.js';
+import { rotate, rotationOf, type Rotation } from './rotary.js';
+
+/** How the layers of one kind, global or local, see other tokens. */
+interface View {
+  readonly rotation: Rotation;
+  /** Added to the scores: 0, or the lowest float for what is not seen. */
+  readonly bias: string;
+}
+
+interface Layers {
+  readonly c: Checkpoint;
+  readonly config: ModelConfig;
+  readonly hidden: number;
+  readonly heads: number;
+  readonly global: View;
+  readonly local: View;
+  readonly tokens: string;
+}
+
+/** A linear layer that may have no bias. */
+function project(
+  c: Checkpoint,
+  part: Part,
+  name: string,
+  x: string,
+  sizes: readonly [number, number],
+  biased: boolean,
+) {
+  const [from, to] = sizes;
+  const bias = biased ? [c[part](`${name}.bias`, [to])] : [];
+  return c.writer.node('Gemm', [x, c[part](`${name}.weight`, [to, from]), ...bias], { transB: { int: 1 } });
+}
+
+/** Layer normalisation that may have no bias. */
+function norm(c: Checkpoint, config: ModelConfig, part: Part, name: string, x: string): string {
+  const size = config.size('hidden_size');
+  const bias = config.raw('norm_bias') === true ? [c[part](`${name}.bias`, [size])] : [];
+  const inputs = [x, c[part](`${name}.weight`, [size]), ...bias];
+  const epsilon = { float: config.number('norm_eps', 1e-5) };
+  return c.writer.node('LayerNormalization', inputs, { axis: { int: -1 }, epsilon });
+}
+
+/** The lowest float for tokens farther than half of the window, and for padding. */
+function windowOf({ writer }: Checkpoint, padding: string, window: number): string {
+  const length = writer.node('Gather', [writer.node('Shape', ['input_ids']), writer.int(1)]);
+  const range = writer.node('Range', [writer.int(0), length, writer.int(1)]);
+  const rows = writer.node('Unsqueeze', [range, writer.ints([1])]);
+  const distance = writer.node('Abs', [writer.node('Sub', [range, rows])]);
+  const far = writer.node('Greater', [distance, writer.int(Math.trunc(window / 2))]);
+  const bias = writer.node('Where', [far, writer.float(LOWEST_FLOAT32), writer.float(0)]);
+  // Not a sum: twice the lowest float is infinite, and a row of those is no number.
+  return writer.node('Min', [padding, bias]);
+}
+
+function attention({ c, config, hidden, heads, tokens, global, local }: Layers, layer: number, x: string): string {
+  const { writer } = c;
+  const width = hidden / heads;
+  const { rotation, bias } = layer % config.size('global_attn_every_n_layers', 3) === 0 ? global : local;
+  const biased = config.raw('attention_bias') === true;
+  const joint = project(c, 'encoder', `layers.${layer}.attn.Wqkv`, x, [hidden, 3 * hidden], biased);
+  const split = writer.node('Reshape', [
+    joint,
+    writer.node('Concat', [tokens, writer.ints([3, heads, width])], { axis: { int: 0 } }),
+  ]);
+  const three = writer.node('Transpose', [split], { perm: { ints: [2, 0, 3, 1, 4] } });
+  const one = (index: number): string => writer.node('Gather', [three, writer.int(index)], { axis: { int: 0 } });
+  const query = rotate(writer, rotation, one(0), width);
+  const key = writer.node('Transpose', [rotate(writer, rotation, one(1), width)], { perm: { ints: [0, 1, 3, 2] } });
+  const scaled = writer.node('Mul', [writer.node('MatMul', [query, key]), writer.float(1 / Math.sqrt(width))]);
+  const weights = writer.node('Softmax', [writer.node('Add', [scaled, bias])], { axis: { int: -1 } });
+  const mixed = writer.node('Transpose', [writer.node('MatMul', [weights, one(2)])], { perm: { ints: [0, 2, 1, 3] } });
+  const joined = writer.node('Reshape', [mixed, writer.ints([-1, hidden])]);
+  return project(c, 'encoder', `layers.${layer}.attn.Wo`, joined, [hidden, hidden], biased);
+}
+
+/** GeGLU: Shazeer, "GLU Variants Improve Transformer" (2020). */
+function gated({ c, config, hidden }: Layers, layer: number, x: string): string {
+  const { writer } = c;
+  const size = config.size('intermediate_size');
+  const biased = config.raw('mlp_bias') === true;
+  const both = project(c, 'encoder', `layers.${layer}.mlp.Wi`, x, [hidden, 2 * size], biased);
+  const half = (from: number): string =>
+    writer.node('Slice', [both, writer.ints([from]), writer.ints([from + size]), writer.ints([1])]);
+  const active = activate(writer, config.text('hidden_activation', 'gelu'), half(0));
+  const product = writer.node('Mul', [active, half(size)]);
+  return project(c, 'encoder', `layers.${layer}.mlp.Wo`, product, [size, hidden], biased);
+}
+
+function encodeModernBert(c: Checkpoint, config: ModelConfig): Encoded {
+  const { writer } = c;
+  const hidden = config.size('hidden_size');
+  const heads = config.size('num_attention_heads');
+  const vocabulary = config.size('vocab_size');
+  const frame = frameOf(writer);
+  const theta = config.number('global_rope_theta', 160_000);
+  const localTheta = config.raw('local_rope_theta') === null ? theta : config.number('local_rope_theta', 10_000);
+  const layers: Layers = {
+    c,
+    config,
+    hidden,
+    heads,
+    tokens: frame.tokens,
+    global: { rotation: rotationOf(writer, 'global_frequencies', hidden / heads, theta), bias: frame.bias },
+    local: {
+      rotation: rotationOf(writer, 'local_frequencies', hidden / heads, localTheta),
+      bias: windowOf(c, frame.bias, config.size('local_attention', 128)),
+    },
+  };
+  const words = c.encoder('embeddings.tok_embeddings.weight', [vocabulary, hidden]);
+  const flat = writer.node('Reshape', [writer.node('Gather', [words, 'input_ids']), writer.ints([-1, hidden])]);
+  let state = norm(c, config, 'encoder', 'embeddings.norm', flat);
+  for (let layer = 0; layer < config.size('num_hidden_layers'); layer++) {
+    // The embeddings of the first layer are normalised already.
+    const before = layer === 0 ? state : norm(c, config, 'encoder', `layers.${layer}.attn_norm`, state);
+    state = writer.node('Add', [state, attention(layers, layer, before)]);
+    const middle = norm(c, config, 'encoder', `layers.${layer}.mlp_norm`, state);
+    state = writer.node('Add', [state, gated(layers, layer, middle)]);
+  }
+  return { config, frame, words, hidden, vocabulary, state: norm(c, config, 'encoder', 'final_norm', state) };
+}
+
+/** The layer that all heads begin with. */
+function transform(c: Checkpoint, { config, hidden }: Encoded, x: string): string {
+  const dense = project(c, 'head', 'head.dense', x, [hidden, hidden], config.raw('classifier_bias') === true);
+  return norm(c, config, 'head', 'head.norm', activate(c.writer, config.text('classifier_activation', 'gelu'), dense));
+}
+
+/** The mean of the states of all tokens that are not padding. */
+function meanOfTokens(c: Checkpoint, { frame, state, hidden }: Encoded): string {
+  const { writer } = c;
+  const mask = writer.node('Cast', ['attention_mask'], { to: { int: 1 } });
+  const wide = writer.node('Unsqueeze', [mask, writer.ints([2])]);
+  const masked = writer.node('Mul', [unflatten(writer, frame, state, [hidden]), wide]);
+  const total = writer.node('ReduceSum', [masked, writer.ints([1])], { keepdims: { int: 0 } });
+  return writer.node('Div', [total, writer.node('ReduceSum', [mask, writer.ints([1])], { keepdims: { int: 1 } })]);
+}
+
+const classify: Head = (c, encoded) => {
+  const { config, frame, state, hidden } = encoded;
+  config.only('classifier_pooling', ['cls', 'mean']);
+  const labels = labelsOf(c, encoded, 'classifier.weight');
+  const mean = config.raw('classifier_pooling') === 'mean';
+  const pooled = mean ? meanOfTokens(c, encoded) : firstToken(c.writer, frame, state, hidden);
+  const active = transform(c, encoded, doubled(c.writer, pooled, hidden));
+  const logits = project(c, 'head', 'classifier', active, [hidden, labels], true);
+  return [named(c, 'logits', halved(c.writer, logits, labels), [-1, labels])];
+};
+
+const classifyTokens: Head = (c, encoded) => {
+  const labels = labelsOf(c, encoded, 'classifier.weight');
+  const active = transform(c, encoded, encoded.state);
+  const logits = project(c, 'head', 'classifier', active, [encoded.hidden, labels], true);
+  return [named(c, 'logits', unflatten(c.writer, encoded.frame, logits, [labels]), [-1, -1, labels])];
+};
+
+const fillMasks: Head = (c, encoded) => {
+  const { config, words, hidden, vocabulary, frame } = encoded;
+  const tied = config.raw('tie_word_embeddings') !== false;
+  const decoder = tied ? words : c.head('decoder.weight', [vocabulary, hidden]);
+  const bias = config.raw('decoder_bias') === false ? [] : [c.head('decoder.bias', [vocabulary])];
+  const logits = c.writer.node('Gemm', [transform(c, encoded, encoded.state), decoder, ...bias], {
+    transB: { int: 1 },
+  });
+  return [named(c, 'logits', unflatten(c.writer, frame, logits, [vocabulary]), [-1, -1, vocabulary])];
+};
+
+/**
+ * ModernBERT: Warner et al., "Smarter, Better, Faster, Longer: A Modern Bidirectional Encoder" (2024). Normalisation
+ * before each block, rotary positions, GeGLU, and a window of tokens in all but every third layer.
+ */
+export const modernbert: Family = {
+  className: 'ModernBert',
+  prefix: 'model.',
+  hasTokenTypes: () => false,
+  check: (config) => {
+    for (const field of ['rope_scaling', 'rope_parameters', 'layer_types']) config.only(field, [null]);
+  },
+  encode: encodeModernBert,
+  heads: {
+    ForSequenceClassification: classify,
+    ForTokenClassification: classifyTokens,
+    ForMaskedLM: fillMasks,
+    Model: plainEncoder,
+  },
+};
