@@ -28,8 +28,10 @@ test.each([...ARCHS, ...SENTIMENT])('%s answers as the reference, alone and in p
     pad_token_id: number;
   };
   let gap = 0;
+  const alone: number[] = [];
   for (const row of rows) {
     const results = await runBatch(session, [row], padId);
+    alone.push(...numbers(results, 'logits'));
     gap = Math.max(gap, largestGap(numbers(results, 'logits'), row.logits));
   }
   const results = await runBatch(session, rows, padId);
@@ -43,4 +45,6 @@ test.each([...ARCHS, ...SENTIMENT])('%s answers as the reference, alone and in p
   await session.release();
   expect(rows.length).toBeGreaterThan(40);
   expect(gap).toBeLessThan(1e-4);
+  // What else is in a batch, and its padding, change no bit of an answer.
+  expect(largestGap(numbers(results, 'logits'), alone)).toBe(0);
 });
