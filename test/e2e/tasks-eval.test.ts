@@ -82,6 +82,13 @@ describe('the library', () => {
     });
   });
 
+  test('loads a model as the task that its caller expects, and refuses another', async () => {
+    const reader = await keep.load('qa', { task: 'question-answering' });
+    expect(await reader.predict({ question: 'Who?', context: 'It was Ada.' })).toHaveProperty('answer');
+    expect(reader).toBe(await keep.load('qa'));
+    await expect(keep.load('qa', { task: 'fill-mask' })).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+  });
+
   test('versions of two tasks are not compared', async () => {
     const rows = [{ question: 'Who?', context: 'It was Ada.', answers: ['Ada'] }];
     const reader = await evaluate(await keep.load('qa'), rows);
