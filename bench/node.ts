@@ -5,7 +5,6 @@ import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { openModelkeep, type Modelkeep, type OpenOptions } from '../src/app/index.js';
 import { proportionalMemory } from '../src/runners/index.js';
-import { makeBert, type BertSize, type ModelSeeds } from './bert-base.js';
 
 function projectFolder(): string {
   let folder = fileURLToPath(new URL('.', import.meta.url));
@@ -16,28 +15,20 @@ function projectFolder(): string {
 /** Where generated models, the store and the cache of benchmarks lie; ignored by git. */
 export const BENCH_FOLDER = join(projectFolder(), '.cache', 'bench');
 
+/** The embedded store of the benchmarks. */
+export const STORE_URL = `file://${join(BENCH_FOLDER, 'store')}`;
+
 /** Opens a node over the benchmarks' embedded store: two runners of one thread each, unless options say otherwise. */
 export async function openNode(options: OpenOptions = {}): Promise<Modelkeep> {
   await mkdir(BENCH_FOLDER, { recursive: true });
   return openModelkeep({
-    store: `file://${join(BENCH_FOLDER, 'store')}`,
+    store: STORE_URL,
     cacheDir: join(BENCH_FOLDER, 'node'),
     cacheMaxBytes: 40_000_000_000,
     runners: 2,
     threads: 1,
     ...options,
   });
-}
-
-/**
- * Makes a model and publishes it, unless the store has it.
- *
- * @returns its reference
- */
-export async function provide(keep: Modelkeep, name: string, size: BertSize, seeds: ModelSeeds): Promise<string> {
-  const folder = await makeBert(BENCH_FOLDER, name, size, seeds);
-  await keep.push(folder, { name });
-  return `${name}:1`;
 }
 
 /** The processes of a node: this one and its runners. */

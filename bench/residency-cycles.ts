@@ -1,11 +1,10 @@
 /** That loading and letting go again and again leaves nothing behind. */
 import { readdir, readFile } from 'node:fs/promises';
 import type { Modelkeep } from '../src/app/index.js';
-import { BERT_TINY, textOf } from './bert-base.js';
+import { textOf } from './bert-base.js';
 import type { Figures } from './figures.js';
-import { memoryOf, openNode, pidsOf, provide } from './node.js';
-
-const VERSIONS = 20;
+import { memoryOf, openNode, pidsOf } from './node.js';
+import { TINY_VERSIONS } from './prepare.js';
 
 interface Held {
   readonly bytes: number;
@@ -34,16 +33,13 @@ async function heldBy(keep: Modelkeep): Promise<Held> {
 /** 1,000 cycles over 20 small versions: growth from cycle 100 to the last. */
 export async function benchCycles(figures: Figures, quick: boolean): Promise<void> {
   const cycles = quick ? 300 : 1_000;
-  figures.heading(`${cycles} cycles of loading and letting go over ${VERSIONS} versions: growth since cycle 100`);
+  figures.heading(`${cycles} cycles of loading and letting go over ${TINY_VERSIONS} versions: growth since cycle 100`);
   await using keep = await openNode();
-  const references: string[] = [];
-  for (let at = 1; at <= VERSIONS; at++) {
-    references.push(await provide(keep, `tiny-${at}`, BERT_TINY, { trunk: 1_000 + at, head: 2_000 + at }));
-  }
+  const references = Array.from({ length: TINY_VERSIONS }, (_, at) => `tiny-${at + 1}:1`);
   const text = textOf(5);
   let early: Held | undefined;
   for (let cycle = 1; cycle <= cycles; cycle++) {
-    const model = await keep.load(references[cycle % VERSIONS] ?? '');
+    const model = await keep.load(references[cycle % TINY_VERSIONS] ?? '');
     await model.predict(text);
     await keep.parts.residency.release(model.record.id);
     if (cycle === 100) early = await heldBy(keep);

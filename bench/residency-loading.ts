@@ -2,10 +2,9 @@
 import { join } from 'node:path';
 import { parseReference } from '../src/core/index.js';
 import { onnxRunnerCommand, Runner } from '../src/runners/index.js';
-import { BERT_BASE } from './bert-base.js';
 import { quantile, type Figures } from './figures.js';
-import { BENCH_FOLDER, openNode, provide } from './node.js';
-import { dirtyMemory, exportOnnx, loadPlain } from './plain.js';
+import { BENCH_FOLDER, openNode } from './node.js';
+import { dirtyMemory, loadPlain, plainFile } from './plain.js';
 
 const MB = 1_000_000;
 /** Calls that are timed together, because the clock is coarser than one. */
@@ -38,7 +37,7 @@ async function loadMapped(
 /** Figures of one resident version and of loading it. */
 export async function benchLoading(figures: Figures, quick: boolean): Promise<void> {
   await using keep = await openNode();
-  const reference = await provide(keep, 'base-1', BERT_BASE, { trunk: 1, head: 101 });
+  const reference = 'base-1:1';
   await keep.load(reference);
   figures.heading('keep.load(ref) of a resident version, median');
   const warm = await microsecondsPerCall(CALLS, 200, () => keep.load(reference));
@@ -50,7 +49,7 @@ export async function benchLoading(figures: Figures, quick: boolean): Promise<vo
   const record = await keep.store.resolve(parseReference(reference));
   const manifest = await keep.store.readManifest(record);
   const segmentsFolder = join(BENCH_FOLDER, 'node', 'segments');
-  const plain = await exportOnnx(join(BENCH_FOLDER, 'base-1'));
+  const plain = plainFile(join(BENCH_FOLDER, 'base-1'));
   const mappedMs: number[] = [];
   const plainMs: number[] = [];
   const mappedBytes: number[] = [];

@@ -1,13 +1,12 @@
 /** What many versions of BERT-base take of memory when they are resident at once. */
 import { join } from 'node:path';
-import { BERT_BASE, textOf } from './bert-base.js';
+import { textOf } from './bert-base.js';
 import type { Figures } from './figures.js';
-import { BENCH_FOLDER, memoryOf, openNode, provide, touch } from './node.js';
-import { exportOnnx, loadPlain } from './plain.js';
+import { BENCH_FOLDER, memoryOf, openNode, touch } from './node.js';
+import { FINE_TUNES, HEADS } from './prepare.js';
+import { loadPlain, plainFile } from './plain.js';
 
 const MB = 1_000_000;
-const HEADS = 10;
-const FINE_TUNES = 4;
 /** Bytes of one copy: 109,483,778 parameters in float32. */
 const COPY_BYTES = 437_935_112;
 
@@ -18,7 +17,7 @@ export async function benchHeads(figures: Figures, quick: boolean): Promise<void
   const text = textOf(30);
   const sizes: number[] = [];
   for (let at = 1; at <= HEADS; at++) {
-    const reference = await provide(keep, `base-${at}`, BERT_BASE, { trunk: 1, head: 100 + at });
+    const reference = `base-${at}:1`;
     await touch(keep, reference, text);
     globalThis.gc?.();
     sizes.push((await memoryOf(keep)) / MB);
@@ -29,7 +28,7 @@ export async function benchHeads(figures: Figures, quick: boolean): Promise<void
   figures.add({ name: 'all of them', value: last, unit: 'MB', bar: { most: 600 } });
   figures.add({ name: 'each further one', value: (last - first) / (HEADS - 1), unit: 'MB', bar: { most: 10 } });
   const plain: string[] = [];
-  for (let at = 1; at <= (quick ? 2 : HEADS); at++) plain.push(await exportOnnx(join(BENCH_FOLDER, `base-${at}`)));
+  for (let at = 1; at <= (quick ? 2 : HEADS); at++) plain.push(plainFile(join(BENCH_FOLDER, `base-${at}`)));
   const sum = loadPlain(plain).pssBytes / MB;
   figures.add({ name: `${plain.length} plain sessions in one process`, value: sum, unit: 'MB' });
 }
@@ -41,7 +40,7 @@ export async function benchFineTunes(figures: Figures): Promise<void> {
   const text = textOf(30);
   const empty = await memoryOf(keep);
   for (let at = 1; at <= FINE_TUNES; at++) {
-    await touch(keep, await provide(keep, `full-${at}`, BERT_BASE, { trunk: 10 * at, head: 200 + at }), text);
+    await touch(keep, `full-${at}:1`, text);
   }
   globalThis.gc?.();
   const all = await memoryOf(keep);

@@ -2,9 +2,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseReference } from '../src/core/index.js';
 import type { Modelkeep } from '../src/app/index.js';
-import { BERT_BASE, makeBert, textOf } from './bert-base.js';
+import { textOf } from './bert-base.js';
 import { quantile, type Figures } from './figures.js';
-import { BENCH_FOLDER, memoryOf, openNode, provide, touch } from './node.js';
+import { memoryOf, openNode, touch } from './node.js';
+import { SWAP_VERSIONS } from './prepare.js';
 
 const MB = 1_000_000;
 /** Bytes of one copy of BERT-base in float32. */
@@ -43,11 +44,8 @@ export async function benchBeside(figures: Figures, quick: boolean): Promise<voi
   const seconds = quick ? 10 : 30;
   figures.heading(`Model A under 2 clients, alone and while B is loaded beside it, ${seconds} s each`);
   await using keep = await openNode();
-  const a = await provide(keep, 'base-1', BERT_BASE, { trunk: 1, head: 101 });
-  const b = [
-    await provide(keep, 'full-1', BERT_BASE, { trunk: 10, head: 201 }),
-    await provide(keep, 'full-2', BERT_BASE, { trunk: 20, head: 202 }),
-  ];
+  const a = 'base-1:1';
+  const b = ['full-1:1', 'full-2:1'];
   const text = textOf(30);
   await touch(keep, a, text);
   const model = await keep.load(a);
@@ -99,21 +97,17 @@ export async function benchSwaps(figures: Figures, quick: boolean): Promise<void
   const seconds = quick ? 20 : 120;
   figures.heading(`A swap every 5 s under 8 clients for ${seconds} s`);
   await using keep = await openNode();
-  const folders = [
-    await makeBert(BENCH_FOLDER, 'full-1', BERT_BASE, { trunk: 10, head: 201 }),
-    await makeBert(BENCH_FOLDER, 'full-2', BERT_BASE, { trunk: 20, head: 202 }),
-  ];
-  const publish = async (at: number): Promise<void> => {
-    const pushed = await keep.push(folders[at % 2] ?? '', { name: 'swap', force: true });
-    await keep.store.moveAlias({ model: 'swap', alias: 'production', to: pushed.record.version });
+  const count = seconds / 5;
+  const move = async (at: number): Promise<void> => {
+    await keep.store.moveAlias({ model: 'swap', alias: 'production', to: SWAP_VERSIONS - count + at });
   };
   const empty = await memoryOf(keep);
-  await publish(0);
+  await move(0);
   await touch(keep, 'swap@production', textOf(10));
   const counts: SwapCounts = { answered: 0, failed: 0, older: 0, peakBytes: 0 };
   const swaps = async (): Promise<void> => {
-    for (let at = 1; at <= seconds / 5; at++) {
-      await publish(at);
+    for (let at = 1; at <= count; at++) {
+      await move(at);
       await delay(5_000);
     }
   };

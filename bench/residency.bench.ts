@@ -9,6 +9,7 @@ import { Figures } from './figures.js';
 import { benchLoading } from './residency-loading.js';
 import { benchFineTunes, benchHeads } from './residency-memory.js';
 import { benchBeside, benchSwaps } from './residency-serving.js';
+import { prepareModels } from './prepare.js';
 import { benchCycles } from './residency-cycles.js';
 
 const SECTIONS: Readonly<Record<string, (figures: Figures, quick: boolean) => Promise<void>>> = {
@@ -30,13 +31,15 @@ const { values } = parseArgs({
 });
 const figures = new Figures(values.json);
 const section = values.section === undefined ? undefined : SECTIONS[values.section];
-if (section === undefined) {
+if (values.section === 'prepare') {
+  await prepareModels();
+} else if (section === undefined) {
   figures.printMachine();
   const program = fileURLToPath(import.meta.url);
   const flags = [...(values.json ? ['--json'] : []), ...(values.quick ? ['--quick'] : [])];
   const names = Object.keys(SECTIONS).filter((name) => values.only === undefined || name === values.only);
   if (names.length === 0) throw new Error(`--only ${values.only}: there are ${Object.keys(SECTIONS).join(', ')}`);
-  const ends = names.map(
+  const ends = ['prepare', ...names].map(
     (name) =>
       spawnSync(process.execPath, [...process.execArgv, program, '--section', name, ...flags], { stdio: 'inherit' })
         .status,
