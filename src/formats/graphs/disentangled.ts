@@ -59,7 +59,8 @@ export function disentangled(
   const batch = writer.node('Gather', [frame.tokens, writer.ints([0])]);
   const length = writer.node('Gather', [frame.tokens, writer.ints([1])]);
   const full = writer.node('Concat', [batch, writer.ints([heads]), length, length], { axis: { int: 0 } });
-  const indices = writer.node('Expand', [chosen, full]);
+  // int32: expanded, they are as many as all scores of a layer.
+  const indices = writer.node('Expand', [writer.node('Cast', [chosen], { to: { int: 6 } }), full]);
   const project = (layer: string, name: string, perm: readonly number[]): string => {
     const flat = linear(c, 'encoder', `${layer}.attention.self.${name}`, table, [hidden, hidden]);
     const split = writer.node('Reshape', [flat, writer.ints([2 * reach, heads, hidden / heads])]);
