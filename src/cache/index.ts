@@ -2,5 +2,6 @@
  * cache/: the node's disk cache. Segments lie in one flat folder, named by digest, verified, and shared by all
  * processes of the machine; onnxruntime maps them from there.
  */
+export { CompiledCache, type Compile, type CompiledCacheOptions } from './compiled-cache.js';
 export { lockOnMachine, type MachineLock } from './machine-lock.js';
 export { SegmentCache, type PullOptions, type PullResult, type SegmentCacheOptions } from './segment-cache.js';

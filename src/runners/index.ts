@@ -5,6 +5,8 @@
 export { encodeFrame, FrameReader, type Frame, type Tensors } from './frames.js';
 export type * from './messages.js';
 export { LazyRunnerPool } from './lazy-pool.js';
+export { compileTarget, compileVersion, type CompileJob } from './onnx/compile.js';
+export { COMPILED_GRAPH } from './onnx/compiled-model.js';
 export { onnxRunnerCommand } from './onnx/command.js';
 export { proportionalMemory } from './process-memory.js';
 export { RunnerPool, type RunnerPoolEvents, type RunnerPoolOptions } from './pool.js';

@@ -1,0 +1,210 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { link, lstat, mkdir, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileError, type Abortable, type Digest } from '../core/index.js';
+import { lockOnMachine } from './machine-lock.js';
+import { hashFile, isSealed, seal } from './sealed-file.js';
+
+/** Options of {@link CompiledCache.open}. */
+export interface CompiledCacheOptions {
+  /** Folder of the node's cache; the same as that of its segments. */
+  readonly directory: string;
+  /** What compiled forms are for besides the version: runtime, processor, options. Others are not found. */
+  readonly target: string;
+}
+
+/** Writes the compiled form of a version into an empty folder: a graph and tensors named by their digests. */
+export type Compile = (folder: string, options: Abortable) => Promise<void>;
+
+/** One file of an entry. */
+interface EntryFile {
+  readonly name: string;
+  readonly size: number;
+  readonly digest: Digest;
+}
+
+/** The list of an entry's files, in the entry's folder. */
+const LIST = 'entry.json';
+const DIGEST_NAME = /^[0-9a-f]{64}$/;
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT';
+}
+
+/**
+ * Compiled forms of versions on this machine, shared by its processes. A tensor that several of them have is one file,
+ * in `tensors/` and, by hard links, in each entry under `compiled/`.
+ */
+export class CompiledCache {
+  readonly #directory: string;
+  readonly #target: string;
+  /** Entries whose bytes this process has hashed. */
+  readonly #verified = new Set<string>();
+  #dropped = 0;
+
+  private constructor(directory: string, target: string) {
+    this.#directory = directory;
+    this.#target = target;
+  }
+
+  /** @throws ModelkeepError `STORE_PERMISSION` or `STORE_UNAVAILABLE` if the folders cannot be made */
+  static async open({ directory, target }: CompiledCacheOptions): Promise<CompiledCache> {
+    try {
+      for (const folder of ['compiled', 'tensors', 'partial']) {
+        await mkdir(join(directory, folder), { recursive: true, mode: 0o700 });
+      }
+      return new CompiledCache(await realpath(directory), target);
+    } catch (error) {
+      throw fileError(error, `Cannot make the cache folder ${directory}`, 'choose another with --cache-dir');
+    }
+  }
+
+  /** Entries that were found damaged and removed since this was opened. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /**
+   * The folder of a version's compiled form; undefined if there is none that can be trusted. The first call for an
+   * entry hashes its files, later ones look at sizes and times alone; a damaged entry is removed.
+   *
+   * @throws ModelkeepError `STORE_UNAVAILABLE` or `STORE_PERMISSION` if the disk cannot be read
+   */
+  async find(version: Digest): Promise<string | undefined> {
+    const folder = this.#folderOf(version);
+    const list = await this.#listOf(folder);
+    if (list === undefined) return undefined;
+    const damaged = await this.#damagedOf(folder, list);
+    if (damaged.length === 0) {
+      this.#verified.add(folder);
+      return folder;
+    }
+    // A link shares its bytes with the file it was made from: that one must not come back either.
+    for (const { name } of damaged) await rm(join(this.#directory, 'tensors', name), { force: true });
+    await this.#drop(folder);
+    return undefined;
+  }
+
+  /**
+   * The folder of a version's compiled form, made by `compile` if there is none. Processes that need it at once
+   * compile it once; it becomes visible in one step or not at all.
+   *
+   * @throws ModelkeepError what `compile` says; `STORE_UNAVAILABLE` if the disk is full; `CANCELLED` when the signal fires
+   */
+  async ensure(version: Digest, compile: Compile, options: Abortable = {}): Promise<string> {
+    const found = await this.find(version);
+    if (found !== undefined) return found;
+    const folder = this.#folderOf(version);
+    const lock = await lockOnMachine(this.#directory, folder, options.signal);
+    const unfinished = join(this.#directory, 'partial', `compiled-${randomUUID()}`);
+    try {
+      const made = await this.find(version);
+      if (made !== undefined) return made;
+      await mkdir(unfinished, { mode: 0o700 });
+      await compile(unfinished, options);
+      await this.#share(unfinished);
+      await rename(unfinished, folder);
+      this.#verified.add(folder);
+      return folder;
+    } catch (error) {
+      const what = `Cannot write to the cache folder ${this.#directory}`;
+      throw fileError(error, what, 'free disk space or choose another with --cache-dir');
+    } finally {
+      await rm(unfinished, { recursive: true, force: true });
+      await lock.release();
+    }
+  }
+
+  /** Removes a version's compiled form, and the tensors that no other one has. */
+  async remove(version: Digest): Promise<void> {
+    const folder = this.#folderOf(version);
+    this.#verified.delete(folder);
+    await rm(folder, { recursive: true, force: true });
+    await this.collect();
+  }
+
+  /** Removes the tensors that no compiled version has. @returns bytes given back */
+  async collect(): Promise<number> {
+    const tensors = join(this.#directory, 'tensors');
+    let bytes = 0;
+    const lock = await lockOnMachine(this.#directory, 'tensors');
+    try {
+      for (const name of await readdir(tensors)) {
+        const { nlink, size } = await lstat(join(tensors, name));
+        if (nlink > 1) continue;
+        await rm(join(tensors, name), { force: true });
+        bytes += size;
+      }
+    } finally {
+      await lock.release();
+    }
+    return bytes;
+  }
+
+  #folderOf(version: Digest): string {
+    const key = createHash('sha256').update(`${version}\n${this.#target}`).digest('hex');
+    return join(this.#directory, 'compiled', key);
+  }
+
+  /** The files of an entry; undefined if there is no entry. A list that cannot be understood has one file, damaged. */
+  async #listOf(folder: string): Promise<readonly EntryFile[] | undefined> {
+    try {
+      return JSON.parse(await readFile(join(folder, LIST), 'utf8')) as readonly EntryFile[];
+    } catch (error) {
+      if (error instanceof SyntaxError) await this.#drop(folder);
+      else if (!isMissing(error))
+        throw fileError(error, `Cannot read ${folder}`, 'check the rights of the cache folder');
+      // Without its list an entry is the leftover of a removal that was cut off.
+      else await rm(folder, { recursive: true, force: true });
+      return undefined;
+    }
+  }
+
+  async #damagedOf(folder: string, list: readonly EntryFile[]): Promise<readonly EntryFile[]> {
+    const known = this.#verified.has(folder);
+    const damaged: EntryFile[] = [];
+    for (const file of list) {
+      const path = join(folder, file.name);
+      const sound = (await isSealed(path, file)) && (known || (await hashFile(path)) === file.digest);
+      if (!sound) damaged.push(file);
+    }
+    return damaged;
+  }
+
+  async #drop(folder: string): Promise<void> {
+    this.#dropped += 1;
+    this.#verified.delete(folder);
+    await rm(folder, { recursive: true, force: true });
+  }
+
+  /** Seals the files of an entry, takes tensors that are known from `tensors/`, and writes down what there is. */
+  async #share(unfinished: string): Promise<void> {
+    const list: EntryFile[] = [];
+    const lock = await lockOnMachine(this.#directory, 'tensors');
+    try {
+      for (const name of await readdir(unfinished)) {
+        const path = join(unfinished, name);
+        const digest = await hashFile(path);
+        const { size } = await lstat(path);
+        await seal(path);
+        if (DIGEST_NAME.test(name)) await this.#shareTensor(path, name, size);
+        list.push({ name, size, digest });
+      }
+    } finally {
+      await lock.release();
+    }
+    await writeFile(join(unfinished, LIST), JSON.stringify(list));
+  }
+
+  async #shareTensor(path: string, name: string, size: number): Promise<void> {
+    const shared = join(this.#directory, 'tensors', name);
+    const known = { digest: `sha256:${name}`, size } as const;
+    if ((await isSealed(shared, known)) && (await hashFile(shared)) === known.digest) {
+      await rm(path);
+      await link(shared, path);
+      return;
+    }
+    await rm(shared, { force: true });
+    await link(path, shared);
+  }
+}
