@@ -129,7 +129,18 @@ const SUITES: readonly Suite[] = [
   maskSuite(),
   zeroShotSuite(),
   ...embeddingSuites(),
-  ...['bert', 'camembert', 'distilbert', 'electra', 'roberta', 'xlm-roberta'].map(archSuite),
+  ...[
+    'albert',
+    'bert',
+    'camembert',
+    'deberta-v2',
+    'distilbert',
+    'electra',
+    'modernbert',
+    'mpnet',
+    'roberta',
+    'xlm-roberta',
+  ].map(archSuite),
 ];
 
 /** A front end: answers all cases of a model, in order. */
@@ -204,6 +215,10 @@ describe('every golden through', () => {
       camembert: 43,
       distilbert: 43,
       electra: 43,
+      albert: 43,
+      'deberta-v2': 43,
+      modernbert: 43,
+      mpnet: 43,
       roberta: 43,
       'xlm-roberta': 43,
     });

@@ -10,6 +10,7 @@ import type { Follower, Residency } from '../../residency/index.js';
 import type { InferenceService } from '../../serving/index.js';
 import { huggingFace } from './hugging-face.js';
 import { nodeMetrics } from './metrics.js';
+import { openApiDocument } from './openapi.js';
 import { openInference } from './open-inference.js';
 import { HTTP_STATUS } from './status.js';
 
@@ -35,7 +36,7 @@ const MAX_DEPTH = 64;
 
 /** The server over a service: the Open Inference Protocol, the Hugging Face form, health, status and metrics. */
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
-  const { service, residency, follower, maxBodyBytes, logger } = options;
+  const { service, residency, follower, maxBodyBytes, version, logger } = options;
   const server = Fastify({
     bodyLimit: maxBodyBytes,
     logController: new LogController({ disableRequestLogging: true }),
@@ -48,11 +49,13 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   endConnectionsOnClose(server);
   openInference(server, options);
   huggingFace(server, options);
+  const openApi = openApiDocument(version);
+  server.get('/openapi.json', () => openApi);
   server.get('/status', () => service.status());
   server.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));
   server.setNotFoundHandler((request, reply) =>
     reply.code(404).send({
-      error: `There is no ${request.method} ${request.url.slice(0, 200)}: see /v2, /models/{reference}, /status, /metrics`,
+      error: `There is no ${request.method} ${request.url.slice(0, 200)}: see /openapi.json`,
     }),
   );
   server.setErrorHandler((error: FastifyError, _request, reply) => sendError(server, reply, error));

@@ -15,7 +15,18 @@ interface Row {
 
 const FOLDERS = [
   ...['v1', 'v2', 'v2-onnx', 'v3-head', 'v4-bad'].map((v) => `sentiment/${v}`),
-  ...['bert', 'distilbert', 'electra', 'roberta', 'xlm-roberta', 'camembert'].map((v) => `archs/${v}`),
+  ...[
+    'albert',
+    'bert',
+    'camembert',
+    'deberta-v2',
+    'distilbert',
+    'electra',
+    'modernbert',
+    'mpnet',
+    'roberta',
+    'xlm-roberta',
+  ].map((v) => `archs/${v}`),
 ];
 
 const logitsOf = (row: Pick<Row, 'logits'>) => ({
