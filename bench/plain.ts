@@ -18,6 +18,8 @@ export interface PlainLoads {
   readonly loadMs: readonly number[];
   /** Proportional set size after one run of each, in bytes. */
   readonly pssBytes: number;
+  /** Private memory written to that the loads alone added, before any run, in bytes. */
+  readonly dirtyBytes: number;
   /** Private memory that it grew by, in bytes. */
   readonly privateBytes: number;
 }
@@ -91,8 +93,8 @@ export async function exportOnnx(folder: string): Promise<void> {
 }
 
 /** Loads plain sessions in a fresh process. */
-export function loadPlain(files: readonly string[]): PlainLoads {
-  const { stdout, status } = spawnSync(process.execPath, [fileURLToPath(import.meta.url), ...files], {
+export function loadPlain(files: readonly string[], kind: 'plain' | 'compiled' = 'plain'): PlainLoads {
+  const { stdout, status } = spawnSync(process.execPath, [fileURLToPath(import.meta.url), kind, ...files], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -104,21 +106,28 @@ function ids(value: bigint): Tensor {
   return new Tensor('int64', new BigInt64Array(16).fill(value), [1, 16]);
 }
 
-async function main(files: readonly string[]): Promise<void> {
+async function main([kind, ...files]: readonly string[]): Promise<void> {
   const before = await privateMemory(process.pid);
+  let dirtyBytes = 0;
   const loadMs: number[] = [];
   const sessions: InferenceSession[] = [];
   for (const file of files) {
+    const dirty = await dirtyMemory(process.pid);
     const started = performance.now();
-    const session = await InferenceSession.create(file, { intraOpNumThreads: 1, logSeverityLevel: 3 });
+    const session = await InferenceSession.create(file, {
+      intraOpNumThreads: 1,
+      logSeverityLevel: 3,
+      graphOptimizationLevel: kind === 'compiled' ? 'disabled' : 'all',
+    });
     loadMs.push(performance.now() - started);
+    dirtyBytes += (await dirtyMemory(process.pid)) - dirty;
     sessions.push(session);
     const all: Record<string, Tensor> = { input_ids: ids(7n), attention_mask: ids(1n), token_type_ids: ids(0n) };
     await session.run(Object.fromEntries(session.inputNames.map((name) => [name, all[name] ?? ids(0n)])));
   }
   const pssBytes = await proportionalMemory([process.pid]);
   const privateBytes = (await privateMemory(process.pid)) - before;
-  console.log(JSON.stringify({ loadMs, pssBytes, privateBytes } satisfies PlainLoads));
+  console.log(JSON.stringify({ loadMs, pssBytes, dirtyBytes, privateBytes } satisfies PlainLoads));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.slice(2));
