@@ -14,6 +14,15 @@ import { openLocalStore } from '../../src/stores/index.js';
 
 const FIXTURES = fileURLToPath(new URL('../fixtures/', import.meta.url));
 const MODELS = [
+  'archs/bert',
+  'archs/camembert',
+  'archs/distilbert',
+  'archs/electra',
+  'archs/roberta',
+  'archs/xlm-roberta',
+  'archs/albert',
+  'archs/mpnet',
+  'archs/deberta-v2',
   'sentiment/v1',
   'sentiment/v2',
   'sentiment/v3-head',

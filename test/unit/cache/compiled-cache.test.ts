@@ -97,12 +97,13 @@ test('drops an entry whose list cannot be read', async () => {
   expect(await readdir(join(directory, 'compiled'))).toEqual([]);
 });
 
+async function failing(folder: string): Promise<void> {
+  await writeFile(join(folder, 'model.onnx'), 'half');
+  throw new ModelkeepError('RUNNER_CRASHED', 'The process ended');
+}
+
 test('leaves nothing behind of a compile that failed, and lets the next one try', async () => {
   const cache = await openCache();
-  const failing = async (folder: string): Promise<void> => {
-    await writeFile(join(folder, 'model.onnx'), 'half');
-    throw new ModelkeepError('RUNNER_CRASHED', 'The process ended');
-  };
   await expect(cache.ensure(ONE, failing)).rejects.toMatchObject({ code: 'RUNNER_CRASHED' });
   expect(await readdir(join(directory, 'compiled'))).toEqual([]);
   expect(await readdir(join(directory, 'partial'))).toEqual([]);
