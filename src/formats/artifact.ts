@@ -1,5 +1,5 @@
 import type { Format, VersionFiles } from '../core/index.js';
-import { openDirectoryFiles } from './version-files.js';
+import { openLocalFiles } from './version-files.js';
 
 /** A file that will be part of a version. */
 export interface ArtifactFile {
@@ -16,7 +16,7 @@ export interface Artifact {
   readonly format: Format;
   /** The task, where it was given. */
   readonly task?: string;
-  /** Absolute path of the folder that holds the files. */
+  /** Absolute path of the folder that holds the files, but for a `requirements.txt` that was named by itself. */
   readonly directory: string;
   /** Sorted by path. */
   readonly files: readonly ArtifactFile[];
@@ -24,10 +24,7 @@ export interface Artifact {
   readonly warnings: readonly string[];
 }
 
-/** Reads an artifact's files. @throws ModelkeepError `INVALID_ARTIFACT` if one is gone */
+/** Reads an artifact's files; reading one that is gone is `INVALID_ARTIFACT`. */
 export function filesOf(artifact: Artifact): VersionFiles {
-  return openDirectoryFiles(
-    artifact.directory,
-    artifact.files.map(({ path }) => path),
-  );
+  return openLocalFiles(artifact.files);
 }

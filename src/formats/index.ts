@@ -8,4 +8,5 @@ export { buildManifest, type BuildManifestOptions } from './build-manifest.js';
 export { cutFile } from './cutting.js';
 export { readSafetensorsHeader, type SafetensorsHeader, type StoredTensor } from './safetensors.js';
 export { scanPickle, type PickleCompression, type PickleReport } from './joblib/scan.js';
+export { parseRequirements, readRequirements, REQUIREMENTS_FILE } from './joblib/requirements.js';
 export { isSafeGlobal, SAFE_GLOBALS, type GlobalsPolicy } from './joblib/safe-globals.js';

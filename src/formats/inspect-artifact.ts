@@ -2,6 +2,7 @@ import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { checkFilePath, fileError, ModelkeepError, type Format } from '../core/index.js';
 import { filesOf, type Artifact, type ArtifactFile } from './artifact.js';
+import { readRequirements, REQUIREMENTS_FILE } from './joblib/requirements.js';
 import { listModelFiles } from './listing.js';
 import { onnxModelPath } from './onnx/model-path.js';
 import { externalFilesOf } from './onnx/model-reader.js';
@@ -17,9 +18,11 @@ export interface InspectOptions {
   readonly format?: Format;
   /** The task, such as `text-classification`. */
   readonly task?: string;
+  /** A file that names the Python packages of a pickled model; it becomes the version's `requirements.txt`. */
+  readonly requirements?: string;
 }
 
-const JOBLIB = /\.(joblib|pkl|pickle)$/;
+const JOBLIB = /\.(joblib|pkl|pickle|skops)$/;
 
 function invalid(message: string): ModelkeepError {
   return new ModelkeepError('INVALID_ARTIFACT', message);
@@ -28,7 +31,8 @@ function invalid(message: string): ModelkeepError {
 /**
  * Finds out what lies at a path and which of its files make a version. Reads no weights.
  *
- * @param path a directory as training or an export left it, or a single `.onnx`, `.joblib`, `.pkl` or `.pickle` file
+ * @param path a directory as training or an export left it, or a single `.onnx`, `.joblib`, `.pkl`, `.pickle` or
+ * `.skops` file; or a directory with one of the latter and `requirements.txt`
  * @throws ModelkeepError `INVALID_ARTIFACT` if there is no model, naming what was looked for; `UNSUPPORTED_FORMAT` for
  * weights that would have to be unpickled, or a format other than the one asked for
  */
@@ -41,7 +45,8 @@ export async function inspectArtifact(path: string, options: InspectOptions = {}
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw invalid(`${path} does not exist. Check the path`);
     throw fileError(error, `Cannot read ${path}`, 'make it readable and publish again');
   }
-  const listed = isDirectory ? listModelFiles(absolute) : [singleFile(absolute)];
+  const found = isDirectory ? listModelFiles(absolute) : [singleFile(absolute)];
+  const listed = options.requirements === undefined ? found : withRequirements(found, options.requirements);
   const format = formatOf(path, absolute, isDirectory, listed, options.format);
   if (options.format !== undefined && options.format !== format) {
     throw new ModelkeepError('UNSUPPORTED_FORMAT', `${path} holds the format ${format}, not ${options.format}`);
@@ -77,11 +82,32 @@ function externalFile(directory: string, model: string, path: string): ArtifactF
   return { path, absolutePath, size: stat.size };
 }
 
+function withRequirements(files: readonly ArtifactFile[], requirements: string): readonly ArtifactFile[] {
+  if (modelOfPickle(files) === undefined) {
+    throw invalid(
+      `${requirements} names Python packages, which only a single .joblib, .pkl, .pickle or .skops file has`,
+    );
+  }
+  const absolutePath = resolve(requirements);
+  const stat = statSync(absolutePath, { throwIfNoEntry: false });
+  if (stat?.isFile() !== true) throw invalid(`${requirements} is no file. Check the path of the requirements`);
+  const others = files.filter(({ path }) => path !== REQUIREMENTS_FILE);
+  return [...others, { path: REQUIREMENTS_FILE, absolutePath, size: stat.size }].toSorted((a, b) =>
+    a.path < b.path ? -1 : 1,
+  );
+}
+
+/** The pickled model among files that are nothing else but it and the packages it wants. */
+function modelOfPickle(files: readonly ArtifactFile[]): ArtifactFile | undefined {
+  const [model, more] = files.filter(({ path }) => path !== REQUIREMENTS_FILE);
+  return more === undefined && model !== undefined && JOBLIB.test(model.path) ? model : undefined;
+}
+
 function singleFile(absolutePath: string): ArtifactFile {
   const path = checkFilePath(basename(absolutePath));
   if (!path.endsWith('.onnx') && !JOBLIB.test(path)) {
     throw invalid(
-      `${path} is no model file: publish the directory that holds config.json, or an .onnx, .joblib, .pkl or .pickle file`,
+      `${path} is no model file: publish the directory that holds config.json, or an .onnx, .joblib, .pkl, .pickle or .skops file`,
     );
   }
   const { size } = statSync(absolutePath);
@@ -101,7 +127,7 @@ function formatOf(
   if (wanted === 'onnx' && onnxModelPath([...paths]) !== undefined) return 'onnx';
   if (paths.has('config.json') && (paths.has(WEIGHTS_FILE) || paths.has(WEIGHTS_INDEX_FILE))) return 'hf';
   if (onnxModelPath([...paths]) !== undefined) return 'onnx';
-  if (files.length === 1 && files[0] !== undefined && JOBLIB.test(files[0].path)) return 'joblib';
+  if (modelOfPickle(files) !== undefined) return 'joblib';
   const names = isDirectory ? readdirSync(absolute) : [];
   if (names.some((name) => /^pytorch_model.*\.bin$/.test(name))) {
     throw new ModelkeepError(
@@ -113,19 +139,23 @@ function formatOf(
   if (paths.has(WEIGHTS_FILE)) throw invalid(`${shown} has ${WEIGHTS_FILE} but no config.json. Save the model again`);
   throw invalid(
     `${shown} holds no model: looked for config.json with ${WEIGHTS_FILE} or ${WEIGHTS_INDEX_FILE}, ` +
-      'for model.onnx or a single .onnx file, and for a single .joblib, .pkl or .pickle file',
+      'for model.onnx or a single .onnx file, and for a single .joblib, .pkl, .pickle or .skops file, alone or with requirements.txt',
   );
 }
 
 /**
  * Checks at publish what would otherwise fail at the first request: everything that a session plan reads, and that the
- * tokenizer gives no ids beyond the embedding table. Pickled models are not opened.
+ * tokenizer gives no ids beyond the embedding table. Pickled models are not opened, but the packages that they name are
+ * checked.
  *
  * @throws ModelkeepError as `planSession`
  */
 export async function validateArtifact(artifact: Artifact): Promise<void> {
-  if (artifact.format === 'joblib') return;
   const files = filesOf(artifact);
+  if (artifact.format === 'joblib') {
+    await readRequirements(files);
+    return;
+  }
   await planSession(files);
   await checkTokenizer(files);
 }

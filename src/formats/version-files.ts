@@ -41,6 +41,22 @@ export function openDirectoryFiles(directory: string, paths: readonly string[]):
 }
 
 /**
+ * Files that lie anywhere on this machine.
+ *
+ * @param entries path in the version, and path and bytes on this machine
+ */
+export function openLocalFiles(
+  entries: readonly { readonly path: string; readonly absolutePath: string; readonly size: number }[],
+): VersionFiles {
+  return placedFiles(
+    entries.map(({ path, absolutePath, size }) => [
+      path,
+      { size, pieces: [{ file: absolutePath, offset: 0, at: 0, size }] },
+    ]),
+  );
+}
+
+/**
  * The files of a version whose segments lie in one flat folder, each named by the 64 hexadecimal digits of its digest.
  * The folder is not looked at before something is read.
  */

@@ -15,6 +15,7 @@ import {
   buildManifest,
   inspectArtifact,
   openDirectoryFiles,
+  REQUIREMENTS_FILE,
   scanPickle,
   validateArtifact,
   type Artifact,
@@ -33,6 +34,11 @@ export interface PushOptions extends Abortable {
   readonly format?: Format;
   /** The task, where it is not to be found out. */
   readonly task?: string;
+  /**
+   * Of a pickled model: a file of `name==version` lines, which names the Python environment that the version runs in.
+   * The version is then no single file any more, as plain scripts read it.
+   */
+  readonly requirements?: string;
   /** Why, in the publisher's words. */
   readonly message?: string;
   /** Who publishes. */
@@ -68,6 +74,7 @@ export async function push(store: VersionStore, path: string, options: PushOptio
   const found = await inspectArtifact(path, {
     ...(options.format === undefined ? {} : { format: options.format }),
     ...(options.task === undefined ? {} : { task: options.task }),
+    ...(options.requirements === undefined ? {} : { requirements: options.requirements }),
   });
   onProgress?.('inspect', { doneBytes: 0, totalBytes: found.files.reduce((sum, { size }) => sum + size, 0) });
   await validateArtifact(found);
@@ -93,7 +100,8 @@ export async function push(store: VersionStore, path: string, options: PushOptio
 }
 
 /** What a pickled model would import, read without executing it. @throws ModelkeepError `INVALID_ARTIFACT` for no pickle */
-function scanIfPickled({ format, files: [file] }: Artifact): PickleReport | undefined {
+function scanIfPickled({ format, files }: Artifact): PickleReport | undefined {
+  const file = files.find(({ path }) => path !== REQUIREMENTS_FILE);
   return format === 'joblib' && file !== undefined ? scanPickle(file.absolutePath, file.path) : undefined;
 }
 

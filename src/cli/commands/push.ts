@@ -15,6 +15,7 @@ interface Flags {
   readonly name: string;
   readonly format?: string;
   readonly task?: string;
+  readonly requirements?: string;
   readonly message?: string;
   readonly parent?: string;
   readonly metadata?: string;
@@ -35,17 +36,21 @@ export function pushCommand(program: Command, world: World): void {
     .requiredOption('--name <MODEL>', 'the model’s name')
     .option('--format <FORMAT>', `${FORMATS.join(', ')}; found out if not given`)
     .option('--task <TASK>', 'the task, such as text-classification; found out if not given')
+    .option(
+      '--requirements <FILE>',
+      'name==version lines: the Python packages of a joblib model, which a node makes an environment of; the version then is two files, which plain pymongo scripts cannot read',
+    )
     .option('-m, --message <TEXT>', 'why, for the history')
     .option('--parent <REF>', 'the version that it was made from')
     .option('--metadata <JSON>', 'free facts as a JSON object')
     .option('--force', 'make a new version even if the newest has the same contents')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ modelkeep push ./checkpoint-500 --name sentiment\n  $ modelkeep push ./v3 --name sentiment -m "trained on more reviews" --store mongodb://127.0.0.1:27017/models\n  $ modelkeep push model.joblib --name iris --json',
+      '\nExamples:\n  $ modelkeep push ./checkpoint-500 --name sentiment\n  $ modelkeep push ./v3 --name sentiment -m "trained on more reviews" --store mongodb://127.0.0.1:27017/models\n  $ modelkeep push model.joblib --name iris --json\n  $ modelkeep push model.joblib --name iris --requirements requirements.txt',
     );
   withSettings(command, STORE_SETTINGS).action(async (path: string, flags: Flags) =>
     invoke(world, { ...flags }, async ({ out, openStore, signal, user }) => {
-      const { name, format, task, message, parent, force } = flags;
+      const { name, format, task, requirements, message, parent, force } = flags;
       const metadata = parseMetadata(flags.metadata);
       const store = await openStore();
       const pushed = await push(store, path, {
@@ -54,6 +59,7 @@ export function pushCommand(program: Command, world: World): void {
         by: user,
         ...(format === undefined ? {} : { format: format as Format }),
         ...(task === undefined ? {} : { task }),
+        ...(requirements === undefined ? {} : { requirements }),
         ...(message === undefined ? {} : { message }),
         ...(parent === undefined ? {} : { parent }),
         ...(metadata === undefined ? {} : { metadata }),

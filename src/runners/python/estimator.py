@@ -9,6 +9,8 @@ from frames import Failure
 METHODS = ("predict", "predict_proba", "decision_function")
 OTHER_METHODS = ("transform",)
 INPUT = "X"
+# Names the packages of a version's environment; the node reads it before the runner is started.
+REQUIREMENTS = "requirements.txt"
 
 
 class Chained(io.RawIOBase):
@@ -41,7 +43,7 @@ class Chained(io.RawIOBase):
 
 
 def _open(manifest, folder):
-    [file] = manifest["files"]
+    [file] = [one for one in manifest["files"] if one["path"] != REQUIREMENTS]
     paths = [os.path.join(folder, segment["digest"].removeprefix("sha256:")) for segment in file["segments"]]
     if len(paths) == 1:
         return open(paths[0], "rb")
