@@ -1,14 +1,16 @@
-import { SegmentCache } from '../cache/index.js';
+import { join } from 'node:path';
+import { CompiledCache, SegmentCache } from '../cache/index.js';
 import {
   asModelkeepError,
+  manifestDigest,
   ModelkeepError,
   type Abortable,
   type VersionRecord,
   type VersionStore,
 } from '../core/index.js';
 import { push, type Pushed, type PushOptions } from '../registry/index.js';
-import { Follower, Residency } from '../residency/index.js';
-import { LazyRunnerPool, onnxRunnerCommand, pythonRunnerCommand, RunnerPool } from '../runners/index.js';
+import { Follower, Residency, type CompilerOptions } from '../residency/index.js';
+import { compileTarget, compileVersion, onnxRunnerCommand, PicklePools, RunnerPool } from '../runners/index.js';
 import {
   InferenceService,
   type Freshness,
@@ -30,7 +32,7 @@ export interface NodeParts {
   readonly follower: Follower;
   readonly pool: RunnerPool;
   /** For pickled models; absent where they are not allowed. */
-  readonly pickles?: LazyRunnerPool;
+  readonly pickles?: PicklePools;
   readonly service: InferenceService;
 }
 
@@ -51,7 +53,9 @@ type NodeSettings = Pick<
   | 'allowPickle'
   | 'python'
   | 'pickleMaxMemory'
+  | 'wheelhouse'
   | 'swapMode'
+  | 'compileAfter'
 >;
 
 /** Options of {@link openModelkeep}; each default is in {@link SETTINGS}. */
@@ -217,7 +221,8 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
     const pickles = picklePool(settings, cache.folder, options.onRunnerLog);
     if (pickles !== undefined) stack.push(() => pickles.close());
     const pools = { pool, ...(pickles === undefined ? {} : { pickles }) };
-    const residency = new Residency({ ...settings, store, cache, ...pools });
+    const compiler = await compilerFor(settings, cache.folder);
+    const residency = new Residency({ ...settings, store, cache, ...pools, ...compiler });
     stack.push(() => residency.close());
     const follower = await Follower.open(store, residency, settings.swapMode);
     stack.push(() => follower.close());
@@ -230,28 +235,50 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
   }
 }
 
+/** How hot versions are compiled; nothing where none is to be. */
+async function compilerFor(
+  { compileAfter, cacheDir }: Pick<Settings, 'compileAfter' | 'cacheDir'>,
+  segmentsFolder: string,
+): Promise<{ readonly compiler?: CompilerOptions }> {
+  if (compileAfter === 0) return {};
+  const forms = await CompiledCache.open({ directory: cacheDir, target: await compileTarget() });
+  return {
+    compiler: {
+      hotRunsPerMinute: compileAfter,
+      find: ({ digest }) => (digest === undefined ? Promise.resolve(undefined) : forms.find(digest)),
+      compile: ({ digest }, manifest, options) =>
+        forms.ensure(
+          digest ?? manifestDigest(manifest),
+          (folder, given) => compileVersion({ manifest, segmentsFolder, folder }, given),
+          options,
+        ),
+    },
+  };
+}
+
 /** Longest time of a call where requests have no limit, in ms: 10 minutes. */
 const LONGEST_CALL_MS = 600_000;
 /** Share of a request's time that one call may take, so that the request hears of a runner that hangs. */
 const CALL_SHARE = 0.75;
 
-/** The one Python runner for pickled models, not started yet; none unless they are allowed. */
+/** The Python runners for pickled models, not started yet; none unless they are allowed. */
 function picklePool(
-  { allowPickle, python, threads, pickleMaxMemory, requestTimeoutMs }: Omit<Settings, 'store'>,
+  { allowPickle, python, wheelhouse, cacheDir, threads, pickleMaxMemory, requestTimeoutMs }: Omit<Settings, 'store'>,
   segmentsFolder: string,
   onLog: ((line: string) => void) | undefined,
-): LazyRunnerPool | undefined {
+): PicklePools | undefined {
   if (allowPickle === 'off') return undefined;
-  const command = pythonRunnerCommand({
+  return new PicklePools({
     python,
     allow: allowPickle,
+    environmentsFolder: join(cacheDir, 'environments'),
+    wheelhouse,
     segmentsFolder,
     threads,
     maxMemoryBytes: pickleMaxMemory,
     callTimeoutMs: requestTimeoutMs === 0 ? LONGEST_CALL_MS : Math.ceil(requestTimeoutMs * CALL_SHARE),
     ...(onLog === undefined ? {} : { onLog }),
   });
-  return new LazyRunnerPool({ command, size: 1 });
 }
 
 /** Every setting among the options that is given, checked, and the default of what is given as `undefined`. */

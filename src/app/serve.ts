@@ -78,6 +78,11 @@ function logEvents(log: Logger, { parts: { residency, follower, pool, pickles } 
   follower.on('fell-back', (reference, from, to) =>
     log.error({ reference, from: from.version, to: to.version }, 'the version before answers again'),
   );
+  residency.on('compiled', ({ record, durationMs, error }) => {
+    const facts = { version: versionName(record), ms: Math.round(durationMs) };
+    if (error === undefined) log.info(facts, 'compiled and taken over');
+    else log.warn({ ...facts, err: error }, 'could not be compiled, it is served as it is');
+  });
   residency.on('evicted', (record, why) => log.info({ version: versionName(record), why }, 'let go'));
   residency.on('trouble', (record, error) =>
     log.error({ version: versionName(record), err: error }, 'a replaced runner could not load a version'),

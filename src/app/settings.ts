@@ -130,6 +130,12 @@ export const SETTINGS = Object.freeze({
     description: 'Milliseconds without a request after which a version that is not pinned is let go; 0: never',
     placeholder: 'MS',
   }),
+  compileAfter: setting<number>({
+    schema: whole(0, 1_000_000),
+    defaultValue: 0,
+    description: 'Runs of a version within a minute after which it is compiled in the background; 0: never',
+    placeholder: 'N',
+  }),
   swapMode: setting<'keep-serving' | 'low-memory'>({
     schema: z.enum(['keep-serving', 'low-memory']),
     defaultValue: 'keep-serving',
@@ -168,6 +174,13 @@ export const SETTINGS = Object.freeze({
     defaultValue: 'python3',
     description: 'Python program for pickled models; it needs scikit-learn, joblib and numpy',
     placeholder: 'PROGRAM',
+  }),
+  wheelhouse: setting<string>({
+    schema: z.string(),
+    defaultValue: '',
+    description:
+      'Folder of wheels, from which alone the Python environments of versions are made; empty: from the package index',
+    placeholder: 'DIR',
   }),
   pickleMaxMemory: setting<number>({
     schema: bytes,

@@ -52,6 +52,7 @@ export const NODE_SETTINGS = [
   'memoryBudget',
   'allowPickle',
   'python',
+  'wheelhouse',
   'pickleMaxMemory',
 ] as const satisfies readonly SettingName[];
 

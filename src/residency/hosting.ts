@@ -6,7 +6,7 @@ import {
   type ModelkeepError,
   type VersionRecord,
 } from '../core/index.js';
-import type { LazyRunnerPool, Runner, RunnerCalls, RunnerPool } from '../runners/index.js';
+import type { LazyRunnerPool, PicklePools, Runner, RunnerCalls, RunnerPool } from '../runners/index.js';
 import type { LoadedModel, Resident } from './resident.js';
 
 /** Runners of one kind. */
@@ -14,8 +14,8 @@ export type Pool = RunnerPool | LazyRunnerPool;
 
 /** What {@link Hosting} is made of. */
 export interface HostingOptions {
-  readonly pools: readonly Pool[];
-  /** The runners for a version. @throws ModelkeepError `UNSAFE_FORMAT` where it may not be run at all */
+  readonly pools: readonly (Pool | PicklePools)[];
+  /** The runners for a version; those of its environment. @throws ModelkeepError `UNSAFE_FORMAT` where it may not be run at all */
   readonly poolFor: (manifest: Manifest) => Pool;
   /** Absolute folder of the segments. */
   readonly segmentsFolder: string;
@@ -50,7 +50,7 @@ export class Hosting extends EventEmitter<HostingEvents> {
     super();
     this.#options = options;
     for (const pool of options.pools) {
-      const onStarted = (runner: Runner): void => this.#onStarted(pool, runner);
+      const onStarted = (runner: Runner): void => this.#onStarted(runner);
       pool.on('started', onStarted).on('ended', this.#onGone).on('retired', this.#onGone);
       this.#stop.push(() => pool.off('started', onStarted).off('ended', this.#onGone).off('retired', this.#onGone));
     }
@@ -115,6 +115,23 @@ export class Hosting extends EventEmitter<HostingEvents> {
       if (!runners.has(runner)) this.#host(resident, runner);
   }
 
+  /**
+   * Has every runner that holds a version take over its compiled form, one after the other, each between two requests.
+   *
+   * @throws ModelkeepError what a runner says; runners that come later then load the plain form again
+   */
+  async takeOver(resident: Resident, compiledFolder: string): Promise<void> {
+    if (resident.manifest === undefined || resident.state !== 'ready') return;
+    resident.serveFrom(compiledFolder);
+    try {
+      for (const runner of resident.runners)
+        if (runner.alive) await this.#loadInto(resident, resident.manifest, runner);
+    } catch (error) {
+      resident.serveFrom(undefined);
+      throw error;
+    }
+  }
+
   /** Takes a version out of every runner. Never rejects: a runner that ended has given the memory back by that. */
   async unload(resident: Resident): Promise<void> {
     // A runner that is still taking the version over would keep it for ever.
@@ -128,7 +145,9 @@ export class Hosting extends EventEmitter<HostingEvents> {
 
   async #loadInto(resident: Resident, manifest: Manifest, runner: Runner): Promise<LoadedModel> {
     const { segmentsFolder, threads } = this.#options;
-    const message = { op: 'load', key: resident.record.id, manifest, segmentsFolder, threads } as const;
+    const { compiledFolder } = resident;
+    const form = compiledFolder === undefined ? {} : { compiledFolder };
+    const message = { op: 'load', key: resident.record.id, manifest, segmentsFolder, threads, ...form } as const;
     const { result } = await this.#call(runner, 'load', message);
     resident.runners.add(runner);
     return result;
@@ -163,10 +182,10 @@ export class Hosting extends EventEmitter<HostingEvents> {
     for (const resident of this.#options.residents()) resident.runners.delete(runner);
   };
 
-  #onStarted(pool: Pool, runner: Runner): void {
+  #onStarted(runner: Runner): void {
     for (const resident of this.#options.residents()) {
       const { state, manifest } = resident;
-      if (state === 'ready' && manifest !== undefined && this.#options.poolFor(manifest) === pool)
+      if (state === 'ready' && manifest !== undefined && this.#options.poolFor(manifest).runners.includes(runner))
         this.#host(resident, runner);
     }
   }

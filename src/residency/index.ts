@@ -3,6 +3,7 @@
  * brings versions in and lets them go, `follower` keeps references current and swaps.
  */
 export type { Followed, FollowerEvents, StoreHealth, SwapMode } from './followed.js';
+export type { CompileReport, CompilerOptions } from './compiler.js';
 export { canonicalReference, Follower } from './follower.js';
 export { Residency, type EvictionReason, type ResidencyEvents, type ResidencyOptions } from './residency.js';
 export { type Lease, type LoadedModel, Resident, type Transition } from './resident.js';

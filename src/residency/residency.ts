@@ -11,10 +11,11 @@ import {
   type VersionRecord,
   type VersionStore,
 } from '../core/index.js';
-import { proportionalMemory, type LazyRunnerPool, type RunnerPool } from '../runners/index.js';
+import { proportionalMemory, type PicklePools, type RunnerPool } from '../runners/index.js';
 import { MemoryBudget, type Reservation } from './budget.js';
 import { Failures } from './failures.js';
-import { Hosting, type HostingEvents } from './hosting.js';
+import { Compiler, type CompileReport, type CompilerOptions } from './compiler.js';
+import { Hosting, type HostingEvents, type Pool } from './hosting.js';
 import { Resident, type Lease, type Transition } from './resident.js';
 import { SharedWork } from './shared-work.js';
 
@@ -24,11 +25,13 @@ export interface ResidencyOptions {
   readonly cache: SegmentCache;
   readonly pool: RunnerPool;
   /** For pickled models, which can run any code; absent: they are refused. */
-  readonly pickles?: LazyRunnerPool;
+  readonly pickles?: PicklePools;
   /** Threads of one run in one runner; at least 1. */
   readonly threads: number;
   /** Largest memory of the node and its runners, in bytes, by measurement; `0`: no bound. @defaultValue 0 */
   readonly memoryBudget?: number;
+  /** How hot versions are compiled; absent: none is. */
+  readonly compiler?: CompilerOptions;
   /** Milliseconds without a request after which a version that is not pinned is let go; `0`: never. @defaultValue 0 */
   readonly idleUnloadMs?: number;
 }
@@ -40,6 +43,8 @@ export interface ResidencyEvents extends HostingEvents {
   fetched: [record: VersionRecord, bytes: number, segments: number];
   /** A version was let go to make room, or because nobody had asked it for long. */
   evicted: [record: VersionRecord, why: EvictionReason];
+  /** A version was compiled and taken over, or could not be. */
+  compiled: [CompileReport];
   /** A version ended its runners again and again; it is not loaded for a while. */
   quarantined: [record: VersionRecord, error: ModelkeepError];
   /** The runners were started anew, because they kept memory of versions that were let go; so many bytes came back. */
@@ -65,6 +70,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   readonly #unpinSegments = new Map<string, () => void>();
   readonly #failures = new Failures();
   readonly #hosting: Hosting;
+  readonly #compiler: Compiler | undefined;
   readonly #pinned = new Map<string, number>();
   readonly #budget: MemoryBudget | undefined;
   readonly #idleTimer: NodeJS.Timeout | undefined;
@@ -86,6 +92,9 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     this.#hosting.on('hosted', (resident, runner) => this.emit('hosted', resident, runner));
     this.#hosting.on('freed', (runner) => this.emit('freed', runner));
     this.#hosting.on('trouble', (record, error) => this.emit('trouble', record, error));
+    const { compiler } = options;
+    const onReport = (report: CompileReport): void => void this.emit('compiled', report);
+    this.#compiler = compiler === undefined ? undefined : new Compiler(compiler, this.#hosting, onReport);
     this.#budget = memoryBudget === 0 ? undefined : this.#openBudget(memoryBudget);
     if (idleUnloadMs > 0)
       this.#idleTimer = setInterval(() => this.#evictIdle(idleUnloadMs), idleUnloadMs / IDLE_CHECKS).unref();
@@ -170,9 +179,10 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     void this.release(record.id);
   }
 
-  /** Ends all blame of a version: it has answered. */
-  absolve(id: string): void {
-    this.#failures.absolve(id);
+  /** Takes note that a version has answered: it is blamed for nothing, and hotter than before. */
+  answered(resident: Resident): void {
+    this.#failures.absolve(resident.record.id);
+    this.#compiler?.ran(resident);
   }
 
   /** Lets a version go: no new lease from now on, and its memory goes back when the last one is returned. */
@@ -193,6 +203,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     this.#closed = true;
     clearInterval(this.#idleTimer);
     this.#hosting.close();
+    await this.#compiler?.close();
     const loads = [...this.#loads.values()];
     for (const load of loads)
       load.cancel(new ModelkeepError('CLOSED', 'modelkeep was closed while a version was loading'));
@@ -224,10 +235,12 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     try {
       const manifest = await this.#options.store.readManifest(record, { signal });
       // Refused before a byte of it is fetched.
-      this.#poolFor(manifest);
+      const pickles = this.#picklesFor(manifest);
       reservation = await this.#budget?.admit(record, this.#addedBytes(manifest), signal);
       await this.#fetch(resident, manifest, signal);
+      resident.serveFrom(await this.#compiler?.find(record));
       resident.enter('loading');
+      await pickles?.acquire(record.id, manifest, signal);
       resident.learn({ loaded: await this.#hosting.loadIntoAll(resident, manifest, signal) });
       resident.enter('warming');
       await this.#hosting.warm(resident, signal);
@@ -244,14 +257,19 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     }
   }
 
-  get #pools(): readonly (RunnerPool | LazyRunnerPool)[] {
+  get #pools(): readonly (RunnerPool | PicklePools)[] {
     const { pool, pickles } = this.#options;
     return pickles === undefined ? [pool] : [pool, pickles];
   }
 
   /** The runners for a version. @throws ModelkeepError `UNSAFE_FORMAT` for a pickle where none may be loaded */
-  #poolFor({ format }: Manifest): RunnerPool | LazyRunnerPool {
-    if (format !== 'joblib') return this.#options.pool;
+  #poolFor(manifest: Manifest): Pool {
+    return this.#picklesFor(manifest)?.poolFor(manifest) ?? this.#options.pool;
+  }
+
+  /** The runners for pickles, if it is one. @throws ModelkeepError `UNSAFE_FORMAT` for a pickle where none may be loaded */
+  #picklesFor({ format }: Manifest): PicklePools | undefined {
+    if (format !== 'joblib') return undefined;
     if (this.#options.pickles !== undefined) return this.#options.pickles;
     throw new ModelkeepError(
       'UNSAFE_FORMAT',
@@ -347,6 +365,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
 
   async #unload(resident: Resident): Promise<void> {
     await this.#hosting.unload(resident);
+    await this.#options.pickles?.release(resident.record.id);
     this.#unpinSegments.get(resident.record.id)?.();
     this.#unpinSegments.delete(resident.record.id);
   }

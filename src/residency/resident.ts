@@ -48,6 +48,7 @@ export class Resident {
   #onIdle: (() => void)[] = [];
   #manifest: Manifest | undefined;
   #loaded: LoadedModel | undefined;
+  #compiledFolder: string | undefined;
 
   constructor(
     record: VersionRecord,
@@ -88,6 +89,11 @@ export class Resident {
     return this.#manifest;
   }
 
+  /** Where its compiled form lies, if it is served from that. */
+  get compiledFolder(): string | undefined {
+    return this.#compiledFolder;
+  }
+
   /** Known from `ready` on. */
   get loaded(): LoadedModel | undefined {
     return this.#loaded;
@@ -102,6 +108,11 @@ export class Resident {
     this.#sinceMs = now;
     this.#since = new Date();
     this.#onTransition({ record: this.record, from, to, durationMs, ...(error === undefined ? {} : { error }) });
+  }
+
+  /** Records which form new runners load; for the residency alone. */
+  serveFrom(compiledFolder: string | undefined): void {
+    this.#compiledFolder = compiledFolder;
   }
 
   /** Records what was learnt on the way; for the residency alone. */

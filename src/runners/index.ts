@@ -10,5 +10,7 @@ export { COMPILED_GRAPH } from './onnx/compiled-model.js';
 export { onnxRunnerCommand } from './onnx/command.js';
 export { proportionalMemory } from './process-memory.js';
 export { RunnerPool, type RunnerPoolEvents, type RunnerPoolOptions } from './pool.js';
+export { PythonEnvironments, type PythonEnvironment, type PythonEnvironmentsOptions } from './python/environment.js';
+export { PicklePools, type PicklePoolsOptions } from './python/pickle-pools.js';
 export { pythonRunnerCommand, type PythonRunnerOptions } from './python/command.js';
 export { Runner, type RunnerCommand, type RunnerReply } from './runner.js';

@@ -9,6 +9,8 @@ export interface LoadMessage {
   readonly manifest: Manifest;
   /** Absolute folder of the verified segments, each a file named by the 64 hex digits of its digest. */
   readonly segmentsFolder: string;
+  /** Absolute folder of the compiled form to load instead; what is loaded already is taken over by it. */
+  readonly compiledFolder?: string;
   /** Threads of one run. */
   readonly threads: number;
 }

@@ -15,7 +15,7 @@ import {
   type ResidencyState,
   type StoreHealth,
 } from '../residency/index.js';
-import type { LazyRunnerPool, RunnerPool, Tensors } from '../runners/index.js';
+import type { PicklePools, RunnerPool, Tensors } from '../runners/index.js';
 import {
   Scheduler,
   type Answered,
@@ -104,7 +104,7 @@ export interface InferenceServiceOptions extends SchedulerLimits {
   readonly follower: Follower;
   readonly pool: RunnerPool;
   /** For pickled models, where they are allowed. */
-  readonly pickles?: LazyRunnerPool;
+  readonly pickles?: PicklePools;
   /** Time that a request may take, in ms; `0`: no limit. */
   readonly requestTimeoutMs: number;
 }
@@ -124,7 +124,7 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
       limits: options,
       runners: () => [...options.pool.runners, ...(options.pickles?.runners ?? [])],
       onRun: (report) => {
-        options.residency.absolve(report.resident.record.id);
+        options.residency.answered(report.resident);
         this.emit('run', report);
       },
       onCrash: (resident, error) => options.residency.blame(resident.record, error),

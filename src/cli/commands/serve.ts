@@ -5,6 +5,7 @@ import { invoke, NODE_SETTINGS, withSettings, type World } from '../command.js';
 const SERVER_SETTINGS = [
   ...NODE_SETTINGS,
   'idleUnloadMs',
+  'compileAfter',
   'swapMode',
   'pin',
   'preload',

@@ -119,6 +119,13 @@ function residencyMetrics(registers: Registry[], residency: Residency, follower:
     registers,
   });
   residency.on('evicted', (_record, why) => evictions.inc({ why }));
+  const compiles = new Counter({
+    name: 'modelkeep_compiles_total',
+    help: 'Versions that were compiled and taken over, or could not be',
+    labelNames: ['outcome'],
+    registers,
+  });
+  residency.on('compiled', ({ error }) => compiles.inc({ outcome: error === undefined ? 'done' : 'failed' }));
   const renewals = new Counter({
     name: 'modelkeep_runner_renewals_total',
     help: 'Times that the runners were started anew because they kept memory',

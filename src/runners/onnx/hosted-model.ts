@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { asModelkeepError, ModelkeepError, type Tensor, type TensorInfo } from '../../core/index.js';
 import { openSegmentFiles, planSession, type SessionPlan } from '../../formats/index.js';
@@ -5,6 +6,7 @@ import { openTask, type Encoding, type EncodingOutputs, type OpenTask } from '..
 import type { Tensors } from '../frames.js';
 import type { LoadMessage, PredictAnswer, PredictMessage, PredictReply } from '../messages.js';
 import { groupByLength, type Batch } from './batches.js';
+import { COMPILED_GRAPH } from './compiled-model.js';
 
 /** Session options under which the weights stay clean pages of the segment files. */
 function sessionOptions(plan: SessionPlan, threads: number): InferenceSession.SessionOptions {
@@ -24,14 +26,34 @@ function sessionOptions(plan: SessionPlan, threads: number): InferenceSession.Se
 /** Tokens of the warm-up run: a short sentence. */
 const WARM_UP_TOKENS = 8;
 
+/** Session options of a compiled form: it is optimised and pre-packed already, and its files are mapped. */
+function compiledOptions(threads: number): InferenceSession.SessionOptions {
+  return {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    logSeverityLevel: 3,
+    graphOptimizationLevel: 'disabled',
+    extra: { session: { 'intra_op.allow_spinning': '0' } },
+  };
+}
+
 /** One version in a runner: its session and, for text models, its task. */
 export class HostedModel {
   readonly #session: InferenceSession;
   readonly #task: OpenTask | undefined;
+  /** Where its compiled form lies, if it runs from that. */
+  readonly compiledFolder: string | undefined;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
 
-  private constructor(session: InferenceSession, plan: SessionPlan, task: OpenTask | undefined) {
+  private constructor(
+    session: InferenceSession,
+    plan: SessionPlan,
+    task: OpenTask | undefined,
+    compiledFolder: string | undefined,
+  ) {
+    this.compiledFolder = compiledFolder;
     this.#session = session;
     this.#task = task;
     this.inputs = plan.inputs;
@@ -39,13 +61,16 @@ export class HostedModel {
   }
 
   /** @throws ModelkeepError `LOAD_FAILED`, or the code of the reader that refused the files */
-  static async load({ manifest, segmentsFolder, threads }: LoadMessage): Promise<HostedModel> {
+  static async load({ manifest, segmentsFolder, compiledFolder, threads }: LoadMessage): Promise<HostedModel> {
     const files = openSegmentFiles(manifest, segmentsFolder);
     const plan = await planSession(files);
     const open = manifest.task === undefined ? undefined : await openTask(files, { task: manifest.task });
     try {
-      const session = await InferenceSession.create(plan.graph, sessionOptions(plan, threads));
-      return new HostedModel(session, plan, open);
+      const session =
+        compiledFolder === undefined
+          ? await InferenceSession.create(plan.graph, sessionOptions(plan, threads))
+          : await InferenceSession.create(join(compiledFolder, COMPILED_GRAPH), compiledOptions(threads));
+      return new HostedModel(session, plan, open, compiledFolder);
     } catch (error) {
       throw asModelkeepError(error, 'LOAD_FAILED');
     }

@@ -18,10 +18,15 @@ function hosted(key: string): HostedModel {
 async function load(message: Extract<RunnerMessage, { op: 'load' }>): Promise<LoadedReply> {
   const started = performance.now();
   let model = models.get(message.key);
-  if (model === undefined) {
+  const former = model;
+  if (
+    model === undefined ||
+    (message.compiledFolder !== undefined && model.compiledFolder !== message.compiledFolder)
+  ) {
     model = await HostedModel.load(message);
     sessionsCreated += 1;
     models.set(message.key, model);
+    await former?.release();
   }
   const { task, inputs, outputs } = model;
   return { ...(task === undefined ? {} : { task }), inputs, outputs, loadMs: performance.now() - started };

@@ -7,6 +7,11 @@ import type { RunnerCommand } from '../runner.js';
 export interface PythonRunnerOptions {
   /** The Python program, such as `python3` or a virtual environment's `bin/python`. */
   readonly python: string;
+  /**
+   * Folder of the packages of an environment that was made for versions; absolute. Python's start then looks at no
+   * packages at all: files among them could run code before it is confined. @defaultValue those of `python`
+   */
+  readonly packages?: string;
   /** What models may import: what is on the allow-list, or anything. */
   readonly allow: 'safe' | 'any';
   /** The only folder of models that the process may read; absolute. */
@@ -28,16 +33,18 @@ const SPARE_CPU_SECONDS = 5;
  * the package ships.
  */
 export function pythonRunnerCommand(options: PythonRunnerOptions): RunnerCommand {
-  const { python, allow, segmentsFolder, threads, maxMemoryBytes, callTimeoutMs, onLog } = options;
+  const { python, packages = null, allow, segmentsFolder, threads, maxMemoryBytes, callTimeoutMs, onLog } = options;
   const cpuSecondsPerCall = Math.ceil((callTimeoutMs / 1_000) * threads) + SPARE_CPU_SECONDS;
   const policy = allow === 'safe' ? SAFE_GLOBALS : null;
   const script = fileURLToPath(new URL('../../../src/runners/python/runner.py', import.meta.url));
   const count = String(threads);
+  const said = { policy, packages, segmentsFolder, maxMemoryBytes, cpuSecondsPerCall };
   return {
     // A path is this process's, not that of the private folder in which the runner starts; a name is looked for in PATH.
     command: /[/\\]/.test(python) ? resolve(python) : python,
     // -I: neither the environment nor the user's own packages; -B: no compiled files are written.
-    args: ['-I', '-B', script, JSON.stringify({ policy, segmentsFolder, maxMemoryBytes, cpuSecondsPerCall })],
+    // -S, with packages of a publisher's choice: no .pth file of theirs is executed.
+    args: [...(packages === null ? ['-I', '-B'] : ['-I', '-S', '-B']), script, JSON.stringify(said)],
     env: {
       // To find the program; nothing else of the node's environment, which may hold secrets.
       PATH: process.env.PATH ?? '',

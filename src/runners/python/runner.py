@@ -1,7 +1,7 @@
 """The runner process for pickled models: hosts them and answers frames on file descriptor 3, one at a time.
 
-Takes one argument, a JSON object: policy (null: anything may be imported), segmentsFolder, maxMemoryBytes,
-cpuSecondsPerCall. Needs the standard library to start; numpy, joblib and scikit-learn when a model is loaded.
+Takes one argument, a JSON object: policy (null: anything may be imported), packages (a folder of packages to use, or
+null), segmentsFolder, maxMemoryBytes, cpuSecondsPerCall. Needs the standard library to start; numpy, joblib and scikit-learn when a model is loaded.
 """
 import faulthandler
 import json
@@ -20,6 +20,9 @@ CHANNEL = 3
 PACKAGES = {"numpy": "numpy", "joblib": "joblib", "sklearn": "scikit-learn"}
 
 options = json.loads(sys.argv[1])
+if options["packages"] is not None:
+    # Last, so that no package stands in for a module of Python itself before this process is confined.
+    sys.path.append(options["packages"])
 models = {}
 loads = 0
 ready = False
@@ -45,11 +48,10 @@ def prepare():
         return
     missing = [name for name, version in packages().items() if version is None]
     if missing:
-        raise Failure(
-            "LOAD_FAILED",
-            f"{' and '.join(missing)} not installed for {sys.executable}: install with pip, or name another Python "
-            "with --python",
-        )
+        advice = "install with pip, or name another Python with --python"
+        if options["packages"] is not None:
+            advice = "add them to the version's requirements.txt and publish it again"
+        raise Failure("LOAD_FAILED", f"{' and '.join(missing)} not installed for {sys.executable}: {advice}")
     try:
         import joblib  # noqa: F401
         import sklearn  # noqa: F401

@@ -1,0 +1,97 @@
+import type { Abortable, Manifest, ModelkeepError, VersionRecord } from '../core/index.js';
+import { asModelkeepError } from '../core/index.js';
+import type { Hosting } from './hosting.js';
+import type { Resident } from './resident.js';
+
+/** What {@link Compiler} is made of. */
+export interface CompilerOptions {
+  /** Runs of a version within a minute from which it is hot. */
+  readonly hotRunsPerMinute: number;
+  /** The folder of a version's compiled form if there is one. */
+  readonly find: (record: VersionRecord) => Promise<string | undefined>;
+  /** Makes the compiled form, once for a machine, in a process of low priority; the folder that holds it. */
+  readonly compile: (record: VersionRecord, manifest: Manifest, options: Abortable) => Promise<string>;
+}
+
+/** What became of a compile. */
+export interface CompileReport {
+  readonly record: VersionRecord;
+  readonly durationMs: number;
+  /** Why the version is served uncompiled all the same. */
+  readonly error?: ModelkeepError;
+}
+
+const WINDOW_MS = 60_000;
+
+/**
+ * Compiles what is hot: counts the runs of versions, and has one that runs often compiled in the background, one at a
+ * time, then lets the runners take it over one after the other. What fails is served uncompiled and not tried again.
+ */
+export class Compiler {
+  readonly #options: CompilerOptions;
+  readonly #hosting: Hosting;
+  readonly #onReport: (report: CompileReport) => void;
+  readonly #stop = new AbortController();
+  readonly #runs = new Map<string, { sinceMs: number; count: number }>();
+  /** Versions that were compiled or given up, so that each is tried once. */
+  readonly #decided = new Set<string>();
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(options: CompilerOptions, hosting: Hosting, onReport: (report: CompileReport) => void) {
+    this.#options = options;
+    this.#hosting = hosting;
+    this.#onReport = onReport;
+  }
+
+  /** The compiled form to load a version from, if there is one; a cache that cannot be read is none. */
+  async find(record: VersionRecord): Promise<string | undefined> {
+    if (record.digest === undefined || record.format === 'joblib') return undefined;
+    const folder = await this.#options.find(record).catch((error: unknown) => {
+      this.#onReport({ record, durationMs: 0, error: asModelkeepError(error) });
+      return undefined;
+    });
+    if (folder !== undefined) this.#decided.add(record.id);
+    return folder;
+  }
+
+  /** Counts one run; the one that makes a version hot starts its compile. */
+  ran(resident: Resident): void {
+    const { id, digest, format } = resident.record;
+    if (this.#decided.has(id) || digest === undefined || format === 'joblib') return;
+    const now = performance.now();
+    const seen = this.#runs.get(id);
+    const current = seen !== undefined && now - seen.sinceMs < WINDOW_MS ? seen : { sinceMs: now, count: 0 };
+    current.count += 1;
+    this.#runs.set(id, current);
+    if (current.count >= this.#options.hotRunsPerMinute) this.start(resident);
+  }
+
+  /** Compiles a version in the background, whatever its heat. */
+  start(resident: Resident): void {
+    if (this.#decided.has(resident.record.id)) return;
+    this.#decided.add(resident.record.id);
+    this.#runs.delete(resident.record.id);
+    this.#turn = this.#turn.then(() => this.#compile(resident));
+  }
+
+  /** Ends the compile under way. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#turn;
+  }
+
+  async #compile(resident: Resident): Promise<void> {
+    const { record, manifest } = resident;
+    const { signal } = this.#stop;
+    const startedMs = performance.now();
+    if (manifest === undefined || signal.aborted) return;
+    try {
+      const folder = await this.#options.compile(record, manifest, { signal });
+      await this.#hosting.takeOver(resident, folder);
+      this.#onReport({ record, durationMs: performance.now() - startedMs });
+    } catch (error) {
+      if (!signal.aborted)
+        this.#onReport({ record, durationMs: performance.now() - startedMs, error: asModelkeepError(error) });
+    }
+  }
+}

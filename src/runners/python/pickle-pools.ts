@@ -1,0 +1,140 @@
+import { EventEmitter } from 'node:events';
+import { ModelkeepError, type Manifest } from '../../core/index.js';
+import { openSegmentFiles, readRequirements, REQUIREMENTS_FILE } from '../../formats/index.js';
+import { LazyRunnerPool } from '../lazy-pool.js';
+import type { RunnerPoolEvents } from '../pool.js';
+import type { Runner } from '../runner.js';
+import { pythonRunnerCommand, type PythonRunnerOptions } from './command.js';
+import { PythonEnvironments } from './environment.js';
+
+/** Options of {@link PicklePools}. */
+export interface PicklePoolsOptions extends Omit<PythonRunnerOptions, 'packages'> {
+  /** Where environments of versions are kept; see {@link PythonEnvironments}. */
+  readonly environmentsFolder: string;
+  /** A folder of wheels, from which alone packages are taken; absent or empty: pip's package index. */
+  readonly wheelhouse?: string;
+}
+
+interface Shared {
+  readonly pool: LazyRunnerPool;
+  readonly users: Set<string>;
+}
+
+/**
+ * The Python runners for pickled models: one for all versions that name no environment, and one for each environment
+ * that a version in use names. Each is started when it is needed first.
+ */
+export class PicklePools extends EventEmitter<RunnerPoolEvents> {
+  readonly #options: PicklePoolsOptions;
+  readonly #plain: LazyRunnerPool;
+  readonly #environments: PythonEnvironments;
+  /** By the environment's digest. */
+  readonly #shared = new Map<string, Shared>();
+  /** By version. */
+  readonly #uses = new Map<string, { readonly digest: string; readonly requirements: string }>();
+  readonly #ending = new Set<Promise<void>>();
+  #endedRestarts = 0;
+  #closed = false;
+
+  constructor(options: PicklePoolsOptions) {
+    super();
+    this.#options = options;
+    const { python, environmentsFolder: directory, wheelhouse = '', onLog } = options;
+    this.#environments = new PythonEnvironments({
+      python,
+      directory,
+      wheelhouse,
+      ...(onLog === undefined ? {} : { onLog }),
+    });
+    this.#plain = this.#newPool(options);
+  }
+
+  /** The runners that are alive, of all environments. */
+  get runners(): readonly Runner[] {
+    return [this.#plain, ...[...this.#shared.values()].map(({ pool }) => pool)].flatMap(({ runners }) => runners);
+  }
+
+  /** Runners that ended unexpectedly since this was made. */
+  get restarts(): number {
+    return [...this.#shared.values()].reduce(
+      (sum, { pool }) => sum + pool.restarts,
+      this.#plain.restarts + this.#endedRestarts,
+    );
+  }
+
+  /** Starts the runner for versions that name no environment. @throws ModelkeepError `RUNNER_CRASHED`, `CLOSED` */
+  open(): Promise<void> {
+    return this.#plain.open();
+  }
+
+  /**
+   * Readies the runners' environment for a version, until {@link release}. Its segments must be on this disk.
+   *
+   * @param id the version's
+   * @throws ModelkeepError `LOAD_FAILED` saying which package is missing, `INVALID_ARTIFACT` for requirements that are
+   * no list of exact releases, `CLOSED`, or what the signal says
+   */
+  async acquire(id: string, manifest: Manifest, signal: AbortSignal): Promise<void> {
+    if (this.#uses.has(id)) return;
+    const named = requirementsOf(manifest);
+    const requirements = await readRequirements(openSegmentFiles(manifest, this.#options.segmentsFolder));
+    if (named === undefined || requirements === undefined) return;
+    const { python, packages } = await this.#environments.ensure(requirements, signal);
+    const digest = await this.#environments.digestOf(requirements);
+    if (this.#closed) throw new ModelkeepError('CLOSED', 'The runners for pickled models are closed');
+    let shared = this.#shared.get(digest);
+    if (shared === undefined) {
+      shared = { pool: this.#newPool({ ...this.#options, python, packages }), users: new Set() };
+      this.#shared.set(digest, shared);
+    }
+    shared.users.add(id);
+    this.#uses.set(id, { digest, requirements: named });
+  }
+
+  /** A version is in the runners no longer: ends those of its environment if no other version is in them. */
+  async release(id: string): Promise<void> {
+    const use = this.#uses.get(id);
+    if (use === undefined) return;
+    this.#uses.delete(id);
+    const shared = this.#shared.get(use.digest);
+    shared?.users.delete(id);
+    if (shared === undefined || shared.users.size > 0) return;
+    this.#shared.delete(use.digest);
+    this.#endedRestarts += shared.pool.restarts;
+    const ending = shared.pool.close();
+    this.#ending.add(ending);
+    await ending.finally(() => this.#ending.delete(ending));
+  }
+
+  /** The runners of a version's environment. @throws ModelkeepError `INTERNAL` before {@link acquire} */
+  poolFor(manifest: Manifest): LazyRunnerPool {
+    const named = requirementsOf(manifest);
+    if (named === undefined) return this.#plain;
+    const use = [...this.#uses.values()].find(({ requirements }) => requirements === named);
+    const shared = use === undefined ? undefined : this.#shared.get(use.digest);
+    if (shared !== undefined) return shared.pool;
+    throw new ModelkeepError('INTERNAL', 'The environment of this version is not ready');
+  }
+
+  /** Ends all runners after their calls in flight, and what is being made; idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const pools = [this.#plain, ...[...this.#shared.values()].map(({ pool }) => pool)];
+    await Promise.all([this.#environments.close(), ...pools.map((pool) => pool.close()), ...this.#ending]);
+  }
+
+  #newPool(options: PythonRunnerOptions): LazyRunnerPool {
+    const pool = new LazyRunnerPool({ command: pythonRunnerCommand(options), size: 1 });
+    pool.on('started', (runner) => this.emit('started', runner));
+    pool.on('ended', (runner, error) => this.emit('ended', runner, error));
+    pool.on('retired', (runner) => this.emit('retired', runner));
+    pool.on('failed', (error) => this.emit('failed', error));
+    return pool;
+  }
+}
+
+/** Which file of requirements a version has, by its contents. */
+function requirementsOf({ files }: Manifest): string | undefined {
+  const file = files.find(({ path }) => path === REQUIREMENTS_FILE);
+  return file?.segments.map(({ digest }) => digest).join();
+}

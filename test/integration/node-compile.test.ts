@@ -1,0 +1,96 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openModelkeep, openStore, push, type Modelkeep, type VersionStore } from '../../src/app/index.js';
+import type { CompileReport } from '../../src/residency/index.js';
+
+const HOT = 5;
+let folder = '';
+let store: VersionStore;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'modelkeep-hot-'));
+  store = await openStore(join(folder, 'store'));
+  await push(store, 'test/fixtures/sentiment/v2', { name: 'sentiment' });
+});
+
+afterAll(async () => {
+  await store.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function open(cacheDir: string, compileAfter = HOT): Promise<Modelkeep> {
+  return openModelkeep({ store, cacheDir: join(folder, cacheDir), runners: 2, compileAfter });
+}
+
+function report(keep: Modelkeep): Promise<CompileReport> {
+  return new Promise((resolve) => keep.parts.residency.once('compiled', resolve));
+}
+
+async function sessions(keep: Modelkeep): Promise<number[]> {
+  const stats = keep.parts.pool.runners.map((runner) => runner.call('stats', { op: 'stats' }));
+  return (await Promise.all(stats)).map(({ result }) => result.sessionsCreated);
+}
+
+function score(answer: unknown): number {
+  return (answer as readonly { readonly score: number }[])[0]!.score;
+}
+
+describe('a version that is asked often', () => {
+  it('is compiled while it answers, taken over by every runner, and found by the next node', async () => {
+    let plain = 0;
+    {
+      await using keep = await open('cache');
+      plain = score((await keep.predict('sentiment', 'Happy coding !!!')).output);
+      const compiled = report(keep);
+      const done = new AbortController();
+      void compiled.finally(() => done.abort());
+      const client = async (): Promise<void> => {
+        do await keep.predict('sentiment', 'Happy coding !!!');
+        while (!done.signal.aborted);
+      };
+      await Promise.all([client(), client(), client()]);
+      expect((await compiled).error).toBeUndefined();
+      expect(await sessions(keep)).toEqual([2, 2]);
+      const after = score((await keep.predict('sentiment', 'Happy coding !!!')).output);
+      expect(Math.abs(after - plain)).toBeLessThan(1e-5);
+    }
+    await using next = await open('cache');
+    const again = score((await next.predict('sentiment', 'Happy coding !!!')).output);
+    expect(Math.abs(again - plain)).toBeLessThan(1e-5);
+    expect(next.parts.residency.residents[0]?.compiledFolder).toMatch(/compiled/);
+    expect(await sessions(next)).toEqual([1, 1]);
+  });
+
+  it('is loaded as compiled by a runner that takes another’s place', async () => {
+    await using keep = await open('cache');
+    await keep.load('sentiment');
+    const started = new Promise((resolve) => keep.parts.residency.once('hosted', resolve));
+    const replaced = new Promise((resolve) => keep.parts.pool.once('started', resolve));
+    keep.parts.pool.runners[0]!.kill();
+    await replaced;
+    await started;
+    expect((await keep.predict('sentiment', 'after the kill')).record.version).toBe(1);
+  });
+
+  it('is served as it is where it cannot be compiled', async () => {
+    await using keep = await open('refusing');
+    await keep.load('sentiment');
+    const compiled = join(folder, 'refusing', 'compiled');
+    // A file where the folder should be stops root too, whom no permission stops.
+    await rm(compiled, { recursive: true });
+    await writeFile(compiled, '');
+    const failed = report(keep);
+    for (let request = 0; request < HOT; request++) await keep.predict('sentiment', `request ${request}`);
+    expect((await failed).error).toBeDefined();
+    expect((await keep.predict('sentiment', 'still answered')).record.version).toBe(1);
+    expect(await sessions(keep)).toEqual([1, 1]);
+  });
+
+  it('is not compiled where nobody asked for that', async () => {
+    await using keep = await open('plain', 0);
+    for (let request = 0; request < 2 * HOT; request++) await keep.predict('sentiment', `request ${request}`);
+    expect(await readdir(join(folder, 'plain'))).not.toContain('compiled');
+  });
+});
