@@ -32,9 +32,9 @@ export async function findWheelhouse() {
     }
     try {
       renameSync(filling, wheelhouse);
-    } catch (error) {
+    } catch (failure) {
       rmSync(filling, { recursive: true, force: true });
-      if (!existsSync(wheelhouse)) throw error;
+      if (!existsSync(wheelhouse)) throw failure;
     }
   }
   return { wheelhouse, requirements: WHEELS, environments: join(cache, 'environments') };
