@@ -1,7 +1,7 @@
 /** `npm run bench -- NAME [--json] [--quick]`: builds what the benchmark needs and runs it. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
-import { root, runOrExit } from './set-up.mjs';
+import { root, runOrExit, setUp } from './set-up.mjs';
 
 const [name, ...rest] = process.argv.slice(2);
 const names = readdirSync(`${root}bench`)
@@ -11,6 +11,7 @@ if (!names.includes(name)) {
   console.error(`Name a benchmark: npm run bench -- ${names.join(' | ')} [--json] [--quick]`);
   process.exit(2);
 }
+setUp();
 runOrExit(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-b', `${root}bench`]);
 // A benchmark names the sources as tests do and runs what is built: `../src/x` leads to `dist/x`.
 const link = `${root}dist/.bench/src`;
