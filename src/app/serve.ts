@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { pino, type Logger } from 'pino';
 import { createHttpServer } from '../protocols/index.js';
 import { ModelkeepError, versionName } from '../core/index.js';
+import { Heartbeat } from './heartbeat.js';
 import { openModelkeep, type Modelkeep, type OpenOptions } from './open.js';
 import type { Settings } from './settings.js';
 
@@ -44,9 +45,15 @@ export async function serve({ settings, version, logger, ...options }: ServeOpti
     const { maxBodyBytes, host, port } = settings;
     const server = createHttpServer({ service, residency, follower, version, maxBodyBytes, logger: log });
     const url = await listen(server.listen({ host, port }), host, port);
+    const heartbeat = new Heartbeat(keep, (error) =>
+      log.debug({ err: error }, 'the store took no report of this node'),
+    );
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> => {
-      closing ??= server.close().then(() => keep.close());
+      closing ??= server
+        .close()
+        .then(() => heartbeat.close())
+        .then(() => keep.close());
       return closing;
     };
     return { url, keep, close, [Symbol.asyncDispose]: close };

@@ -4,7 +4,7 @@
  */
 export { pull, type Pulled, type PullOptions } from './pull.js';
 export { push, type Pushed, type PushOptions, type PushPhase } from './push.js';
-export { show, type Shown } from './show.js';
+export { show, type HoldingNode, type Shown } from './show.js';
 export {
   history,
   promote,

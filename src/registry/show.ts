@@ -6,6 +6,16 @@ export interface Shown {
   readonly manifest: Manifest;
   /** Aliases that point at it. */
   readonly aliases: readonly AliasRecord[];
+  /** Servers that reported lately that they hold it, and the state it is in there. */
+  readonly nodes: readonly HoldingNode[];
+}
+
+/** A server that holds a version. */
+export interface HoldingNode {
+  readonly host: string;
+  readonly pid: number;
+  readonly state: string;
+  readonly since: Date;
 }
 
 /** Reads all that is known of a version. @throws ModelkeepError what resolving or reading the manifest says */
@@ -15,5 +25,14 @@ export async function show(store: VersionStore, reference: Reference, options: A
   // Reading the manifest is what gives a version that a script stored its digest and format.
   const record = found.digest === undefined ? await store.resolve(reference, options) : found;
   const aliases = await store.listAliases({ model: record.model }, options);
-  return { record, manifest, aliases: aliases.filter(({ version }) => version === record.version) };
+  const nodes = await holdersOf(store, record, options);
+  return { record, manifest, nodes, aliases: aliases.filter(({ version }) => version === record.version) };
+}
+
+async function holdersOf(store: VersionStore, record: VersionRecord, options: Abortable): Promise<HoldingNode[]> {
+  return (await store.listNodes(options)).flatMap(({ host, pid, holds }) =>
+    holds
+      .filter(({ model, version }) => model === record.model && version === record.version)
+      .map(({ state, since }) => ({ host, pid, state, since })),
+  );
 }

@@ -32,7 +32,7 @@ function describePickle(pickle: Partial<PickleReport> | undefined): readonly (re
   ];
 }
 
-function describe({ record, manifest, aliases }: Shown): string {
+function describe({ record, manifest, aliases, nodes }: Shown): string {
   const { pickle: _, ...metadata } = record.metadata;
   const facts: readonly (readonly [string, string | undefined])[] = [
     ['version', versionName(record)],
@@ -50,6 +50,7 @@ function describe({ record, manifest, aliases }: Shown): string {
       'published',
       `${formatTime(record.publishedAt)} UTC${record.publishedBy === undefined ? '' : ` by ${record.publishedBy}`}`,
     ],
+    ['held by', nodes.map(({ host, pid, state }) => `${host} (process ${pid}, ${state})`).join(', ') || undefined],
     ['message', record.message],
     ['parent', record.parent],
     ...describePickle(record.metadata.pickle as Partial<PickleReport> | undefined),
