@@ -92,7 +92,10 @@ function logEvents(log: Logger, { parts: { residency, follower, pool, pickles } 
   });
   residency.on('evicted', (record, why) => log.info({ version: versionName(record), why }, 'let go'));
   residency.on('trouble', (record, error) =>
-    log.error({ version: versionName(record), err: error }, 'a replaced runner could not load a version'),
+    log.error(
+      { version: versionName(record), err: error },
+      'a runner could not load a version, or not in its compiled form',
+    ),
   );
   follower.on('swapped', (reference, from, to, seconds) => {
     log.info(

@@ -10,3 +10,4 @@ export { readSafetensorsHeader, type SafetensorsHeader, type StoredTensor } from
 export { scanPickle, type PickleCompression, type PickleReport } from './joblib/scan.js';
 export { parseRequirements, readRequirements, REQUIREMENTS_FILE } from './joblib/requirements.js';
 export { isSafeGlobal, SAFE_GLOBALS, type GlobalsPolicy } from './joblib/safe-globals.js';
+export { bytesField, fieldsIn, type Field } from './onnx/wire.js';

@@ -33,7 +33,7 @@ export interface HostingEvents {
   hosted: [resident: Resident, runner: Runner];
   /** A runner has ended loading, warming or unloading: what waited for it meanwhile can be asked now. */
   freed: [runner: Runner];
-  /** A replaced runner could not take over a resident version. */
+  /** A replaced runner could not take over a resident version, or a compiled form could not be loaded. */
   trouble: [record: VersionRecord, error: ModelkeepError];
 }
 
@@ -80,7 +80,7 @@ export class Hosting extends EventEmitter<HostingEvents> {
         continue;
       }
       try {
-        loaded = await this.#loadInto(resident, manifest, runner);
+        loaded = await this.#loadEither(resident, manifest, runner);
       } catch (error) {
         crashes += 1;
         // A version that hangs hangs the next runner too.
@@ -143,6 +143,19 @@ export class Hosting extends EventEmitter<HostingEvents> {
     );
   }
 
+  /** Loads the compiled form if there is one; where that fails the plain one, which is no reason not to serve. */
+  async #loadEither(resident: Resident, manifest: Manifest, runner: Runner): Promise<LoadedModel> {
+    try {
+      return await this.#loadInto(resident, manifest, runner);
+    } catch (error) {
+      if (resident.compiledFolder === undefined) throw error;
+      resident.serveFrom(undefined);
+      this.emit('trouble', resident.record, asModelkeepError(error, 'LOAD_FAILED'));
+      if (!runner.alive) throw error;
+      return this.#loadInto(resident, manifest, runner);
+    }
+  }
+
   async #loadInto(resident: Resident, manifest: Manifest, runner: Runner): Promise<LoadedModel> {
     const { segmentsFolder, threads } = this.#options;
     const { compiledFolder } = resident;
@@ -171,7 +184,7 @@ export class Hosting extends EventEmitter<HostingEvents> {
     try {
       if (resident.manifest === undefined) return;
       await this.#options.refetch(resident.record, resident.manifest);
-      await this.#loadInto(resident, resident.manifest, runner);
+      await this.#loadEither(resident, resident.manifest, runner);
       if (resident.state === 'ready') this.emit('hosted', resident, runner);
     } catch (error) {
       this.emit('trouble', resident.record, asModelkeepError(error, 'LOAD_FAILED'));

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -86,6 +86,23 @@ describe('a version that is asked often', () => {
     expect((await failed).error).toBeDefined();
     expect((await keep.predict('sentiment', 'still answered')).record.version).toBe(1);
     expect(await sessions(keep)).toEqual([1, 1]);
+  });
+
+  it('is loaded as it is where its compiled form cannot be', async () => {
+    await using keep = await open('cache');
+    const { record } = await keep.predict('sentiment', 'before');
+    const [resident] = keep.parts.residency.residents;
+    const graph = join(resident!.compiledFolder!, 'model.onnx');
+    await keep.parts.residency.release(record.id);
+    // Size and time as they were: what the cheap look of a later load cannot see.
+    const { size, atime, mtime } = await lstat(graph);
+    await writeFile(graph, Buffer.alloc(size));
+    await utimes(graph, atime, mtime);
+    const troubles: string[] = [];
+    keep.parts.residency.on('trouble', (_record, error) => troubles.push(error.code));
+    expect((await keep.predict('sentiment', 'after')).record.id).toBe(record.id);
+    expect(keep.parts.residency.residents[0]?.compiledFolder).toBeUndefined();
+    expect(troubles.length).toBeGreaterThan(0);
   });
 
   it('is not compiled where nobody asked for that', async () => {

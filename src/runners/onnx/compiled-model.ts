@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { open, readFile, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ModelkeepError } from '../../core/index.js';
+import { bytesField, fieldsIn } from '../../formats/index.js';
 
 /** Name of the compiled graph in its folder; its tensors lie beside it. */
 export const COMPILED_GRAPH = 'model.onnx';
@@ -10,7 +11,6 @@ const PAGE_BYTES = 4_096;
 
 /** Fields of ModelProto, GraphProto, TensorProto and StringStringEntryProto in onnx.proto. */
 const FIELD = Object.freeze({ graph: 7, initializer: 5, externalData: 13, key: 1, value: 2 });
-const BYTES = 2;
 
 interface Part {
   readonly field: number;
@@ -18,55 +18,13 @@ interface Part {
   readonly value: Buffer;
 }
 
-function varintAt(bytes: Buffer, from: number): { readonly value: number; readonly next: number } {
-  let value = 0;
-  let scale = 1;
-  for (let at = from; at < bytes.length; at++, scale *= 128) {
-    const byte = bytes[at] ?? 0;
-    value += (byte & 0x7f) * scale;
-    if (byte < 0x80) return { value, next: at + 1 };
-  }
-  throw new ModelkeepError('LOAD_FAILED', 'The graph that the runtime wrote is cut off: compile the version again');
-}
-
-/** Size of a value whose kind is a fixed number of bytes, by wire type. */
-const FIXED = new Map([
-  [1, 8],
-  [5, 4],
-]);
-
 /** The fields of a message that the runtime wrote itself. */
 function partsOf(message: Buffer): readonly Part[] {
-  const parts: Part[] = [];
-  for (let at = 0; at < message.length;) {
-    const tag = varintAt(message, at);
-    const wire = tag.value % 8;
-    const head = wire === 0 || wire === BYTES ? varintAt(message, tag.next) : tag;
-    const start = wire === BYTES ? head.next : tag.next;
-    const end = wire === BYTES ? start + head.value : wire === 0 ? head.next : start + (FIXED.get(wire) ?? 0);
-    if (end > message.length || end === at) {
-      throw new ModelkeepError('LOAD_FAILED', 'The graph that the runtime wrote is damaged: compile the version again');
-    }
-    parts.push({
-      field: Math.floor(tag.value / 8),
-      whole: message.subarray(at, end),
-      value: message.subarray(start, end),
-    });
-    at = end;
-  }
-  return parts;
-}
-
-function varint(value: number): Buffer {
-  const bytes: number[] = [];
-  let rest = value;
-  for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128);
-  return Buffer.from([...bytes, rest]);
-}
-
-function bytesField(field: number, value: Buffer | string): Buffer {
-  const bytes = Buffer.from(value);
-  return Buffer.concat([varint(field * 8 + BYTES), varint(bytes.length), bytes]);
+  return [...fieldsIn(message)].map(({ field, at, start, end }) => ({
+    field,
+    whole: message.subarray(at, end),
+    value: message.subarray(start, end),
+  }));
 }
 
 function entryOf(message: Buffer): readonly [string, string] {
@@ -151,18 +109,18 @@ async function splitTensor(tensor: Buffer, source: FileHandle, folder: string): 
  * @param graph path of the graph
  * @param weights path of the one file that its initializers point at; it need not exist if none does
  * @param folder where {@link COMPILED_GRAPH} and the tensors are written
- * @throws ModelkeepError `LOAD_FAILED` if the runtime's files are not as expected
+ * @throws ModelkeepError `INVALID_ARTIFACT` or `LOAD_FAILED` if what the runtime wrote is cut off or damaged
  */
 export async function splitCompiled(graph: string, weights: string, folder: string): Promise<void> {
   const source = await open(weights, 'a+');
   try {
-    const model: Buffer[] = [];
+    const model: Uint8Array[] = [];
     for (const part of partsOf(await readFile(graph))) {
       if (part.field !== FIELD.graph) {
         model.push(part.whole);
         continue;
       }
-      const inner: Buffer[] = [];
+      const inner: Uint8Array[] = [];
       for (const one of partsOf(part.value)) {
         if (one.field !== FIELD.initializer) inner.push(one.whole);
         else inner.push(bytesField(FIELD.initializer, await splitTensor(one.value, source, folder)));
