@@ -3,5 +3,6 @@
  * processes of the machine; onnxruntime maps them from there.
  */
 export { CompiledCache, type Compile, type CompiledCacheOptions } from './compiled-cache.js';
+export { DerivedTensors, type TensorsKey } from './derived-tensors.js';
 export { lockOnMachine, type MachineLock } from './machine-lock.js';
 export { SegmentCache, type PullOptions, type PullResult, type SegmentCacheOptions } from './segment-cache.js';

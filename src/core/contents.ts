@@ -1,3 +1,4 @@
+import type { Digest } from './digest.js';
 import type { Abortable } from './store.js';
 
 /** A place in a file on this machine. */
@@ -6,6 +7,8 @@ export interface FileSpan {
   readonly file: string;
   /** First byte, counted from the beginning of that file. */
   readonly offset: number;
+  /** Of a file that is named by it: the digest of the whole file. */
+  readonly digest?: Digest;
 }
 
 /**

@@ -3,12 +3,14 @@
  * Imports nothing of the house; everything else imports it.
  */
 export * from './contents.js';
+export * from './derived.js';
 export * from './digest.js';
 export * from './errors.js';
 export * from './file-error.js';
 export * from './file-path.js';
 export * from './layout.js';
 export * from './manifest.js';
+export * from './precision.js';
 export * from './reference.js';
 export * from './store.js';
 export * from './tensor.js';

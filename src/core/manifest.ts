@@ -1,6 +1,7 @@
 import { digestOf, isDigest, type Digest } from './digest.js';
 import { ModelkeepError } from './errors.js';
 import { checkFilePath } from './file-path.js';
+import { isPrecision, PRECISIONS, type Precision } from './precision.js';
 
 /** How the files of a version are to be understood. */
 export type Format = 'hf' | 'onnx' | 'joblib';
@@ -35,6 +36,8 @@ export interface Manifest {
   readonly format: Format;
   /** The task, such as `text-classification`, where it was found or given at publish. */
   readonly task?: string;
+  /** The precision to serve it in, where its publisher chose one; the files are the same in all. Absent: `fp32`. */
+  readonly precision?: Exclude<Precision, 'fp32'>;
   /** Sorted by path (UTF-16 code units). */
   readonly files: readonly ManifestFile[];
 }
@@ -127,6 +130,13 @@ function checkFiles(value: unknown): readonly ManifestFile[] {
   return files.toSorted((a, b) => (a.path < b.path ? -1 : 1));
 }
 
+/** `fp32` is what an absent field means, and the one way to write it. */
+function checkPrecisionField(value: unknown): Manifest['precision'] {
+  if (value === undefined || (isPrecision(value) && value !== 'fp32')) return value;
+  const others = PRECISIONS.filter((precision) => precision !== 'fp32').join(', ');
+  throw invalid(`its precision ${JSON.stringify(value)} is none of ${others}`);
+}
+
 /**
  * Checks a value that claims to be a manifest and returns it with its files sorted and unknown fields dropped.
  *
@@ -134,7 +144,7 @@ function checkFiles(value: unknown): readonly ManifestFile[] {
  */
 export function checkManifest(value: unknown): Manifest {
   if (typeof value !== 'object' || value === null) throw invalid('it is not an object');
-  const { schema, format, task, files } = value as Record<string, unknown>;
+  const { schema, format, task, precision, files } = value as Record<string, unknown>;
   if (schema !== 1) {
     throw new ModelkeepError(
       'UNSUPPORTED_FORMAT',
@@ -148,7 +158,8 @@ export function checkManifest(value: unknown): Manifest {
     throw invalid('its task is not a string of at most 100 characters');
   }
   const base = { schema: 1, format: format as Format, files: checkFiles(files) } as const;
-  return task === undefined ? base : { ...base, task };
+  const chosen = checkPrecisionField(precision);
+  return { ...base, ...(task === undefined ? {} : { task }), ...(chosen === undefined ? {} : { precision: chosen }) };
 }
 
 /**

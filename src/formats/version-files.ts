@@ -65,7 +65,8 @@ export function openSegmentFiles(manifest: Manifest, segmentsFolder: string): Ve
   const files = manifest.files.map(({ path, size, segments }): [string, PlacedFile] => {
     let at = 0;
     const pieces = segments.map((segment) => {
-      const piece = { file: join(folder, digestHex(segment.digest)), offset: 0, at, size: segment.size };
+      const { digest } = segment;
+      const piece = { file: join(folder, digestHex(digest)), offset: 0, digest, at, size: segment.size };
       at += segment.size;
       return piece;
     });
@@ -106,7 +107,8 @@ function placedFiles(entries: readonly [string, PlacedFile][]): VersionFiles {
     locate(path, start, end) {
       const [piece, more] = piecesOf(fileOf(path).pieces, start, end);
       if (piece === undefined || more !== undefined || end > piece.at + piece.size) return undefined;
-      return { file: piece.file, offset: piece.offset + start - piece.at };
+      const { file, digest } = piece;
+      return { file, offset: piece.offset + start - piece.at, ...(digest === undefined ? {} : { digest }) };
     },
   };
 }
