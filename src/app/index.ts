@@ -33,6 +33,8 @@ export {
   TASK_NAMES,
   TASKS,
 } from '../tasks/index.js';
+export { addKey, listKeys, removeKey, SCOPES, type AddedKey, type KeyDescription } from '../access/index.js';
+export { ACCESS_SETTINGS } from './access-settings.js';
 export { formatBytes, parseBytes } from './bytes.js';
 export { compareEvaluations, evaluate, type Comparison, type EvaluateOptions, type Evaluation } from './evaluate.js';
 export {

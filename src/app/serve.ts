@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { pino, type Logger } from 'pino';
-import { createHttpServer } from '../protocols/index.js';
-import { ModelkeepError, versionName } from '../core/index.js';
+import { versionName } from '../core/index.js';
+import { openFrontDoor } from './front-door.js';
 import { Heartbeat } from './heartbeat.js';
+import { listenHttp } from './listen-http.js';
 import { openModelkeep, type Modelkeep, type OpenOptions } from './open.js';
 import type { Settings } from './settings.js';
 
@@ -19,6 +20,8 @@ export interface ServeOptions extends OpenOptions {
 export interface RunningServer extends AsyncDisposable {
   /** Where it listens, such as `http://127.0.0.1:8080`. */
   readonly url: string;
+  /** Where management, status and metrics are, if they have a port of their own. */
+  readonly adminUrl?: string;
   readonly keep: Modelkeep;
   /** Takes no new connection, answers what is in flight, gives everything back. Idempotent. */
   close(): Promise<void>;
@@ -27,11 +30,12 @@ export interface RunningServer extends AsyncDisposable {
 /**
  * Opens a node and serves it over HTTP. Resolves when it listens and the preloaded versions are ready.
  *
- * @throws ModelkeepError as `openModelkeep`; `INVALID_INPUT` if the address or port cannot be had; what a preloaded
- * reference says
+ * @throws ModelkeepError as `openModelkeep`; `INVALID_INPUT` if the address or port cannot be had, or if it would
+ * listen beyond this machine with nobody being asked for credentials; what a preloaded reference says
  */
 export async function serve({ settings, version, logger, ...options }: ServeOptions): Promise<RunningServer> {
   const log = logger ?? pino({ level: settings.logLevel, base: null }, pino.destination(2));
+  const door = await openFrontDoor(settings, (error) => log.error({ err: error }, 'the keys cannot be read'));
   const keep = await openModelkeep({
     ...settings,
     ...options,
@@ -41,35 +45,22 @@ export async function serve({ settings, version, logger, ...options }: ServeOpti
     logEvents(log, keep);
     for (const reference of settings.pin) await keep.pin(reference);
     for (const reference of settings.preload) await keep.load(reference);
-    const { service, residency, follower } = keep.parts;
-    const { maxBodyBytes, host, port } = settings;
-    const server = createHttpServer({ service, residency, follower, version, maxBodyBytes, logger: log });
-    const url = await listen(server.listen({ host, port }), host, port);
+    const http = await listenHttp({ ...settings, ...keep.parts, ...door, version, logger: log });
     const heartbeat = new Heartbeat(keep, (error) =>
       log.debug({ err: error }, 'the store took no report of this node'),
     );
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> => {
-      closing ??= server
+      closing ??= http
         .close()
         .then(() => heartbeat.close())
         .then(() => keep.close());
       return closing;
     };
-    return { url, keep, close, [Symbol.asyncDispose]: close };
+    return { ...http, keep, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await keep.close();
     throw error;
-  }
-}
-
-async function listen(listening: Promise<string>, host: string, port: number): Promise<string> {
-  try {
-    return await listening;
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === 'EADDRINUSE' ? `port ${port} is taken: choose another with --port or MODELKEEP_PORT` : message;
-    throw new ModelkeepError('INVALID_INPUT', `Cannot listen on ${host}: ${why}`, { cause: error });
   }
 }
 

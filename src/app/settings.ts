@@ -2,8 +2,9 @@ import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
-import { asModelkeepError, ModelkeepError } from '../core/index.js';
-import { parseBytes } from './bytes.js';
+import { ModelkeepError } from '../core/index.js';
+import { ACCESS_SETTINGS } from './access-settings.js';
+import { bytes, list, setting, text, whole, type Setting } from './setting.js';
 
 // An empty variable counts as none, as the XDG base directory specification has it.
 const dataHome = process.env.XDG_DATA_HOME || join(homedir(), '.local', 'share');
@@ -12,45 +13,6 @@ const cores = availableParallelism();
 
 /** Where a setting's value came from, the strongest first. */
 export type SettingOrigin = 'flag' | 'environment' | 'file' | 'default';
-
-interface Setting<T> {
-  readonly schema: z.ZodType<T>;
-  readonly defaultValue: T;
-  /** One sentence with unit and meaning of 0; shown by `--help` and `modelkeep config`. */
-  readonly description: string;
-  /** What stands for the value in a usage line. */
-  readonly placeholder: string;
-  /** True if the value may hold a password. */
-  readonly secret?: boolean;
-  /** True if the flag may stand without a value, which means `true`. */
-  readonly valueOptional?: boolean;
-}
-
-const text = z.string().min(1);
-/** Only digits are read as a number: `Number('')` would make 0 of an empty variable. */
-const whole = (min: number, max: number): z.ZodType<number> =>
-  z.preprocess(
-    (value) => (typeof value === 'string' && /^-?[0-9]+$/.test(value.trim()) ? Number(value) : value),
-    z.number().int().min(min).max(max),
-  );
-const bytes: z.ZodType<number> = z.unknown().transform((value, context) => {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-  try {
-    if (typeof value === 'string') return parseBytes(value);
-    context.addIssue({ code: 'custom', message: 'write a whole number of bytes, or a text such as "2GiB"' });
-  } catch (error) {
-    context.addIssue({ code: 'custom', message: asModelkeepError(error).message });
-  }
-  return z.NEVER;
-});
-const list = z.union([
-  z.array(text),
-  z.string().transform((value) => value.split(',').filter((part) => part !== '')),
-]) as z.ZodType<readonly string[]>;
-
-function setting<T>(one: Setting<T>): Setting<T> {
-  return one;
-}
 
 /**
  * Every setting: one name for the flag (`--cache-dir`), the environment (`MODELKEEP_CACHE_DIR`), the configuration
@@ -212,6 +174,7 @@ export const SETTINGS = Object.freeze({
     description: 'How much is logged: silent, error, warn, info or debug',
     placeholder: 'LEVEL',
   }),
+  ...ACCESS_SETTINGS,
 });
 
 /** Name of a setting. */

@@ -6,6 +6,7 @@ import { configCommand } from './commands/config.js';
 import { doctorCommand } from './commands/doctor.js';
 import { evalCommand } from './commands/eval.js';
 import { archiveCommands, historyCommand, promoteCommand, rollbackCommand } from './commands/lifecycle.js';
+import { keyCommand } from './commands/key.js';
 import { listCommand } from './commands/list.js';
 import { predictCommand } from './commands/predict.js';
 import { pullCommand } from './commands/pull.js';
@@ -38,6 +39,7 @@ export function createProgram(world: World): Command {
     predictCommand,
     evalCommand,
     serveCommand,
+    keyCommand,
     configCommand,
     doctorCommand,
   ]) {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { serve, untilAborted, type SettingName } from '../../app/index.js';
+import { ACCESS_SETTINGS, serve, untilAborted, type SettingName } from '../../app/index.js';
 import { invoke, NODE_SETTINGS, withSettings, type World } from '../command.js';
 
 const SERVER_SETTINGS = [
@@ -13,6 +13,7 @@ const SERVER_SETTINGS = [
   'port',
   'maxBodyBytes',
   'logLevel',
+  ...(Object.keys(ACCESS_SETTINGS) as (keyof typeof ACCESS_SETTINGS)[]),
 ] as const satisfies readonly SettingName[];
 
 /** `modelkeep serve`: answer over HTTP until interrupted. */
@@ -32,8 +33,14 @@ export function serveCommand(program: Command, world: World): void {
       const store = await openStore();
       const server = await serve({ settings: settings.values, store, version });
       out.result(
-        { url: server.url, store: store.location, pid: process.pid },
-        ({ url }) => `modelkeep ${version} serves ${store.location} on ${url}`,
+        {
+          url: server.url,
+          ...(server.adminUrl === undefined ? {} : { adminUrl: server.adminUrl }),
+          store: store.location,
+          pid: process.pid,
+        },
+        ({ url, adminUrl }) =>
+          `modelkeep ${version} serves ${store.location} on ${url}${adminUrl === undefined ? '' : `, management on ${adminUrl}`}`,
       );
       await untilAborted(signal);
       out.note('Stopping: requests in flight are answered first');

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { InferenceService } from '../../serving/index.js';
-import { checkBody, requestOptions, tellVersion } from './request.js';
+import { checkBody, requestOptions, tellVersion, wildcard } from './request.js';
 
 const inferenceBody = z.object({
   inputs: z.unknown().refine((value) => value !== undefined, {
@@ -14,9 +14,9 @@ const inferenceBody = z.object({
 
 /** `POST /models/{reference}` with `{"inputs": …, "parameters": …}`: the Hugging Face inference form. */
 export function huggingFace(server: FastifyInstance, { service }: { readonly service: InferenceService }): void {
-  server.post('/models/*', async (request, reply) => {
+  server.post('/models/*', { config: { operation: 'infer', model: wildcard } }, async (request, reply) => {
     const { inputs, parameters } = checkBody(inferenceBody, request.body);
-    const reference = (request.params as { '*': string })['*'];
+    const reference = wildcard(request);
     const work = { inputs, ...(parameters === undefined ? {} : { parameters }) };
     const { output, record } = await service.predict(reference, work, requestOptions(request, reply));
     tellVersion(reply, record);

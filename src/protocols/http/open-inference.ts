@@ -4,7 +4,7 @@ import { ModelkeepError, type Tensor, type TensorInfo } from '../../core/index.j
 import type { InferenceService, ModelDescription, RequestOptions } from '../../serving/index.js';
 import { checkTensors } from './check-tensors.js';
 import { parseModelPath } from './model-path.js';
-import { checkBody, requestOptions, tellVersion } from './request.js';
+import { checkBody, requestOptions, tellVersion, wildcard } from './request.js';
 import { datatypeOf, tensorFromJson, tensorToJson, type JsonTensor } from './tensors.js';
 
 const dimension = z.number().int().nonnegative();
@@ -32,14 +32,14 @@ export interface OpenInferenceOptions {
   readonly version: string;
 }
 
-/** Routes of the Open Inference Protocol v2 (REST): health, metadata and inference. */
+/** The model that a path is about. */
+const model = (request: FastifyRequest): string => parseModelPath(wildcard(request)).reference;
+
+/** Routes of the Open Inference Protocol v2 (REST): metadata and inference. */
 export function openInference(server: FastifyInstance, { service, version }: OpenInferenceOptions): void {
-  server.get('/v2', () => ({ name: 'modelkeep', version, extensions: [] }));
-  server.get('/v2/health/live', () => ({ live: true }));
-  // Ready although the store is away: what is resident is served on. The body says so.
-  server.get('/v2/health/ready', () => ({ ready: true, store: service.status().store }));
-  server.get('/v2/models/*', async (request, reply) => {
-    const { reference, action } = parseModelPath((request.params as { '*': string })['*']);
+  server.get('/v2', { config: { operation: 'server' } }, () => ({ name: 'modelkeep', version, extensions: [] }));
+  server.get('/v2/models/*', { config: { operation: 'inspect', model } }, async (request, reply) => {
+    const { reference, action } = parseModelPath(wildcard(request));
     if (action === 'infer') throw new ModelkeepError('INVALID_INPUT', 'Inference is asked for with POST');
     if (action === 'ready') {
       const ready = service.isReady(reference);
@@ -47,8 +47,8 @@ export function openInference(server: FastifyInstance, { service, version }: Ope
     }
     return metadata(await service.describe(reference, requestOptions(request, reply)));
   });
-  server.post('/v2/models/*', async (request, reply) => {
-    const { reference, action } = parseModelPath((request.params as { '*': string })['*']);
+  server.post('/v2/models/*', { config: { operation: 'infer', model } }, async (request, reply) => {
+    const { reference, action } = parseModelPath(wildcard(request));
     if (action !== 'infer') throw new ModelkeepError('INVALID_INPUT', `POST is for /v2/models/${reference}/infer`);
     return infer(service, reference, request, reply);
   });

@@ -40,3 +40,8 @@ export function tellVersion(reply: FastifyReply, { model, version, digest }: Ver
   void reply.header('x-modelkeep-model', model).header('x-modelkeep-version', String(version));
   if (digest !== undefined) void reply.header('x-modelkeep-digest', digest);
 }
+
+/** What stands for the `*` of a route: names may hold `/`. */
+export function wildcard(request: FastifyRequest): string {
+  return (request.params as { '*': string })['*'];
+}

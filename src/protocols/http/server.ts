@@ -5,17 +5,21 @@ import Fastify, {
   type FastifyInstance,
   type FastifyReply,
 } from 'fastify';
+import { errorFor, EVERYBODY, type Access, type Principal } from '../../access/index.js';
 import { asModelkeepError, ModelkeepError } from '../../core/index.js';
 import type { Follower, Residency } from '../../residency/index.js';
 import type { InferenceService } from '../../serving/index.js';
+import { guard } from './guard.js';
+import { health } from './health.js';
 import { huggingFace } from './hugging-face.js';
-import { nodeMetrics } from './metrics.js';
+import { createListener, refuseConnection, type ConnectionLimits, type TlsMaterial } from './listener.js';
+import { management } from './management.js';
 import { openApiDocument } from './openapi.js';
 import { openInference } from './open-inference.js';
 import { HTTP_STATUS } from './status.js';
 
 /** Options of {@link createHttpServer}. */
-export interface HttpServerOptions {
+export interface HttpServerOptions extends ConnectionLimits {
   readonly service: InferenceService;
   readonly residency: Residency;
   readonly follower: Follower;
@@ -23,6 +27,10 @@ export interface HttpServerOptions {
   readonly version: string;
   /** Largest body of a request, in bytes. */
   readonly maxBodyBytes: number;
+  /** Tells who asks. */
+  readonly access: Access;
+  /** Absent: connections are not encrypted. */
+  readonly tls?: TlsMaterial;
   /** Takes the log; absent: nothing is logged. Inputs never are. */
   readonly logger?: FastifyBaseLogger;
 }
@@ -34,31 +42,45 @@ const MAX_PATH_LENGTH = 1_000;
 /** Deepest nesting of a body: far more than any tensor or task has, far less than what ends a stack. */
 const MAX_DEPTH = 64;
 
-/** The server over a service: the Open Inference Protocol, the Hugging Face form, health, status and metrics. */
-export function createHttpServer(options: HttpServerOptions): FastifyInstance {
-  const { service, residency, follower, maxBodyBytes, version, logger } = options;
+/** Routes that belong together; `inference` is what clients use, `management` what operators do. */
+export type RouteGroup = 'inference' | 'management';
+
+/**
+ * A server over a service. Health is on each; the groups say what else is.
+ *
+ * @throws ModelkeepError `INVALID_INPUT` for certificates that cannot be used
+ */
+export function createHttpServer(options: HttpServerOptions, groups: readonly RouteGroup[]): FastifyInstance {
+  const { maxBodyBytes, version, logger, tls, access } = options;
   const server = Fastify({
     bodyLimit: maxBodyBytes,
     logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { maxParamLength: MAX_PATH_LENGTH },
     forceCloseConnections: 'idle',
+    serverFactory: (handler) => createListener(options, tls, handler),
+    clientErrorHandler: refuseConnection,
     ...(logger === undefined ? { logger: false } : { loggerInstance: logger }),
   });
-  const metrics = nodeMetrics({ service, residency, follower });
   acceptAnyJson(server);
   endConnectionsOnClose(server);
-  openInference(server, options);
-  huggingFace(server, options);
-  const openApi = openApiDocument(version);
-  server.get('/openapi.json', () => openApi);
-  server.get('/status', () => service.status());
-  server.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));
+  guard(server, access);
   server.setNotFoundHandler((request, reply) =>
     reply.code(404).send({
       error: `There is no ${request.method} ${request.url.slice(0, 200)}: see /openapi.json`,
     }),
   );
-  server.setErrorHandler((error: FastifyError, _request, reply) => sendError(server, reply, error));
+  server.setErrorHandler((error: FastifyError, request, reply) => {
+    const principal = access.required ? request.principal : EVERYBODY;
+    return sendError(server, reply, error, principal);
+  });
+  health(server, options);
+  const openApi = openApiDocument(version);
+  server.get('/openapi.json', { config: { operation: 'documentation' } }, () => openApi);
+  if (groups.includes('inference')) {
+    openInference(server, options);
+    huggingFace(server, options);
+  }
+  if (groups.includes('management')) management(server, options);
   return server;
 }
 
@@ -103,7 +125,12 @@ function endConnectionsOnClose(server: FastifyInstance): void {
   });
 }
 
-function sendError(server: FastifyInstance, reply: FastifyReply, error: FastifyError | ModelkeepError): FastifyReply {
+function sendError(
+  server: FastifyInstance,
+  reply: FastifyReply,
+  error: FastifyError | ModelkeepError,
+  principal: Principal | undefined,
+): FastifyReply {
   // The framework's own refusals (a body too large, a bad length) carry their status.
   const foreign = !(error instanceof ModelkeepError) && (error.statusCode ?? 500) < 500;
   const known = foreign
@@ -112,6 +139,7 @@ function sendError(server: FastifyInstance, reply: FastifyReply, error: FastifyE
   const status = foreign ? (error.statusCode ?? 400) : HTTP_STATUS[known.code];
   if (status >= 500) server.log.error({ err: known, code: known.code }, 'request failed');
   if (known.code === 'OVERLOADED') void reply.header('retry-after', String(RETRY_AFTER_SECONDS));
-  const details = Object.keys(known.details).length === 0 ? {} : { details: known.details };
-  return reply.code(status).send({ error: known.message, code: known.code, ...details });
+  if (known.code === 'UNAUTHENTICATED') void reply.header('www-authenticate', 'Bearer');
+  const { message, code, details } = errorFor(principal, known);
+  return reply.code(status).send({ error: message, code, ...(Object.keys(details).length === 0 ? {} : { details }) });
 }

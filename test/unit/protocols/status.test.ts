@@ -1,3 +1,4 @@
+import { openAccess } from '../../../src/access/index.js';
 import { EventEmitter } from 'node:events';
 import { afterEach, expect, test } from 'vitest';
 import { ERROR_CODES, ModelkeepError, type ErrorCode } from '../../../src/core/index.js';
@@ -37,14 +38,16 @@ afterEach(async () => {
 });
 
 /** A server whose service fails every request with `error`. */
-function failingServer(error: unknown) {
+async function failingServer(error: unknown) {
   const predict = async (): Promise<never> => {
     throw error;
   };
   const service = Object.assign(new EventEmitter(), { predict });
   const parts = { service, residency: new EventEmitter(), follower: new EventEmitter() };
-  const options = { ...parts, version: '0', maxBodyBytes: 1_000 } as unknown as HttpServerOptions;
-  const server = createHttpServer(options);
+  const access = await openAccess({});
+  const limits = { maxHeaderBytes: 8_192, maxConnections: 10, headersTimeoutMs: 1_000, receiveTimeoutMs: 1_000 };
+  const options = { ...parts, ...limits, access, version: '0', maxBodyBytes: 1_000 } as unknown as HttpServerOptions;
+  const server = createHttpServer(options, ['inference', 'management']);
   opened.push(server);
   return server;
 }
@@ -59,7 +62,7 @@ test('the table has every code and no other', () => {
 });
 
 test.each(codes)('%s has its status, its message and its facts', async (code) => {
-  const server = failingServer(new ModelkeepError(code, `what went wrong`, { details: { model: 'm' } }));
+  const server = await failingServer(new ModelkeepError(code, `what went wrong`, { details: { model: 'm' } }));
   const answer = await server.inject(request);
   expect(answer.statusCode).toBe(EXPECTED[code]);
   expect(answer.json()).toEqual({ error: 'what went wrong', code, details: { model: 'm' } });
@@ -67,19 +70,19 @@ test.each(codes)('%s has its status, its message and its facts', async (code) =>
 });
 
 test('what is no error of the house is INTERNAL', async () => {
-  const answer = await failingServer(new TypeError('x is not a function')).inject(request);
+  const answer = await (await failingServer(new TypeError('x is not a function'))).inject(request);
   expect(answer.statusCode).toBe(500);
   expect(answer.json()).toMatchObject({ code: 'INTERNAL' });
 });
 
 test.each(['', '   ', '{', 'null', '"x"', '{"inputs":"x"} {}'])('the body %j is INVALID_INPUT', async (payload) => {
-  const answer = await failingServer(new Error('never asked')).inject({ ...request, payload });
+  const answer = await (await failingServer(new Error('never asked'))).inject({ ...request, payload });
   expect(answer.statusCode).toBe(400);
   expect(answer.json()).toMatchObject({ code: 'INVALID_INPUT' });
 });
 
 test('a body may be nested 64 deep and no deeper', async () => {
-  const server = failingServer(new ModelkeepError('CLOSED', 'reached'));
+  const server = await failingServer(new ModelkeepError('CLOSED', 'reached'));
   expect((await server.inject({ ...request, payload: nested(63) })).json()).toMatchObject({ code: 'CLOSED' });
   expect((await server.inject({ ...request, payload: nested(64) })).json()).toMatchObject({ code: 'INVALID_INPUT' });
 });
