@@ -20,6 +20,17 @@ export {
   type PromoteOptions,
   type RollbackOptions,
 } from '../registry/index.js';
+export {
+  collectGarbage,
+  DEFAULT_GRACE_MS,
+  MIN_GRACE_MS,
+  setRetention,
+  type Amount,
+  type Collected,
+  type GcOptions,
+  type GcProgress,
+  type SetRetentionOptions,
+} from '../registry/index.js';
 export type { PickleReport } from '../formats/index.js';
 export { openStore } from '../stores/index.js';
 export type * from '../tasks/index.js';

@@ -4,6 +4,7 @@ import type { World } from './command.js';
 import { aliasCommand } from './commands/alias.js';
 import { configCommand } from './commands/config.js';
 import { doctorCommand } from './commands/doctor.js';
+import { gcCommand } from './commands/gc.js';
 import { evalCommand } from './commands/eval.js';
 import { archiveCommands, historyCommand, promoteCommand, rollbackCommand } from './commands/lifecycle.js';
 import { keyCommand } from './commands/key.js';
@@ -11,6 +12,7 @@ import { listCommand } from './commands/list.js';
 import { predictCommand } from './commands/predict.js';
 import { pullCommand } from './commands/pull.js';
 import { pushCommand } from './commands/push.js';
+import { retentionCommand } from './commands/retention.js';
 import { serveCommand } from './commands/serve.js';
 import { showCommand } from './commands/show.js';
 import { EXIT_CODE } from './exit-code.js';
@@ -36,6 +38,8 @@ export function createProgram(world: World): Command {
     rollbackCommand,
     historyCommand,
     archiveCommands,
+    retentionCommand,
+    gcCommand,
     predictCommand,
     evalCommand,
     serveCommand,

@@ -13,5 +13,6 @@ export * from './manifest.js';
 export * from './precision.js';
 export * from './reference.js';
 export * from './store.js';
+export * from './store-care.js';
 export * from './tensor.js';
 export * from './version.js';

@@ -1,5 +1,6 @@
 import type { Manifest, Segment } from './manifest.js';
 import type { Reference } from './reference.js';
+import type { StoreCare } from './store-care.js';
 import type { AliasRecord, NodeReport, StoreEvent, VersionRecord, VersionState } from './version.js';
 
 /** Options of every operation that may take long. */
@@ -37,6 +38,10 @@ export interface VersionDraft {
   readonly metadata?: Readonly<Record<string, unknown>>;
   /** Make a new version even if the newest one has the same digest. @defaultValue false */
   readonly force?: boolean;
+  /** The number it is to have, if the model never had a version of that number. @defaultValue the next one */
+  readonly version?: number;
+  /** When it was published first, for a version that comes from another store. @defaultValue now */
+  readonly publishedAt?: Date;
 }
 
 /** How far a transfer is. */
@@ -118,7 +123,7 @@ export interface Watch extends AsyncDisposable {
  * Every method rejects with a `ModelkeepError`: `CLOSED` after `close()`, `STORE_UNAVAILABLE` if the store cannot be
  * reached or is full, `STORE_PERMISSION` if it refuses, `CANCELLED` when the signal fires.
  */
-export interface VersionStore extends AsyncDisposable {
+export interface VersionStore extends AsyncDisposable, StoreCare {
   /** The store's URL without secrets, for messages. */
   readonly location: string;
   readonly capabilities: StoreCapabilities;
@@ -137,8 +142,8 @@ export interface VersionStore extends AsyncDisposable {
   publish(draft: VersionDraft, source: ContentSource, options?: PublishOptions): Promise<PublishResult>;
 
   /**
-   * The version that a reference means now. `latest` is the highest version number that is not archived; the other
-   * selectors find archived versions too.
+   * The version that a reference means now. `latest` is the highest version number that is ready; the other selectors
+   * find archived versions too, and deleted ones by none.
    *
    * @throws ModelkeepError `MODEL_NOT_FOUND`, `VERSION_NOT_FOUND` or `ALIAS_NOT_FOUND`; `INVALID_REFERENCE` for a
    * digest prefix of several versions. The message says what there is instead.
@@ -151,8 +156,14 @@ export interface VersionStore extends AsyncDisposable {
    */
   isCurrent(reference: Reference, version: number, options?: Abortable): Promise<boolean>;
 
-  /** All versions of one model, or of all; by model, then version number, ascending. Unknown model: empty. */
-  listVersions(filter?: { readonly model?: string }, options?: Abortable): Promise<readonly VersionRecord[]>;
+  /**
+   * All versions of one model, or of all; by model, then version number, ascending. Unknown model: empty. Deleted
+   * versions are left out unless `deleted` asks for them too.
+   */
+  listVersions(
+    filter?: { readonly model?: string; readonly deleted?: boolean },
+    options?: Abortable,
+  ): Promise<readonly VersionRecord[]>;
 
   /**
    * The manifest of a version, verified against the record's digest where it has one. A version that a plain script
@@ -174,9 +185,10 @@ export interface VersionStore extends AsyncDisposable {
   segmentFile?(segment: Segment): Promise<string | undefined>;
 
   /**
-   * Archives a version or brings it back; doing it twice is no error.
+   * Archives or deletes a version or brings it back (`ready`); doing it twice is no error.
    *
-   * @throws ModelkeepError `VERSION_NOT_FOUND`; `ALIAS_CONFLICT` when archiving a version that an alias points at
+   * @throws ModelkeepError `VERSION_NOT_FOUND`, also for one whose data was collected; `ALIAS_CONFLICT` when archiving
+   * or deleting a version that an alias points at
    */
   setState(
     model: string,

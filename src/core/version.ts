@@ -1,8 +1,11 @@
 import type { Digest } from './digest.js';
 import type { Format } from './manifest.js';
 
-/** `ready` can be loaded; `archived` is kept but no longer counts as latest. */
-export type VersionState = 'ready' | 'archived';
+/**
+ * `ready` can be loaded; `archived` is kept but no longer counts as latest; `deleted` means nothing any more, but can be
+ * restored until its data is collected.
+ */
+export type VersionState = 'ready' | 'archived' | 'deleted';
 
 /** What a store knows of one version without opening its contents. Immutable but for `state`. */
 export interface VersionRecord {
@@ -19,6 +22,8 @@ export interface VersionRecord {
   /** Bytes of all its files. */
   readonly size: number;
   readonly state: VersionState;
+  /** When `state` last changed, by the store's clock; absent if it never did. */
+  readonly changedAt?: Date;
   readonly publishedAt: Date;
   readonly publishedBy?: string;
   /** Why it was published, in the publisher's words. */
@@ -49,8 +54,24 @@ export type StoreEvent = {
   | { readonly kind: 'published'; readonly version: number }
   | { readonly kind: 'alias-moved'; readonly alias: string; readonly from?: number; readonly to: number }
   | { readonly kind: 'alias-removed'; readonly alias: string; readonly from: number }
-  | { readonly kind: 'archived' | 'restored'; readonly version: number }
+  | { readonly kind: 'archived' | 'restored' | 'deleted' | 'collected'; readonly version: number }
+  | { readonly kind: 'retention-set'; readonly rules: RetentionRules }
 );
+
+/** Which versions of a model are kept; a version that no rule keeps is let go, step by step, by collecting garbage. */
+export interface RetentionRules {
+  /** Keep the newest versions, so many; deleted ones do not count. */
+  readonly keepLast?: number;
+  /** Keep also the version that each alias pointed at before its last move, so that it can be rolled back. */
+  readonly keepAliased?: boolean;
+  /** Keep versions that were published less than so many milliseconds ago. */
+  readonly keepYoungerThanMs?: number;
+}
+
+/** The rules of one model. Without a policy nothing is let go but what somebody deleted. */
+export interface RetentionPolicy extends RetentionRules {
+  readonly model: string;
+}
 
 /** What one node holds: its heartbeat. */
 export interface NodeReport {

@@ -2,6 +2,16 @@
  * registry/: what is done with versions in a store: publish, read back, show, promote, roll back. Over any store; knows formats, no model
  * is run here.
  */
+export {
+  collectGarbage,
+  DEFAULT_GRACE_MS,
+  MIN_GRACE_MS,
+  type Amount,
+  type Collected,
+  type GcOptions,
+  type GcProgress,
+} from './gc.js';
+export { setRetention, type SetRetentionOptions } from './retention.js';
 export { pull, type Pulled, type PullOptions } from './pull.js';
 export { push, type Pushed, type PushOptions, type PushPhase } from './push.js';
 export { show, type HoldingNode, type Shown } from './show.js';

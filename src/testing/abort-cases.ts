@@ -29,6 +29,13 @@ async function operations(store: VersionStore): Promise<Readonly<Record<string, 
     moveAlias: (options) => store.moveAlias({ model, alias: 'a', to: 1 }, options),
     listEvents: (options) => store.listEvents({ model }, options),
     listNodes: (options) => store.listNodes(options),
+    now: (options) => store.now(options),
+    listStored: (options) => store.listStored(options)[Symbol.asyncIterator]().next(),
+    removeStored: (options) => store.removeStored([], { ...options, before: new Date(0) }),
+    collectVersion: (options) => store.collectVersion(model, 1, { ...options, before: new Date(0) }),
+    repair: (options) => store.repair(record, made.manifest, made.source, options),
+    listRetention: (options) => store.listRetention(options),
+    importEvents: (options) => store.importEvents([], options),
   };
 }
 

@@ -9,6 +9,7 @@ import {
 } from '../core/index.js';
 import { abortCases, hangingSource } from './abort-cases.js';
 import { aliasCases, stateCases } from './alias-cases.js';
+import { careCases } from './care-cases.js';
 import { freshContents, freshModel } from './drafts.js';
 import { failureCases, publishCases } from './publish-cases.js';
 import { readCases } from './read-cases.js';
@@ -122,6 +123,15 @@ function everything(
     listEvents: () => store.listEvents({ model }),
     reportNode: () => store.reportNode(report, { ttlMs: 1_000 }),
     listNodes: () => store.listNodes(),
+    now: () => store.now(),
+    listStored: () => store.listStored()[Symbol.asyncIterator]().next(),
+    readStored: () => store.readStored(place)[Symbol.asyncIterator]().next(),
+    removeStored: () => store.removeStored([], { before: at }),
+    collectVersion: () => store.collectVersion(model, 1, { before: at }),
+    repair: () => store.repair(record, manifest, freshContents().source),
+    listRetention: () => store.listRetention(),
+    setRetention: () => store.setRetention({ model, keepLast: 1 }),
+    importEvents: () => store.importEvents([]),
     watch: () => store.watch({ models: () => [model], onChange: () => undefined }),
   };
 }
@@ -173,5 +183,6 @@ export function describeVersionStore(
     stateCases(suite);
     watchCases(suite);
     nodeCases(suite);
+    careCases(suite);
   });
 }

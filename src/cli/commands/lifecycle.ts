@@ -12,6 +12,7 @@ import {
 } from '../../app/index.js';
 import { invoke, STORE_SETTINGS, withSettings, type World } from '../command.js';
 import { formatTime, table } from '../output.js';
+import { describeRules } from '../retention-words.js';
 
 interface PromoteFlags {
   readonly to: string;
@@ -87,10 +88,11 @@ export function historyCommand(program: Command, world: World): void {
   );
 }
 
-/** `modelkeep archive` and `modelkeep restore`: take a version out of `latest`, or bring it back. */
+/** `modelkeep archive`, `delete` and `restore`: take a version out of `latest`, or away altogether, or bring it back. */
 export function archiveCommands(program: Command, world: World): void {
   stateCommand(program, world, 'archive', 'archived', 'keep a version, but no longer as the latest');
-  stateCommand(program, world, 'restore', 'ready', 'bring an archived version back');
+  stateCommand(program, world, 'delete', 'deleted', 'let go of a version; it can be restored until gc collects it');
+  stateCommand(program, world, 'restore', 'ready', 'bring an archived or deleted version back');
 }
 
 function stateCommand(program: Command, world: World, name: string, state: VersionState, summary: string): void {
@@ -137,7 +139,11 @@ function describeEvent(event: StoreEvent): string {
       return `@${event.alias} removed, pointed at ${event.from}`;
     case 'archived':
     case 'restored':
+    case 'deleted':
+    case 'collected':
       return `version ${event.version} ${event.kind}`;
+    case 'retention-set':
+      return `retention: ${describeRules(event.rules)}`;
   }
 }
 

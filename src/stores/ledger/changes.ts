@@ -23,10 +23,12 @@ import {
   versionRow,
 } from './records.js';
 import { KEYS, type LedgerTable } from './table.js';
+import { tick } from './touches.js';
 
 type Author = { readonly by?: string; readonly message?: string };
 
-function author({ by, message }: Author): Author {
+/** Who and why, as far as they are given. */
+export function author({ by, message }: Author): Author {
   return { ...(by === undefined ? {} : { by }), ...(message === undefined ? {} : { message }) };
 }
 
@@ -37,13 +39,19 @@ export function sameVersion(table: LedgerTable, draft: VersionDraft): VersionRec
   return newest?.digest === manifestDigest(draft.manifest) ? newest : undefined;
 }
 
+/** The number that a draft asks for, if no version ever had it, else the next one. */
+function freeNumber(table: LedgerTable, { model, version }: VersionDraft): number {
+  if (version !== undefined && table.get(KEYS.version(model, version)) === undefined) return version;
+  return (newestVersion(table, model)?.version ?? 0) + 1;
+}
+
 /** Makes a version visible: the commit point of a publish. */
 export function commitVersion(table: LedgerTable, draft: VersionDraft): { record: VersionRecord; created: boolean } {
   const same = sameVersion(table, draft);
   if (same !== undefined) return { record: same, created: false };
-  const { model, manifest, publishedBy, message, parent, metadata = {} } = draft;
+  const { model, manifest, publishedBy, message, parent, metadata = {}, publishedAt = new Date() } = draft;
   const digest = manifestDigest(manifest);
-  const version = (newestVersion(table, model)?.version ?? 0) + 1;
+  const version = freeNumber(table, draft);
   const record: VersionRecord = {
     id: newId(),
     model,
@@ -53,7 +61,7 @@ export function commitVersion(table: LedgerTable, draft: VersionDraft): { record
     ...(manifest.task === undefined ? {} : { task: manifest.task }),
     size: contentSize(manifest),
     state: 'ready',
-    publishedAt: new Date(),
+    publishedAt,
     ...(publishedBy === undefined ? {} : { publishedBy }),
     ...(message === undefined ? {} : { message }),
     ...(parent === undefined ? {} : { parent }),
@@ -63,6 +71,7 @@ export function commitVersion(table: LedgerTable, draft: VersionDraft): { record
   table.put(KEYS.version(model, version), JSON.stringify(record));
   appendEvent(table, {
     kind: 'published',
+    at: publishedAt,
     model,
     version,
     ...author({
@@ -119,25 +128,27 @@ export function dropAlias(table: LedgerTable, asked: Parameters<VersionStore['re
   appendEvent(table, { kind: 'alias-removed', model, alias, from: before.version, ...author(asked) });
 }
 
-/** Archives or restores. @throws ModelkeepError as `VersionStore.setState` */
+const STATE_EVENT = Object.freeze({ ready: 'restored', archived: 'archived', deleted: 'deleted' } as const);
+
+/** Archives, deletes or restores. @throws ModelkeepError as `VersionStore.setState` */
 export function changeState(
   table: LedgerTable,
   target: { readonly model: string; readonly version: number; readonly state: VersionState },
   by: Author,
 ): VersionRecord {
   const { model, version, state } = target;
-  const record = versionRow(table, checkModelName(model), version);
+  const record = versionRow(table, checkModelName(model), version, true);
   if (record.state === state) return record;
   const alias = aliasRows(table, model).find((row) => row.version === version);
-  if (state === 'archived' && alias !== undefined) {
+  if (state !== 'ready' && alias !== undefined) {
     throw new ModelkeepError(
       'ALIAS_CONFLICT',
-      `Version "${model}:${version}" cannot be archived while "${model}@${alias.alias}" points at it: move the alias first`,
+      `Version "${model}:${version}" cannot be ${state} while "${model}@${alias.alias}" points at it: move the alias first`,
       { details: { model, version, alias: alias.alias } },
     );
   }
-  const changed = { ...record, state };
+  const changed = { ...record, state, changedAt: tick(table) };
   table.put(KEYS.version(model, version), JSON.stringify(changed));
-  appendEvent(table, { kind: state === 'archived' ? 'archived' : 'restored', model, version, ...author(by) });
+  appendEvent(table, { kind: STATE_EVENT[state], model, version, ...author(by) });
   return changed;
 }

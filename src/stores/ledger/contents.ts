@@ -9,21 +9,21 @@ import {
   type SegmentPlace,
   type VersionRecord,
 } from '../../core/index.js';
+import { decodeRow, type VersionRow } from './records.js';
 import type { SegmentStorage } from './segment-storage.js';
 import { KEYS, type LedgerTable } from './table.js';
 
 /** The manifest of a version. @throws ModelkeepError as `VersionStore.readManifest` */
 export function readManifestRow(table: LedgerTable, record: VersionRecord): Manifest {
   const stored = table.get(KEYS.version(record.model, record.version));
-  const row = record.digest === undefined ? undefined : table.get(KEYS.manifest(record.digest));
-  if (stored === undefined || row === undefined) {
+  if (stored === undefined || (decodeRow(stored) as VersionRow).state === 'collected') {
     throw new ModelkeepError('VERSION_NOT_FOUND', `Version "${versionName(record)}" was removed: list the versions`);
   }
-  const bytes = Buffer.from(row, 'utf8');
+  const bytes = Buffer.from((record.digest && table.get(KEYS.manifest(record.digest))) ?? '', 'utf8');
   if (digestOf(bytes) !== record.digest) {
     throw new ModelkeepError(
       'DIGEST_MISMATCH',
-      `The manifest of "${versionName(record)}" is damaged: publish it again with force`,
+      `The manifest of "${versionName(record)}" is ${bytes.length === 0 ? 'missing' : 'damaged'}: publish it again with force, or repair it with modelkeep verify`,
     );
   }
   return decodeManifest(bytes);

@@ -7,10 +7,14 @@ import {
   type Reference,
   type StoreEvent,
   type VersionRecord,
+  type VersionState,
 } from '../../core/index.js';
 import { KEYS, type LedgerTable } from './table.js';
 
-const DATES = new Set(['publishedAt', 'at', 'startedAt', 'since', 'seenAt']);
+const DATES = new Set(['publishedAt', 'at', 'startedAt', 'since', 'seenAt', 'changedAt']);
+
+/** A version as its row has it. That of a collected version stays, so that its number is never given again. */
+export type VersionRow = Omit<VersionRecord, 'state'> & { readonly state: VersionState | 'collected' };
 
 /** Reads a row; dates come back as dates, but not inside `metadata`, which is the publisher's. */
 export function decodeRow(text: string): unknown {
@@ -22,22 +26,28 @@ export function decodeRow(text: string): unknown {
   return metadata === undefined ? revived : { ...(revived as object), metadata };
 }
 
-/** Versions of a model, or of all, ascending. */
-export function versionRows(table: LedgerTable, model?: string): VersionRecord[] {
-  return Array.from(table.range(KEYS.versions(model)), (row) => decodeRow(row) as VersionRecord);
+function isThere(row: VersionRow): row is VersionRecord {
+  return row.state !== 'collected';
 }
 
-/** The highest version of a model, archived or not. */
-export function newestVersion(table: LedgerTable, model: string): VersionRecord | undefined {
+/** Versions of a model, or of all, ascending; with `deleted` also those that can still be restored. */
+export function versionRows(table: LedgerTable, model?: string, deleted = false): VersionRecord[] {
+  return Array.from(table.range(KEYS.versions(model)), (row) => decodeRow(row) as VersionRow)
+    .filter(isThere)
+    .filter(({ state }) => deleted || state !== 'deleted');
+}
+
+/** The highest version that a model ever had, whatever its state. */
+export function newestVersion(table: LedgerTable, model: string): VersionRow | undefined {
   const [row] = table.range(KEYS.versions(model), { reverse: true, limit: 1 });
-  return row === undefined ? undefined : (decodeRow(row) as VersionRecord);
+  return row === undefined ? undefined : (decodeRow(row) as VersionRow);
 }
 
-/** The highest version of a model that is not archived; reads no more rows than it has to pass over. */
+/** The highest version of a model that is ready; reads no more rows than it has to pass over. */
 export function newestReady(table: LedgerTable, model: string): VersionRecord | undefined {
   for (const row of table.range(KEYS.versions(model), { reverse: true })) {
-    const record = decodeRow(row) as VersionRecord;
-    if (record.state === 'ready') return record;
+    const record = decodeRow(row) as VersionRow;
+    if (isThere(record) && record.state === 'ready') return record;
   }
   return undefined;
 }
@@ -53,11 +63,18 @@ export function aliasRow(table: LedgerTable, model: string, alias: string): Alia
   return row === undefined ? undefined : (decodeRow(row) as AliasRecord);
 }
 
-/** The version of that number. @throws ModelkeepError `MODEL_NOT_FOUND` or `VERSION_NOT_FOUND` */
-export function versionRow(table: LedgerTable, model: string, version: number): VersionRecord {
+/**
+ * The version of that number; a deleted one too, if `deleted` says so.
+ *
+ * @throws ModelkeepError `MODEL_NOT_FOUND` or `VERSION_NOT_FOUND`
+ */
+export function versionRow(table: LedgerTable, model: string, version: number, deleted = false): VersionRecord {
   const row = table.get(KEYS.version(model, version));
-  if (row !== undefined) return decodeRow(row) as VersionRecord;
-  throw missing(table, { model, selector: { kind: 'version', version } });
+  const record = row === undefined ? undefined : (decodeRow(row) as VersionRow);
+  if (record !== undefined && isThere(record) && (deleted || record.state !== 'deleted')) return record;
+  if (record === undefined) throw missing(table, { model, selector: { kind: 'version', version } });
+  const why = isThere(record) ? 'was deleted: restore it first' : 'was deleted and its data collected';
+  throw new ModelkeepError('VERSION_NOT_FOUND', `"${model}:${version}" ${why}`, { details: { model, version } });
 }
 
 function modelNames(table: LedgerTable): string {
@@ -82,7 +99,7 @@ function missing(table: LedgerTable, reference: Reference): ModelkeepError {
       details: { model, alias: selector.alias },
     });
   }
-  const why = selector.kind === 'latest' ? 'has archived versions only' : 'does not exist';
+  const why = selector.kind === 'latest' ? 'has no ready version' : 'does not exist';
   return new ModelkeepError('VERSION_NOT_FOUND', `"${asked}" ${why}: the newest version is ${newest.version}`, {
     details: { model, newest: newest.version },
   });
@@ -103,7 +120,9 @@ function versionNumber(table: LedgerTable, { model, selector }: Reference): numb
 /** True if a reference means that version now; see `VersionStore.isCurrent`. */
 export function isCurrentRow(table: LedgerTable, reference: Reference, version: number): boolean {
   if (versionNumber(table, reference) !== version) return false;
-  return reference.selector.kind !== 'version' || table.get(KEYS.version(reference.model, version)) !== undefined;
+  if (reference.selector.kind !== 'version') return true;
+  const row = table.get(KEYS.version(reference.model, version));
+  return row !== undefined && ['ready', 'archived'].includes((decodeRow(row) as VersionRow).state);
 }
 
 /** The version that a reference means. @throws ModelkeepError as `VersionStore.resolve` */
@@ -120,13 +139,13 @@ export function resolveRow(table: LedgerTable, reference: Reference): VersionRec
   );
 }
 
-type Unnumbered<T> = T extends unknown ? Omit<T, 'id' | 'at'> : never;
+type Unnumbered<T> = T extends unknown ? Omit<T, 'id' | 'at'> & { readonly id?: string; readonly at?: Date } : never;
 
-/** Appends an event and counts the change of its model. */
+/** Appends an event, now unless it says when, and counts the change of its model. */
 export function appendEvent(table: LedgerTable, event: Unnumbered<StoreEvent>): void {
   const sequence = changeCount(table, event.model) + 1;
   table.put(KEYS.change(event.model), String(sequence));
-  const row = { ...event, id: newId(), at: new Date() };
+  const row = { ...event, id: event.id ?? newId(), at: event.at ?? new Date() };
   table.put(KEYS.event(event.model, sequence), JSON.stringify(row));
 }
 

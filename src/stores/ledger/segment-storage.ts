@@ -1,4 +1,4 @@
-import type { Segment } from '../../core/index.js';
+import type { Digest, Segment } from '../../core/index.js';
 
 /** Where the bytes of segments lie, for a store that keeps its metadata in a ledger. */
 export interface SegmentStorage {
@@ -15,6 +15,10 @@ export interface SegmentStorage {
   read(segment: Segment, start: number): Promise<AsyncIterable<Uint8Array> | undefined>;
   /** The file of a segment, where there is one. */
   file?(segment: Segment): Promise<string | undefined>;
+  /** What is stored, with the sizes that it has there. */
+  list(signal: AbortSignal): AsyncIterable<Segment>;
+  /** Removes a segment, if it is there, before it returns: called within a transaction of the ledger. */
+  removeSync(digest: Digest): void;
   /** Gives back what reads that nobody ended still hold. */
   close(): Promise<void>;
 }

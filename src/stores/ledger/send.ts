@@ -1,11 +1,9 @@
 import {
   asModelkeepError,
   createDigester,
-  distinctPlaces,
   ModelkeepError,
   throwIfAborted,
   type ContentSource,
-  type Manifest,
   type PublishOptions,
   type SegmentPlace,
 } from '../../core/index.js';
@@ -14,7 +12,8 @@ import type { SegmentStorage } from './segment-storage.js';
 /** What {@link sendContents} works on. */
 export interface Sending {
   readonly segments: SegmentStorage;
-  readonly manifest: Manifest;
+  /** What is to be there, each segment once. */
+  readonly places: readonly SegmentPlace[];
   readonly source: ContentSource;
   /** Turns an error of the storage, not of the source, into one of the house. */
   readonly translate: (error: unknown) => ModelkeepError;
@@ -93,15 +92,14 @@ async function* checkedBytes(source: ContentSource, place: SegmentPlace, control
 }
 
 /**
- * Stores what is missing or damaged of a version's segments and makes all of them durable.
+ * Stores what is missing or damaged of some segments and makes all of them durable.
  *
  * @throws ModelkeepError `DIGEST_MISMATCH` if the source's bytes are not those of the manifest; the source's own error
  */
 export async function sendContents(
-  { segments, manifest, source, translate }: Sending,
+  { segments, places, source, translate }: Sending,
   { signal, onProgress }: SendOptions,
 ): Promise<{ sentBytes: number; reusedBytes: number }> {
-  const places = distinctPlaces(manifest);
   const totalBytes = places.reduce((sum, { size }) => sum + size, 0);
   let [sentBytes, reusedBytes] = [0, 0];
   const report = (): void => onProgress?.({ doneBytes: sentBytes + reusedBytes, totalBytes });

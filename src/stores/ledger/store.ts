@@ -1,16 +1,29 @@
 import {
   checkManifest,
   checkModelName,
+  distinctPlaces,
+  encodeManifest,
   ModelkeepError,
   type ContentSource,
   type PublishResult,
   type Segment,
   type StoreCapabilities,
+  type StoreCare,
   type StoreEvent,
   type VersionDraft,
   type VersionStore,
   type Watch,
 } from '../../core/index.js';
+import {
+  checkManifestOf,
+  collectRow,
+  importRows,
+  listStored,
+  putRetention,
+  removeStored,
+  repairManifestRow,
+  retentionRows,
+} from './care.js';
 import { changeAlias, changeState, commitVersion, dropAlias, sameVersion } from './changes.js';
 import { readManifestRow, readVerified } from './contents.js';
 import { nodeRows, putNode } from './nodes.js';
@@ -18,6 +31,7 @@ import { aliasRows, decodeRow, isCurrentRow, resolveRow, versionRows } from './r
 import type { SegmentStorage } from './segment-storage.js';
 import { sendContents, type SendOptions } from './send.js';
 import { KEYS, type LedgerStorage, type LedgerTable } from './table.js';
+import { tick, touch, touchRow } from './touches.js';
 import { watchLedger } from './watch.js';
 import { createWork, type Work } from '../work.js';
 
@@ -64,11 +78,30 @@ async function publishChecked(
   { source, options }: { readonly source: ContentSource; readonly options: SendOptions },
 ): Promise<PublishResult> {
   const { segments, translate } = parts;
-  // Also for a version that is there already: what was damaged or lost of it is mended.
-  const sent = await sendContents({ segments, manifest: draft.manifest, source, translate }, options);
-  const record = await read((table) => sameVersion(table, draft), options.signal);
-  if (record !== undefined) return { record, created: false, ...sent };
-  return { ...(await write((table) => commitVersion(table, draft), options.signal)), ...sent };
+  const places = distinctPlaces(draft.manifest);
+  const totalBytes = places.reduce((sum, { size }) => sum + size, 0);
+  for (let sentBytes = 0; ;) {
+    // In this order: what is touched is not removed behind the back of who then finds it there.
+    await write((table) => touch(table, places), options.signal);
+    // Also for a version that is there already: what was damaged or lost of it is mended.
+    sentBytes += (await sendContents({ segments, places, source, translate }, options)).sentBytes;
+    const sent = { sentBytes, reusedBytes: Math.max(0, totalBytes - sentBytes) };
+    const record = await read((table) => sameVersion(table, draft), options.signal);
+    if (record !== undefined) return { record, created: false, ...sent };
+    const made = await write((table) => commitTouched(table, draft, places), options.signal);
+    if (made !== undefined) return { ...made, ...sent };
+  }
+}
+
+/** Commits, unless a collector has removed something since it was sent: then it has to be sent again. */
+function commitTouched(
+  table: LedgerTable,
+  draft: VersionDraft,
+  places: readonly Segment[],
+): ReturnType<typeof commitVersion> | undefined {
+  if (places.some(({ digest }) => touchRow(table, digest) === undefined)) return undefined;
+  touch(table, places);
+  return commitVersion(table, draft);
 }
 
 function versionMethods(room: Room): VersionMethods {
@@ -87,12 +120,49 @@ function versionMethods(room: Room): VersionMethods {
     resolve: async (reference, options) => read((table) => resolveRow(table, reference), options?.signal),
     isCurrent: async (reference, version, options) =>
       read((table) => isCurrentRow(table, reference, version), options?.signal),
-    listVersions: async (filter, options) => read((table) => versionRows(table, filter?.model), options?.signal),
+    listVersions: async (filter, options) =>
+      read((table) => versionRows(table, filter?.model, filter?.deleted), options?.signal),
     readManifest: async (record, options) => read((table) => readManifestRow(table, record), options?.signal),
     readSegment: (_record, place, { start = 0, signal } = {}) =>
       work.stream((both) => readVerified({ segments, place, start, location }, both), signal),
     setState: async (model, version, state, options = {}) =>
       write((table) => changeState(table, { model, version, state }, options)),
+  };
+}
+
+function careMethods({ parts, work, read, write }: Room): StoreCare {
+  const { segments, location, translate } = parts;
+  return {
+    now: async (options) => write(tick, options?.signal),
+    listStored: ({ signal } = {}) => work.stream((both) => listStored(parts, both), signal),
+    readStored: (segment, { signal } = {}) => {
+      const place = { ...segment, path: '(any)', offset: 0 };
+      return work.stream((both) => readVerified({ segments, place, start: 0, location }, both), signal);
+    },
+    removeStored: async (ids, { before, signal }) =>
+      translated(
+        work.run((both) => removeStored(parts, ids, before, both), signal),
+        translate,
+      ),
+    collectVersion: async (model, version, { signal, ...options }) =>
+      write((table) => collectRow(table, { model, version }, options), signal),
+    repair: async (record, given, source, { signal, segments: only, ...options } = {}) => {
+      const manifest = checkManifest(given);
+      checkManifestOf(record, manifest);
+      await write((table) => {
+        repairManifestRow(table, record, Buffer.from(encodeManifest(manifest)).toString('utf8'));
+        touch(table, distinctPlaces(manifest));
+      }, signal);
+      const asked = only === undefined ? undefined : new Set(only.map(({ digest }) => digest));
+      const places = distinctPlaces(manifest).filter(({ digest }) => asked?.has(digest) !== false);
+      return work.run(
+        async (both) => sendContents({ segments, places, source, translate }, { ...options, signal: both }),
+        signal,
+      );
+    },
+    listRetention: async (options) => read(retentionRows, options?.signal),
+    setRetention: async (policy, { signal, ...who } = {}) => write((table) => putRetention(table, policy, who), signal),
+    importEvents: async (events, options) => write((table) => importRows(table, events), options?.signal),
   };
 }
 
@@ -149,21 +219,19 @@ export function createLedgerStore(parts: LedgerStoreParts): VersionStore {
     ...lifecycle,
     ...versionMethods(room),
     ...aliasMethods(room),
+    ...careMethods(room),
     close,
     [Symbol.asyncDispose]: close,
   };
   if (segments.file === undefined) return store;
   const file = segments.file.bind(segments);
-  return { ...store, segmentFile: async (segment) => work.run(async () => fileOf(file, segment, translate)) };
+  return { ...store, segmentFile: async (segment) => work.run(async () => translated(file(segment), translate)) };
 }
 
-async function fileOf(
-  file: NonNullable<SegmentStorage['file']>,
-  segment: Segment,
-  translate: (error: unknown) => ModelkeepError,
-): Promise<string | undefined> {
+/** The result of work whose errors become ours. */
+async function translated<T>(work: Promise<T>, translate: (error: unknown) => ModelkeepError): Promise<T> {
   try {
-    return await file(segment);
+    return await work;
   } catch (error) {
     throw translate(error);
   }

@@ -43,6 +43,12 @@ export const KEYS = Object.freeze({
   alias: (model: string, alias: string): string => key('alias', model, alias),
   events: (model: string): string => key('event', model, ''),
   event: (model: string, sequence: number): string => key('event', model, padded(sequence)),
+  /** The latest time that the store's clock has shown, in ms since 1970. */
+  clock: 'clock',
+  segments: key('segment', ''),
+  segment: (digest: string): string => key('segment', digest),
+  retentions: key('retention', ''),
+  retention: (model: string): string => key('retention', model),
   nodes: key('node', ''),
   node: (node: string): string => key('node', node),
 });

@@ -1,6 +1,7 @@
-import { mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createDigester, digestHex, throwIfAborted, type Segment } from '../../core/index.js';
+import { createDigester, digestHex, isDigest, throwIfAborted, type Digest, type Segment } from '../../core/index.js';
 import type { SegmentStorage } from '../ledger/segment-storage.js';
 import { isMissing, syncDirectory } from './durable.js';
 import { partialFile } from './partial.js';
@@ -80,11 +81,28 @@ function openFiles(): OpenFiles {
   };
 }
 
+async function* listFiles(root: string, signal: AbortSignal): AsyncGenerator<Segment> {
+  for (const folder of await readdir(root)) {
+    throwIfAborted(signal);
+    for (const name of await readdir(join(root, folder)).catch(ifNoFolder)) {
+      const digest = `sha256:${name}`;
+      const size = isDigest(digest) ? await sizeOf(join(root, folder, name)) : undefined;
+      if (isDigest(digest) && size !== undefined) yield { digest, size };
+    }
+  }
+}
+
+/** What is no folder holds no segments; it is not ours. */
+function ifNoFolder(error: unknown): string[] {
+  if ((error as NodeJS.ErrnoException).code === 'ENOTDIR' || isMissing(error)) return [];
+  throw error;
+}
+
 /** Segments as read-only files below `segments/`, written in `partial/` and renamed into place. */
 export function directorySegments(directory: string): SegmentStorage {
   const root = join(directory, 'segments');
-  const folderOf = ({ digest }: Segment): string => join(root, digestHex(digest).slice(0, 2));
-  const pathOf = (segment: Segment): string => join(folderOf(segment), digestHex(segment.digest));
+  const folderOf = ({ digest }: { readonly digest: Digest }): string => join(root, digestHex(digest).slice(0, 2));
+  const pathOf = (segment: { readonly digest: Digest }): string => join(folderOf(segment), digestHex(segment.digest));
   const files = openFiles();
   return {
     has: async (segment, signal) => {
@@ -123,6 +141,8 @@ export function directorySegments(directory: string): SegmentStorage {
       })();
     },
     file: async (segment) => ((await sizeOf(pathOf(segment))) === segment.size ? pathOf(segment) : undefined),
+    list: (signal) => listFiles(root, signal),
+    removeSync: (digest) => rmSync(pathOf({ digest }), { force: true }),
     close: files.close,
   };
 }

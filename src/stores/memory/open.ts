@@ -70,6 +70,10 @@ function memorySegments(segments: Map<Digest, Buffer>): SegmentStorage {
       segments.set(digest, Buffer.concat(parts));
     },
     settle: async () => undefined,
+    list: async function* list() {
+      for (const [digest, bytes] of segments) yield { digest, size: bytes.length };
+    },
+    removeSync: (digest) => void segments.delete(digest),
     read: async ({ digest }, start) => {
       const bytes = segments.get(digest);
       return bytes === undefined

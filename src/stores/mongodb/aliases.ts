@@ -42,24 +42,51 @@ export async function moveAlias(
   { model, alias, to, expect, by, message }: AliasMove,
 ): Promise<AliasMoved> {
   checkAliasName(alias);
-  const target = await getVersion(database, model, to);
-  if (target.state !== 'ready')
-    throw new ModelkeepError(
-      'VERSION_NOT_FOUND',
-      `${model}:${to} is archived: restore it before an alias can point at it`,
-    );
+  await checkReady(database, model, to);
   const key = { model_name: model, alias };
   for (;;) {
     const now = await database.aliases.findOne({ _id: key });
     if (expect !== undefined && expect !== (now?.version ?? null)) throw conflict(model, alias, now, expect);
     if (now?.version === to) return { ...toAlias(now), from: to };
     const moved: AliasDocument = { _id: key, version: to, revision: (now?.revision ?? 0) + 1 };
-    if (await write(database, now, moved, { by, message }))
+    if (await write(database, now, moved, { by, message })) {
+      if (!database.replicated) await checkKept(database, now, moved);
       return { ...toAlias(moved), ...(now === null ? {} : { from: now.version }) };
+    }
+    await checkReady(database, model, to);
   }
 }
 
-/** Writes the move and its event; false if somebody was faster. */
+/** @throws ModelkeepError `VERSION_NOT_FOUND` for a version that no alias may point at */
+async function checkReady(database: Database, model: string, version: number): Promise<void> {
+  const target = await getVersion(database, model, version);
+  if (target.state === 'ready') return;
+  throw new ModelkeepError(
+    'VERSION_NOT_FOUND',
+    `${model}:${version} is archived: restore it before an alias can point at it`,
+  );
+}
+
+/**
+ * Without transactions a version may be archived or deleted while an alias is moved to it. Both write first and then
+ * look at what the other wrote, so that at least one of them sees it and takes its own back.
+ */
+async function checkKept(database: Database, before: AliasDocument | null, moved: AliasDocument): Promise<void> {
+  const { _id, version, revision } = moved;
+  try {
+    await checkReady(database, _id.model_name, version);
+  } catch (error) {
+    if (before === null) await database.aliases.deleteOne({ _id, revision });
+    else
+      await database.aliases.updateOne(
+        { _id, revision },
+        { $set: { version: before.version, revision: revision + 1 } },
+      );
+    throw error;
+  }
+}
+
+/** Writes the move and its event; false if somebody was faster, or the target is no longer ready. */
 async function write(
   database: Database,
   now: AliasDocument | null,
@@ -70,6 +97,10 @@ async function write(
   try {
     return await together(database, async (session) => {
       const options = session === undefined ? {} : { session };
+      const target = { model_name: _id.model_name, version, state: 'ready' as const };
+      // A write to the target, not a look at it: two transactions that write the same document exclude each other.
+      if ((await database.status.updateOne(target, { $inc: { alias_moves: 1 } }, options)).matchedCount === 0)
+        return false;
       if (now === null) await database.aliases.insertOne(moved, options);
       else if (
         (await database.aliases.updateOne({ _id, revision: now.revision }, { $set: { version, revision } }, options))

@@ -1,15 +1,11 @@
 import { Binary, MongoBulkWriteError } from 'mongodb';
 import { createDigester, ModelkeepError, throwIfAborted, type Abortable, type Segment } from '../../core/index.js';
 import type { Database } from './database.js';
-import type { ChunkDocument, FileDocument } from './documents.js';
+import { CHUNK_BYTES, type ChunkDocument, type FileDocument } from './documents.js';
 import { mongoError } from './errors.js';
 import { readRange } from './stored-bytes.js';
+import { announce, completeUpload } from './touches.js';
 
-/**
- * Bytes of a chunk: 255 KiB, GridFS's own default, so that an allocation of a power of two holds a chunk with its
- * fields. Part of the stored layout: an interrupted upload is resumed by chunk number.
- */
-export const CHUNK_BYTES = 255 * 1024;
 /** Chunks of one insert: about 4 MiB. */
 const BATCH_CHUNKS = 16;
 /** Inserts under way at once: with {@link BATCH_CHUNKS} about 16 MiB in memory. */
@@ -28,6 +24,8 @@ export interface FileDraft {
 export interface PutOptions extends Abortable {
   /** Read back a file that is there, instead of trusting the number of its chunks. @defaultValue false */
   readonly verify?: boolean;
+  /** What {@link announceAll} has found out just now. @defaultValue it is asked */
+  readonly complete?: boolean;
 }
 
 /** Checks bytes that stream by against the digests of consecutive segments. */
@@ -74,15 +72,15 @@ export async function putFile(
   database: Database,
   draft: FileDraft,
   open: () => AsyncIterable<Uint8Array>,
-  { signal, verify = false }: PutOptions = {},
+  { signal, verify = false, complete: given }: PutOptions = {},
 ): Promise<number> {
-  const { files, chunks } = database;
+  const { chunks } = database;
   const { _id: id, length } = draft.document;
   const count = Math.ceil(length / CHUNK_BYTES);
-  // In this order: once the document is there, so are all chunks.
-  const file = await files.findOne({ _id: id }, { projection: { _id: 1 } });
+  // In this order: once the document is there and complete, so are all chunks.
+  const complete = given ?? (await announce(database, draft.document)) === 'complete';
   const stored = await chunks.find({ files_id: id }, { projection: { _id: 0, n: 1 } }).toArray();
-  if (file !== null) {
+  if (complete) {
     const whole = stored.length === count && (!verify || (await isWhole(database, draft, signal)));
     return whole ? 0 : replaceChunks(database, draft, open(), signal);
   }
@@ -91,9 +89,10 @@ export async function putFile(
   if (foreign && (beyond || !(await isWhole(database, draft, signal)))) {
     sentBytes = await replaceChunks(database, draft, open(), signal);
   }
-  const { _id, ...fields } = { ...draft.document, chunkSize: CHUNK_BYTES, uploadDate: new Date() };
-  await files.updateOne({ _id }, { $setOnInsert: fields }, { upsert: true });
-  return sentBytes;
+  if (await completeUpload(database, { ...draft.document, chunkSize: CHUNK_BYTES, uploadDate: new Date() }))
+    return sentBytes;
+  // It was removed while it was being stored, as nobody had touched it for a grace time: once more.
+  return sentBytes + (await putFile(database, draft, open, { ...(signal === undefined ? {} : { signal }), verify }));
 }
 
 /**

@@ -14,6 +14,7 @@ import type {
   FileDocument,
   LeaseDocument,
   NodeDocument,
+  RetentionDocument,
   StatusDocument,
 } from './documents.js';
 import { isUnauthorized, mongoError } from './errors.js';
@@ -31,6 +32,7 @@ export interface Database {
   readonly events: Collection<EventDocument>;
   readonly nodes: Collection<NodeDocument>;
   readonly leases: Collection<LeaseDocument>;
+  readonly retention: Collection<RetentionDocument>;
   /** True on a replica set or sharded cluster: it has change streams and transactions. */
   readonly replicated: boolean;
 }
@@ -118,6 +120,7 @@ async function describe(client: MongoClient, location: string, bucket: string): 
     events: db.collection('ModelEvents', options),
     nodes: db.collection('ModelNodes', options),
     leases: db.collection('ModelLeases', options),
+    retention: db.collection('ModelRetention', options),
     replicated: hello.setName !== undefined || hello.msg === 'isdbgrid',
   };
 }

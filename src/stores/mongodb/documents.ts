@@ -1,8 +1,23 @@
 import type { Binary, ObjectId } from 'mongodb';
-import type { Digest, Format, NodeReport, StoreEvent, VersionRecord, VersionState } from '../../core/index.js';
+import type {
+  Digest,
+  Format,
+  NodeReport,
+  RetentionRules,
+  StoreEvent,
+  VersionRecord,
+  VersionState,
+} from '../../core/index.js';
+
+/**
+ * Bytes of a chunk: 255 KiB, GridFS's own default, so that an allocation of a power of two holds a chunk with its
+ * fields. Part of the stored layout: an interrupted upload is resumed by chunk number.
+ */
+export const CHUNK_BYTES = 255 * 1024;
 
 /** A chunk of a GridFS file. */
 export interface ChunkDocument {
+  readonly _id?: ObjectId;
   readonly files_id: string | ObjectId;
   readonly n: number;
   readonly data: Binary;
@@ -19,6 +34,12 @@ export interface FileDocument {
   readonly contentType?: string;
   /** `manifest`: the canonical JSON of a single-file version's manifest. */
   readonly metadata?: { readonly manifest?: string };
+  /** When a publisher last stored it or relied on it, by the server's clock; absent in what earlier releases stored. */
+  readonly touched_at?: Date;
+  /** Of a segment: its upload has not ended. */
+  readonly incomplete?: true;
+  /** Of a segment that is being removed: its chunks, so that whoever comes next can finish. */
+  readonly sweeping?: readonly ObjectId[];
 }
 
 /** One version. What a plain script inserts has the first three fields and no `state`; the rest is set at adoption. */
@@ -32,7 +53,12 @@ export interface StatusDocument {
   readonly format?: Format;
   readonly task?: string;
   readonly size?: number;
-  readonly state?: VersionState;
+  /** A collected version's document stays, so that its number is never given again and its history is whole. */
+  readonly state?: VersionState | 'collected';
+  /** When `state` last changed, by the server's clock. */
+  readonly changed_at?: Date;
+  /** Grows when an alias is moved here, so that such a move and a change of state exclude each other. */
+  readonly alias_moves?: number;
   readonly metadata?: Readonly<Record<string, unknown>>;
   readonly published_by?: string;
   readonly message?: string;
@@ -58,6 +84,14 @@ export interface EventDocument {
   readonly alias?: string;
   readonly from?: number;
   readonly to?: number;
+  readonly rules?: RetentionRules;
+}
+
+/** The retention policy of a model. */
+export interface RetentionDocument {
+  /** The model. */
+  readonly _id: string;
+  readonly rules: RetentionRules;
 }
 
 /** A node's heartbeat; removed by the TTL index on `expires_at`. */
@@ -75,6 +109,8 @@ export interface LeaseDocument {
   readonly file_id?: ObjectId;
   readonly format?: number;
   readonly expires_at?: Date;
+  /** When its publisher last went to work, by the server's clock. */
+  readonly touched_at?: Date;
 }
 
 /** The content type of a version's file that holds its manifest. */
@@ -89,7 +125,19 @@ export const UNADOPTED = Object.freeze({
 /** An adopted document as a record. A script may have left out the time: the file's id tells it too. */
 export function toRecord(document: StatusDocument): VersionRecord {
   const { model_name: model, file_id: id, inserted_time: at, published_by: publishedBy } = document;
-  const { version = 0, size = 0, state = 'ready', digest, format, task, message, parent, metadata = {} } = document;
+  const {
+    version = 0,
+    size = 0,
+    digest,
+    format,
+    task,
+    message,
+    parent,
+    metadata = {},
+    changed_at: changedAt,
+  } = document;
+  // Collected versions are filtered out by whoever asks for versions; in a history their state does not show.
+  const state = document.state === undefined || document.state === 'collected' ? 'ready' : document.state;
   return {
     id: id.toHexString(),
     model,
@@ -98,6 +146,7 @@ export function toRecord(document: StatusDocument): VersionRecord {
     state,
     publishedAt: at instanceof Date ? at : id.getTimestamp(),
     metadata,
+    ...(changedAt === undefined ? {} : { changedAt }),
     ...(digest === undefined ? {} : { digest }),
     ...(format === undefined ? {} : { format }),
     ...(task === undefined ? {} : { task }),

@@ -10,13 +10,14 @@ import {
   type Watch,
 } from '../../core/index.js';
 import * as aliases from './aliases.js';
-import { CHUNK_BYTES } from './chunks.js';
 import { openDatabase, type Database } from './database.js';
-import { MANIFEST_CONTENT_TYPE, type NodeDocument } from './documents.js';
+import { CHUNK_BYTES, MANIFEST_CONTENT_TYPE, type NodeDocument } from './documents.js';
 import { mongoError } from './errors.js';
 import { listEvents } from './history.js';
+import { careMethods, type Run } from './care-methods.js';
 import { createWork } from '../work.js';
 import { publish } from './publish.js';
+import { setState } from './states.js';
 import { damaged, readRange, type StoredBytes } from './stored-bytes.js';
 import * as versions from './versions.js';
 import { openWatch } from './watch.js';
@@ -65,11 +66,7 @@ function createStore(database: Database, pollIntervalMs: number): VersionStore {
   const watches = new Set<Watch>();
   const work = createWork(location, (error) => mongoError(error, location, 'read a segment'));
   /** Runs one operation, the driver's errors in the words of the house, others as they are. */
-  const run = <T>(
-    what: string,
-    signal: AbortSignal | undefined,
-    task: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> =>
+  const run: Run = (what, signal, task) =>
     work.run(async (linked) => {
       try {
         return await task(linked);
@@ -95,14 +92,14 @@ function createStore(database: Database, pollIntervalMs: number): VersionStore {
       run('resolve a reference', signal, () => versions.resolve(database, reference)),
     isCurrent: (reference, version, { signal } = {}) =>
       run('check a reference', signal, () => versions.isCurrent(database, reference, version)),
-    listVersions: ({ model } = {}, { signal } = {}) =>
-      run('list versions', signal, () => versions.listVersions(database, model)),
+    listVersions: ({ model, deleted } = {}, { signal } = {}) =>
+      run('list versions', signal, () => versions.listVersions(database, model, deleted)),
     readManifest: (record, { signal } = {}) =>
       run('read a manifest', signal, (linked) => versions.readManifest(database, record, linked)),
     readSegment: (record, place, given = {}) =>
       work.stream((signal) => readSegment(database, record, place, { ...given, signal }), given.signal),
     setState: (model, version, state, who = {}) =>
-      run('change a version', undefined, () => versions.setState(database, model, version, state, who)),
+      run('change a version', undefined, () => setState(database, { model, version, state }, who)),
     listAliases: ({ model } = {}, { signal } = {}) =>
       run('list aliases', signal, () => aliases.listAliases(database, model)),
     moveAlias: (move, { signal } = {}) => run('move an alias', signal, () => aliases.moveAlias(database, move)),
@@ -122,6 +119,7 @@ function createStore(database: Database, pollIntervalMs: number): VersionStore {
         const end = (): Promise<void> => watch.close().finally(() => watches.delete(watch));
         return { close: end, [Symbol.asyncDispose]: end };
       }),
+    ...careMethods({ database, work, run }),
     close,
     [Symbol.asyncDispose]: close,
   };

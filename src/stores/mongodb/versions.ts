@@ -11,20 +11,24 @@ import {
   type Manifest,
   type Reference,
   type VersionRecord,
-  type VersionState,
 } from '../../core/index.js';
 import { adopt, describeAdopted, recordAdopted } from './adoption.js';
-import { together, type Database } from './database.js';
+import type { Database } from './database.js';
 import { MANIFEST_CONTENT_TYPE, toRecord, UNADOPTED, type FileDocument, type StatusDocument } from './documents.js';
 import { damaged, readRange, type StoredBytes } from './stored-bytes.js';
 
 /** Versions named in an error message. */
 const SHOWN = 10;
 
+/** States of versions that are there, and of those that can be restored besides. */
+const THERE = Object.freeze(['ready', 'archived'] as const);
+const RESTORABLE = Object.freeze([...THERE, 'deleted'] as const);
+
 /** All versions of a model, or of all; what plain scripts inserted is adopted first. */
-export async function listVersions(database: Database, model?: string): Promise<VersionRecord[]> {
+export async function listVersions(database: Database, model?: string, deleted = false): Promise<VersionRecord[]> {
   await adopt(database, model);
-  const filter = { state: { $exists: true }, ...(model === undefined ? {} : { model_name: model }) };
+  const state = { $in: deleted ? RESTORABLE : THERE };
+  const filter = { state, ...(model === undefined ? {} : { model_name: model }) };
   return (await database.status.find(filter).sort({ model_name: 1, version: 1 }).toArray()).map(toRecord);
 }
 
@@ -50,15 +54,28 @@ export async function checkModel(database: Database, model: string): Promise<voi
   throw new ModelkeepError('MODEL_NOT_FOUND', `There is no model "${model}". ${hint}`, { details: { model } });
 }
 
-/** One version by its number. @throws ModelkeepError `MODEL_NOT_FOUND`, `VERSION_NOT_FOUND` */
-export async function getVersion(database: Database, model: string, version: number): Promise<VersionRecord> {
+/**
+ * One version by its number; a deleted one too, if `deleted` says so.
+ *
+ * @throws ModelkeepError `MODEL_NOT_FOUND`, `VERSION_NOT_FOUND`
+ */
+export async function getVersion(
+  database: Database,
+  model: string,
+  version: number,
+  deleted = false,
+): Promise<VersionRecord> {
   const find = (): Promise<StatusDocument | null> => database.status.findOne({ model_name: model, version });
   let found = await find();
   if (found === null) {
     await adopt(database, model);
     found = await find();
   }
-  if (found !== null) return toRecord(found);
+  if (found !== null) {
+    if (found.state !== 'collected' && (deleted || found.state !== 'deleted')) return toRecord(found);
+    const why = found.state === 'deleted' ? 'was deleted: restore it first' : 'was deleted and its data collected';
+    throw new ModelkeepError('VERSION_NOT_FOUND', `"${model}:${version}" ${why}`, { details: { model, version } });
+  }
   await checkModel(database, model);
   const numbers = (await listVersions(database, model)).map((record) => record.version);
   const hint = numbers.length > SHOWN ? `1 to ${numbers.at(-1)}` : numbers.join(', ');
@@ -77,7 +94,7 @@ export async function resolve(database: Database, reference: Reference): Promise
       await checkModel(database, model);
       throw new ModelkeepError(
         'VERSION_NOT_FOUND',
-        `All versions of "${model}" are archived: restore one, or name one by its number`,
+        `No version of "${model}" is ready: restore one, or name an archived one by its number`,
         { details: { model } },
       );
     }
@@ -152,7 +169,8 @@ export async function isCurrent(database: Database, { model, selector }: Referen
 }
 
 function exists({ status }: Database, model: string, version: number): Promise<Pick<StatusDocument, 'digest'> | null> {
-  return status.findOne({ model_name: model, version }, { projection: { _id: 0, version: 1, digest: 1 } });
+  const filter = { model_name: model, version, state: { $in: THERE } };
+  return status.findOne(filter, { projection: { _id: 0, version: 1, digest: 1 } });
 }
 
 function nameOf(record: VersionRecord): StoredBytes {
@@ -168,7 +186,8 @@ export async function ownFile({ files }: Database, record: VersionRecord): Promi
 
 /** The manifest of a version. @throws ModelkeepError as `VersionStore.readManifest` */
 export async function readManifest(database: Database, record: VersionRecord, signal?: AbortSignal): Promise<Manifest> {
-  if ((await database.status.findOne({ file_id: new ObjectId(record.id) }, { projection: { _id: 1 } })) === null) {
+  const there = { file_id: new ObjectId(record.id), state: { $ne: 'collected' as const } };
+  if ((await database.status.findOne(there, { projection: { _id: 1 } })) === null) {
     throw new ModelkeepError('VERSION_NOT_FOUND', `${versionName(record)} is no longer in the store`, {
       details: { model: record.model, version: record.version },
     });
@@ -208,35 +227,4 @@ async function manifestOf(
   if (record.digest !== undefined && digestOf(bytes) !== record.digest)
     throw damaged(what, `its manifest has the digest ${digestOf(bytes)}, ${record.digest} was published`);
   return decodeManifest(bytes);
-}
-
-/** Archives or restores. @throws ModelkeepError `VERSION_NOT_FOUND`, `ALIAS_CONFLICT` */
-export async function setState(
-  database: Database,
-  model: string,
-  version: number,
-  state: VersionState,
-  who: { readonly by?: string; readonly message?: string },
-): Promise<VersionRecord> {
-  const found = await getVersion(database, model, version);
-  if (found.state === state) return found;
-  return together(database, async (session) => {
-    const options = session === undefined ? {} : { session };
-    const pointing =
-      state === 'archived' ? await database.aliases.findOne({ '_id.model_name': model, version }, options) : null;
-    if (pointing !== null) {
-      const { _id: holder } = pointing;
-      throw new ModelkeepError(
-        'ALIAS_CONFLICT',
-        `${model}:${version} is what @${holder.alias} points at: move the alias first`,
-      );
-    }
-    await database.status.updateOne({ model_name: model, version }, { $set: { state } }, options);
-    const kind = state === 'archived' ? 'archived' : 'restored';
-    await database.events.insertOne(
-      { _id: new ObjectId(), kind, model_name: model, version, at: new Date(), ...who },
-      options,
-    );
-    return { ...found, state };
-  });
 }
