@@ -6,6 +6,7 @@ export type { Artifact, ArtifactFile } from './artifact.js';
 export { inspectArtifact, validateArtifact, type InspectOptions } from './inspect-artifact.js';
 export { buildManifest, type BuildManifestOptions } from './build-manifest.js';
 export { cutFile } from './cutting.js';
+export { readFloats } from './float-tensor.js';
 export { readSafetensorsHeader, type SafetensorsHeader, type StoredTensor } from './safetensors.js';
 export { scanPickle, type PickleCompression, type PickleReport } from './joblib/scan.js';
 export { parseRequirements, readRequirements, REQUIREMENTS_FILE } from './joblib/requirements.js';

@@ -2,7 +2,8 @@ import { readJsonObject } from './json-file.js';
 import type { TaskContext } from './definition.js';
 import { invalidInput } from './input.js';
 import { outputNamed } from './outputs.js';
-import { pool, readSentencePipeline } from './pooling.js';
+import { pool } from './pooling.js';
+import { readSentencePipeline } from './sentence-pipeline.js';
 import type { Encoding, EncodingOutputs } from './task.js';
 
 /** Which prompt goes before the texts. */
@@ -51,7 +52,7 @@ export async function openSentenceEncoder({ files, tokenizer }: TaskContext): Pr
       throw invalidInput('parameters.prompt_name', `is ${JSON.stringify(name)}, but the prompts are: ${known}`);
     },
     encode: (text, prompt) => encode(prompt + text),
-    vector: (outputs, prompt, normalize = pipeline.normalize) => {
+    vector: (outputs, prompt, normalize) => {
       const tokens = outputNamed(outputs, 'last_hidden_state', 'token_embeddings');
       // As sentence-transformers counts: the tokens of the prompt alone, without the closing special token.
       const skip = prompt === '' || pipeline.includePrompt ? 0 : encode(prompt).ids.length - 1;
