@@ -1,9 +1,15 @@
 /** What a version is made of: detection and checks at publish, cutting at tensor boundaries, and session plans. */
 export { openDirectoryFiles, openSegmentFiles } from './version-files.js';
-export { planSession } from './plan-session.js';
+export { planSession, type PlanOptions } from './plan-session.js';
 export type { SessionPlan } from './session-plan.js';
 export type { Artifact, ArtifactFile } from './artifact.js';
-export { inspectArtifact, validateArtifact, type InspectOptions } from './inspect-artifact.js';
+export {
+  inspectArtifact,
+  validateArtifact,
+  type InspectOptions,
+  type Validated,
+  type ValidateOptions,
+} from './inspect-artifact.js';
 export { buildManifest, type BuildManifestOptions } from './build-manifest.js';
 export { cutFile } from './cutting.js';
 export { readFloats } from './float-tensor.js';

@@ -8,6 +8,7 @@ import { onnxModelPath } from './onnx/model-path.js';
 import { externalFilesOf } from './onnx/model-reader.js';
 import { numberWarnings } from './number-warnings.js';
 import { planSession } from './plan-session.js';
+import type { SessionPlan } from './session-plan.js';
 import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from './shards.js';
 import { checkTokenizer } from './tokenizer-check.js';
 import { openDirectoryFiles } from './version-files.js';
@@ -141,6 +142,20 @@ function formatOf(
   );
 }
 
+/** What {@link validateArtifact} found. */
+export interface Validated {
+  /** The ONNX graph that the runtime is to open once; absent for other formats, and where custom operators forbid it. */
+  readonly graph?: { readonly path: string; readonly plan: SessionPlan };
+  /** What is odd about the model but does not forbid it, as sentences. */
+  readonly warnings: readonly string[];
+}
+
+/** Options of {@link validateArtifact}. */
+export interface ValidateOptions {
+  /** Take ONNX files with operators that the runtime does not have. @defaultValue false */
+  readonly allowCustomOperators?: boolean;
+}
+
 /**
  * Checks at publish what would otherwise fail at the first request: everything that a session plan reads, and that the
  * tokenizer gives no ids beyond the embedding table. Pickled models are not opened, but the packages that they name are
@@ -148,12 +163,21 @@ function formatOf(
  *
  * @throws ModelkeepError as `planSession`
  */
-export async function validateArtifact(artifact: Artifact): Promise<void> {
+export async function validateArtifact(artifact: Artifact, options: ValidateOptions = {}): Promise<Validated> {
   const files = filesOf(artifact);
   if (artifact.format === 'joblib') {
     await readRequirements(files);
-    return;
+    return { warnings: [] };
   }
-  await planSession(files);
+  const custom = new Set<string>();
+  const note = ({ op, domain }: { readonly op: string; readonly domain: string }): void =>
+    void custom.add(`${domain}:${op}`);
+  const plan = await planSession(files, options.allowCustomOperators === true ? { onCustomOperator: note } : {});
   await checkTokenizer(files);
+  if (custom.size > 0) {
+    const names = [...custom].toSorted().join(', ');
+    return { warnings: [`It uses custom operators (${names}), so modelkeep keeps it but cannot serve it`] };
+  }
+  const path = artifact.format === 'onnx' ? onnxModelPath(files.paths) : undefined;
+  return path === undefined ? { warnings: [] } : { graph: { path, plan }, warnings: [] };
 }

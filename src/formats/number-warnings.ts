@@ -3,7 +3,7 @@ import { OWN_SEGMENT_MIN_BYTES } from './cutting.js';
 import { readSafetensorsHeader, type StoredTensor } from './safetensors.js';
 import { openDirectoryFiles } from './version-files.js';
 
-/** Most bytes that are looked at: training that diverges spoils biases and norms too, so a sample of them tells. */
+/** Most bytes that are looked at. */
 const MAX_SAMPLED_BYTES = 16 * 1024 * 1024;
 
 /** True if a float of this dtype in `bytes` is not finite: all bits of its exponent are set. */
@@ -17,9 +17,21 @@ function hasNonFinite(bytes: Buffer, dtype: StoredTensor['dtype']): boolean {
   return false;
 }
 
+/** Blocks of a large tensor that are looked at, spread over it, and the bytes of each. */
+const BLOCKS = 8;
+const BLOCK_BYTES = 4_096;
+
+/** The parts of a tensor that are looked at: all of a small one. */
+function sampleOf({ start, end }: StoredTensor): readonly (readonly [number, number])[] {
+  if (end - start < OWN_SEGMENT_MIN_BYTES) return [[start, end]];
+  const step = Math.floor((end - start - BLOCK_BYTES) / (BLOCKS - 1) / BLOCK_BYTES) * BLOCK_BYTES;
+  return Array.from({ length: BLOCKS }, (_, at) => [start + at * step, start + at * step + BLOCK_BYTES]);
+}
+
 /**
- * Warns of weights that are NaN or infinite. Looks at the small tensors only (biases, norms, heads), so that it costs
- * a few milliseconds whatever the model's size; a large tensor that alone is spoiled is not seen.
+ * Warns of weights that are NaN or infinite. Looks at all of the small tensors (biases, norms, heads) and at a few
+ * pages of each large one, so that it costs milliseconds whatever the model's size: training that diverges spoils whole
+ * tensors. A few numbers that alone are spoiled in a large tensor are not seen.
  *
  * @throws ModelkeepError `INVALID_ARTIFACT` if a weight file is damaged
  */
@@ -29,12 +41,15 @@ export async function numberWarnings(directory: string, files: readonly Artifact
   for (const { path, size } of files.filter((file) => file.path.endsWith('.safetensors'))) {
     const source = openDirectoryFiles(directory, [path]);
     const { tensors } = await readSafetensorsHeader(path, size, (start, end) => source.read(path, { start, end }));
-    for (const { name, dtype, start, end } of tensors.values()) {
-      const isFloat = dtype === 'F32' || dtype === 'F16' || dtype === 'BF16';
-      if (!isFloat || end - start >= OWN_SEGMENT_MIN_BYTES || sampled > MAX_SAMPLED_BYTES) continue;
-      sampled += end - start;
-      if (hasNonFinite(await source.read(path, { start, end }), dtype)) {
+    for (const tensor of tensors.values()) {
+      const { name, dtype } = tensor;
+      if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16') continue;
+      for (const [start, end] of sampleOf(tensor)) {
+        if (sampled > MAX_SAMPLED_BYTES) return warnings;
+        sampled += end - start;
+        if (!hasNonFinite(await source.read(path, { start, end }), dtype)) continue;
         warnings.push(`Tensor "${name}" of ${path} holds NaN or infinite numbers: its answers will be NaN`);
+        break;
       }
     }
   }

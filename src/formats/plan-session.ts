@@ -1,9 +1,16 @@
 import { ModelkeepError, type VersionFiles } from '../core/index.js';
 import { planCheckpoint } from './graphs/plan-checkpoint.js';
+import type { Operator } from './onnx/nodes.js';
 import { onnxModelPath } from './onnx/model-path.js';
 import { planOnnx } from './onnx/plan-onnx.js';
 import type { SessionPlan } from './session-plan.js';
 import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from './shards.js';
+
+/** Options of {@link planSession}. */
+export interface PlanOptions {
+  /** Told of each operator of an ONNX file whose domain the runtime does not know. @defaultValue refuses the file */
+  readonly onCustomOperator?: (operator: Operator) => void;
+}
 
 /**
  * Says how onnxruntime is to load a version: a Hugging Face directory's graph is authored, an ONNX file's is rewritten,
@@ -11,11 +18,11 @@ import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from './shards.js';
  *
  * @throws ModelkeepError `UNSUPPORTED_FORMAT` for what cannot be served, `INVALID_ARTIFACT` for what is damaged
  */
-export async function planSession(files: VersionFiles): Promise<SessionPlan> {
+export async function planSession(files: VersionFiles, options: PlanOptions = {}): Promise<SessionPlan> {
   const isCheckpoint = files.size(WEIGHTS_FILE) !== undefined || files.size(WEIGHTS_INDEX_FILE) !== undefined;
   if (isCheckpoint && files.size('config.json') !== undefined) return planCheckpoint(files);
   const model = onnxModelPath(files.paths);
-  if (model !== undefined) return planOnnx(files, model);
+  if (model !== undefined) return planOnnx(files, model, options.onCustomOperator);
   throw new ModelkeepError(
     'UNSUPPORTED_FORMAT',
     `The version has neither config.json with ${WEIGHTS_FILE} nor one .onnx file, so it has no graph to run`,

@@ -1,8 +1,13 @@
 import { ModelkeepError, type VersionFiles } from '../core/index.js';
 import { readJson } from './read-json.js';
 
+interface LargestId {
+  readonly id: number;
+  readonly token: string;
+}
+
 /** The largest number among the ids of a vocabulary, an object of ids, a list, or a list of objects with `id`. */
-function largestId(vocabulary: unknown): { readonly id: number; readonly token: string } {
+function largestId(vocabulary: unknown): LargestId {
   let largest = { id: -1, token: '' };
   const see = (id: unknown, token: unknown): void => {
     if (typeof id === 'number' && id > largest.id) largest = { id, token: String(token) };
@@ -22,23 +27,39 @@ function largestId(vocabulary: unknown): { readonly id: number; readonly token: 
   return largest;
 }
 
+/** The largest ids of the files that a tokenizer is made from: tokenizer.json, or older vocabularies where there is none. */
+async function largestIds(files: VersionFiles): Promise<readonly (LargestId & { readonly path: string })[]> {
+  if (files.size('tokenizer.json') !== undefined) {
+    const { model, added_tokens: added } = await readJson(files, 'tokenizer.json');
+    const vocabulary = (model as { vocab?: unknown } | null | undefined)?.vocab;
+    return [vocabulary, added].map((one) => ({ ...largestId(one), path: 'tokenizer.json' }));
+  }
+  if (files.size('vocab.txt') !== undefined) {
+    const words = (await files.read('vocab.txt'))
+      .toString('utf8')
+      .replace(/\r?\n$/, '')
+      .split(/\r?\n/);
+    return [{ id: words.length - 1, token: words.at(-1) ?? '', path: 'vocab.txt' }];
+  }
+  if (files.size('vocab.json') === undefined) return [];
+  return [{ ...largestId(await readJson(files, 'vocab.json')), path: 'vocab.json' }];
+}
+
 /**
- * Makes sure that tokenizer.json gives no id beyond `vocab_size` of config.json, where a version has both.
+ * Makes sure that the tokenizer gives no id beyond `vocab_size` of config.json, where a version has both.
  *
  * @throws ModelkeepError `INVALID_ARTIFACT` naming the token and its id
  */
 export async function checkTokenizer(files: VersionFiles): Promise<void> {
-  if (files.size('tokenizer.json') === undefined || files.size('config.json') === undefined) return;
+  if (files.size('config.json') === undefined) return;
   const { vocab_size: size } = await readJson(files, 'config.json');
-  const { model, added_tokens: added } = await readJson(files, 'tokenizer.json');
   if (typeof size !== 'number') return;
-  const vocabulary = (model as { vocab?: unknown } | null | undefined)?.vocab;
-  for (const { id, token } of [largestId(vocabulary), largestId(added)]) {
+  for (const { id, token, path } of await largestIds(files)) {
     if (id < size) continue;
     throw new ModelkeepError(
       'INVALID_ARTIFACT',
-      `tokenizer.json gives the token ${JSON.stringify(token)} the id ${id}, the embedding table has ${size} rows. ` +
-        'Save the tokenizer that the model was trained with, or resize the embeddings',
+      `${path} gives the token ${JSON.stringify(token)} the id ${id}, the embedding table has ${size} rows ` +
+        '(vocab_size of config.json). Save the tokenizer that the model was trained with, or resize the embeddings',
     );
   }
 }

@@ -1,6 +1,6 @@
 /**
- * registry/: what is done with versions in a store: publish, read back, show, promote, roll back. Over any store; knows formats, no model
- * is run here.
+ * registry/: what is done with versions in a store: publish, read back, show, promote, roll back. Over any store; knows formats. No
+ * model is run here; an ONNX graph is opened once by the runtime, in a process of its own, before it is published.
  */
 export {
   collectGarbage,

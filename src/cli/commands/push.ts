@@ -20,6 +20,7 @@ interface Flags {
   readonly parent?: string;
   readonly metadata?: string;
   readonly force?: boolean;
+  readonly allowCustomOperators?: boolean;
 }
 
 const PHASE: Readonly<Record<PushPhase, string>> = { inspect: 'checking', hash: 'hashing', send: 'sending' };
@@ -43,6 +44,10 @@ export function pushCommand(program: Command, world: World): void {
     .option('-m, --message <TEXT>', 'why, for the history')
     .option('--parent <REF>', 'the version that it was made from')
     .option('--metadata <JSON>', 'free facts as a JSON object')
+    .option(
+      '--allow-custom-operators',
+      'keep an ONNX model whose operators the runtime does not have, for other programs to pull and serve',
+    )
     .option('--force', 'make a new version even if the newest has the same contents')
     .addHelpText(
       'after',
@@ -50,7 +55,7 @@ export function pushCommand(program: Command, world: World): void {
     );
   withSettings(command, STORE_SETTINGS).action(async (path: string, flags: Flags) =>
     invoke(world, { ...flags }, async ({ out, openStore, signal, user }) => {
-      const { name, format, task, requirements, message, parent, force } = flags;
+      const { name, format, task, requirements, message, parent, force, allowCustomOperators } = flags;
       const metadata = parseMetadata(flags.metadata);
       const store = await openStore();
       const pushed = await push(store, path, {
@@ -64,6 +69,7 @@ export function pushCommand(program: Command, world: World): void {
         ...(parent === undefined ? {} : { parent }),
         ...(metadata === undefined ? {} : { metadata }),
         ...(force === undefined ? {} : { force }),
+        ...(allowCustomOperators === undefined ? {} : { allowCustomOperators }),
         onProgress: (phase, progress) => out.progress(PHASE[phase], progress),
       });
       for (const warning of pushed.warnings) out.note(`warning: ${warning}`);

@@ -32,8 +32,13 @@ function describePickle(pickle: Partial<PickleReport> | undefined): readonly (re
   ];
 }
 
+/** What its publisher was warned of. */
+function warningsOf(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
+}
+
 function describe({ record, manifest, aliases, nodes }: Shown): string {
-  const { pickle: _, ...metadata } = record.metadata;
+  const { pickle: _, warnings, ...metadata } = record.metadata;
   const facts: readonly (readonly [string, string | undefined])[] = [
     ['version', versionName(record)],
     ['digest', record.digest],
@@ -53,6 +58,7 @@ function describe({ record, manifest, aliases, nodes }: Shown): string {
     ['held by', nodes.map(({ host, pid, state }) => `${host} (process ${pid}, ${state})`).join(', ') || undefined],
     ['message', record.message],
     ['parent', record.parent],
+    ...warningsOf(warnings).map((warning): [string, string] => ['warning', warning]),
     ...describePickle(record.metadata.pickle as Partial<PickleReport> | undefined),
     ['metadata', Object.keys(metadata).length === 0 ? undefined : JSON.stringify(metadata)],
   ];

@@ -3,6 +3,7 @@ import { ModelkeepError, type VersionFiles } from '../../core/index.js';
 import type { ModelWriter } from '../onnx/model-writer.js';
 import { readSafetensorsHeader, type SafetensorsDtype, type StoredTensor } from '../safetensors.js';
 import { shardsOf } from '../shards.js';
+import type { ModelConfig } from './config.js';
 
 /** A tensor and the file that holds it. */
 export interface PlacedTensor extends StoredTensor {
@@ -54,16 +55,24 @@ export class Checkpoint {
   readonly #tensors: ReadonlyMap<string, PlacedTensor>;
   readonly #files: VersionFiles;
   readonly #prefix: string;
+  readonly #config: ModelConfig;
   readonly #used = new Map<string, string>();
   readonly #late: { name: string; tensor: PlacedTensor }[] = [];
   #folder: string | undefined;
 
   /**
-   * @param prefix the name of the encoder inside models with a head, such as `bert.`; left out where the checkpoint
+   * @param naming.prefix the name of the encoder inside models with a head, such as `bert.`; left out where the checkpoint
    * is a plain encoder
+   * @param naming.config names the fields that tensors contradict
    */
-  constructor(writer: ModelWriter, files: VersionFiles, tensors: ReadonlyMap<string, PlacedTensor>, prefix: string) {
+  constructor(
+    writer: ModelWriter,
+    files: VersionFiles,
+    tensors: ReadonlyMap<string, PlacedTensor>,
+    { prefix, config }: { readonly prefix: string; readonly config: ModelConfig },
+  ) {
     this.writer = writer;
+    this.#config = config;
     this.#files = files;
     this.#tensors = tensors;
     this.#prefix = [...tensors.keys()].some((name) => name.startsWith(prefix)) ? prefix : '';
@@ -141,16 +150,25 @@ export class Checkpoint {
   #take(name: string, shape: readonly number[]): string {
     const tensor = this.#need(name);
     const fits = tensor.shape.length === shape.length && shape.every((dim, i) => dim === -1 || dim === tensor.shape[i]);
-    if (!fits) {
-      throw invalid(
-        `Tensor "${tensor.name}" has the shape [${tensor.shape.join(', ')}], config.json asks for [${shape.join(', ')}]`,
-      );
-    }
+    if (!fits) throw this.#contradicts(tensor, shape);
     const known = this.#used.get(tensor.name);
     if (known !== undefined) return known;
     const value = this.#place(tensor);
     this.#used.set(tensor.name, value);
     return value;
+  }
+
+  #contradicts(tensor: PlacedTensor, shape: readonly number[]): ModelkeepError {
+    const differing = shape.filter((dim, axis) => dim !== -1 && dim !== tensor.shape[axis]);
+    // Sizes of joint layers are multiples of a field.
+    const fields = new Set(
+      differing.flatMap((dim) => [dim, dim / 2, dim / 3].flatMap((one) => this.#config.fieldsWith(one))),
+    );
+    const named = fields.size === 0 ? '' : ` (${[...fields].join(', ')})`;
+    return invalid(
+      `Tensor "${tensor.name}" has the shape [${tensor.shape.join(', ')}], config.json asks for ` +
+        `[${shape.join(', ')}]${named}`,
+    );
   }
 
   #place(tensor: PlacedTensor): string {

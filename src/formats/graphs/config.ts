@@ -34,6 +34,11 @@ export class ModelConfig {
     return this.#fields[name];
   }
 
+  /** The numeric fields that have a value, with their values: which of them may have asked for a size. */
+  fieldsWith(value: number): readonly string[] {
+    return Object.entries(this.#fields).flatMap(([name, field]) => (field === value ? [`${name} ${value}`] : []));
+  }
+
   /** How many labels the model has by `id2label`; undefined if it names none. */
   get labels(): number | undefined {
     const labels = this.#fields['id2label'];

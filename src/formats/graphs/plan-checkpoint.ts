@@ -86,7 +86,7 @@ export async function planCheckpoint(files: VersionFiles): Promise<SessionPlan> 
   const family = familyOf(config);
   const head = headOf(config, family);
   const writer = new ModelWriter();
-  const checkpoint = new Checkpoint(writer, files, await readCheckpoint(files), family.prefix);
+  const checkpoint = new Checkpoint(writer, files, await readCheckpoint(files), { prefix: family.prefix, config });
   const outputs = head(checkpoint, family.encode(checkpoint, config));
   await checkpoint.finish(HARMLESS);
   const names = ['input_ids', 'attention_mask', ...(family.hasTokenTypes(config) ? ['token_type_ids'] : [])];

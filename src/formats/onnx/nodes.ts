@@ -12,21 +12,31 @@ export interface OnnxNode {
   readonly op: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  /** Its domain and those of the nodes in its graphs. */
-  readonly domains: readonly string[];
+  /** Its operator and those of the nodes in its graphs. */
+  readonly operators: readonly Operator[];
   /** Number of elements of each list attribute, by name. */
   readonly listLengths: ReadonlyMap<string, number>;
 }
 
-/** @throws ModelkeepError `UNSUPPORTED_FORMAT` if a domain's operators are not in the runtime */
-export function checkDomains(path: string, domains: readonly string[]): void {
-  for (const domain of domains) {
-    if (KNOWN_DOMAINS.has(domain)) continue;
-    throw new ModelkeepError(
-      'UNSUPPORTED_FORMAT',
-      `${path} uses operators of the domain "${domain}"; supported: ${[...KNOWN_DOMAINS].filter(Boolean).join(', ')}`,
-    );
-  }
+/** An operator and the domain that defines it. */
+export interface Operator {
+  readonly op: string;
+  readonly domain: string;
+}
+
+/** True for an operator of a domain that the runtime does not know. */
+export function isCustom({ domain }: Operator): boolean {
+  return !KNOWN_DOMAINS.has(domain);
+}
+
+/** The refusal of an operator of a domain that the runtime does not know. */
+export function customOperatorError(path: string, { op, domain }: Operator): ModelkeepError {
+  return new ModelkeepError(
+    'UNSUPPORTED_FORMAT',
+    `${path} uses the custom operator ${op} of the domain "${domain}", which the runtime does not have; supported ` +
+      `domains: ${[...KNOWN_DOMAINS].filter(Boolean).join(', ')}. push --allow-custom-operators keeps it for other ` +
+      'programs to serve',
+  );
 }
 
 /** Reads a NodeProto. @throws ModelkeepError `INVALID_ARTIFACT` */
@@ -36,7 +46,7 @@ export function readNode(message: Buffer, depth = 0): OnnxNode {
   }
   const inputs: string[] = [];
   const outputs: string[] = [];
-  const domains: string[] = [];
+  const operators: Operator[] = [];
   const listLengths = new Map<string, number>();
   let op = '';
   let domain = '';
@@ -50,19 +60,19 @@ export function readNode(message: Buffer, depth = 0): OnnxNode {
     else if (field === 5) {
       const attribute = readAttribute(message.subarray(start, end), depth);
       listLengths.set(attribute.name, attribute.length);
-      domains.push(...attribute.domains);
+      operators.push(...attribute.operators);
     }
   }
-  return { op, inputs, outputs, domains: [domain, ...domains], listLengths };
+  return { op, inputs, outputs, operators: [{ op, domain }, ...operators], listLengths };
 }
 
 function readAttribute(
   message: Buffer,
   depth: number,
-): { readonly name: string; readonly length: number; readonly domains: readonly string[] } {
+): { readonly name: string; readonly length: number; readonly operators: readonly Operator[] } {
   let name = '';
   let length = 0;
-  const domains: string[] = [];
+  const operators: Operator[] = [];
   for (const { field, wire, start, end } of fieldsIn(message)) {
     if (field === 1 && wire === WIRE.bytes) name = message.toString('utf8', start, end);
     else if (field === 9 || (field === 8 && wire === WIRE.varint)) length++;
@@ -72,11 +82,11 @@ function readAttribute(
       const graph = message.subarray(start, end);
       for (const inner of fieldsIn(graph)) {
         if (inner.field !== 1 || inner.wire !== WIRE.bytes) continue;
-        domains.push(...readNode(graph.subarray(inner.start, inner.end), depth + 1).domains);
+        operators.push(...readNode(graph.subarray(inner.start, inner.end), depth + 1).operators);
       }
     }
   }
-  return { name, length, domains };
+  return { name, length, operators };
 }
 
 /**

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { ModelkeepError, type TensorInfo, type VersionFiles } from '../../core/index.js';
 import type { SessionPlan } from '../session-plan.js';
-import { checkDomains, cutZipMap, readNode } from './nodes.js';
+import { customOperatorError, cutZipMap, isCustom, readNode, type OnnxNode, type Operator } from './nodes.js';
 import { readOnnxModel, type LargeInitializer, type OnnxModel } from './model-reader.js';
 import { externalDataFields } from './model-writer.js';
 import { readValueInfo, tensorValueInfo } from './value-info.js';
@@ -19,9 +19,16 @@ const MAX_INLINE_BYTES = 1.5 * 1024 ** 3;
  * Rewrites an ONNX file so that its large initializers are mapped where they lie, and so that all its outputs are
  * tensors.
  *
+ * @param onCustomOperator told of each operator of a domain that the runtime does not know. Absent: refused
  * @throws ModelkeepError `UNSUPPORTED_FORMAT` for operators or versions that the runtime has not; `INVALID_ARTIFACT`
  */
-export async function planOnnx(files: VersionFiles, path: string): Promise<SessionPlan> {
+export async function planOnnx(
+  files: VersionFiles,
+  path: string,
+  onCustomOperator = (operator: Operator): void => {
+    throw customOperatorError(path, operator);
+  },
+): Promise<SessionPlan> {
   const model = await readOnnxModel(files, path);
   checkVersions(model);
   const placing = new Placing(files);
@@ -35,9 +42,12 @@ export async function planOnnx(files: VersionFiles, path: string): Promise<Sessi
     if (large !== undefined) {
       initialized.add(large.name);
       parts.push(await placing.tensor(model, large));
-    } else if (field.field === 1)
-      parts.push(rewriteNode(path, await bytes(field.start), await bytes(), zipMaps, model.functionDomains));
-    else if (field.field === 11 || field.field === 12) {
+    } else if (field.field === 1) {
+      const node = readNode(await bytes(field.start));
+      const { functionDomains: own } = model;
+      node.operators.filter((one) => isCustom(one) && !own.has(one.domain)).forEach(onCustomOperator);
+      parts.push(node.op === 'ZipMap' ? withoutZipMap(path, node, zipMaps) : await bytes());
+    } else if (field.field === 11 || field.field === 12) {
       infos.push({ field, info: readValueInfo(await bytes(field.start)) });
     } else {
       if (field.field === 5) initialized.add(await smallName(model, field));
@@ -74,19 +84,7 @@ function checkVersions({ path, opsets, irVersion }: OnnxModel): void {
   }
 }
 
-function rewriteNode(
-  path: string,
-  message: Buffer,
-  whole: Buffer,
-  zipMaps: Map<string, TensorInfo>,
-  own: ReadonlySet<string>,
-): Uint8Array {
-  const node = readNode(message);
-  checkDomains(
-    path,
-    node.domains.filter((domain) => !own.has(domain)),
-  );
-  if (node.op !== 'ZipMap') return whole;
+function withoutZipMap(path: string, node: OnnxNode, zipMaps: Map<string, TensorInfo>): Uint8Array {
   const { replacement, output } = cutZipMap(path, node);
   zipMaps.set(output.name, output);
   return replacement;

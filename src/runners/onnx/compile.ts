@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto';
-import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
-import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
-import { asModelkeepError, errorFromJson, ModelkeepError, type Abortable, type Manifest } from '../../core/index.js';
+import type { Abortable, Manifest } from '../../core/index.js';
+import { runChildJob } from './child-job.js';
 
 /** What to compile, and where to. */
 export interface CompileJob {
@@ -40,26 +38,7 @@ export async function compileTarget(): Promise<string> {
  * @throws ModelkeepError `GATE_FAILED` if the answers differ, `RUNNER_CRASHED` if the process ends, `CANCELLED` when
  * the signal fires, or what reading the version said
  */
-export async function compileVersion(job: CompileJob, { signal }: Abortable = {}): Promise<void> {
-  const program = fileURLToPath(new URL('compile-main.js', import.meta.url));
-  const child = spawn(process.execPath, [program], {
-    env: {},
-    stdio: ['pipe', 'pipe', 'ignore'],
-    ...(signal === undefined ? {} : { signal, killSignal: 'SIGKILL' }),
-  });
-  const ended = new Promise<string>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code, by) => resolve(by === null ? `ended with exit code ${code}` : `was ended by ${by}`));
-  });
-  // A process that ended before it read everything says why by its end.
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(JSON.stringify(job));
-  try {
-    const [how, words] = await Promise.all([ended, text(child.stdout)]);
-    if (how === 'ended with exit code 0') return;
-    if (words.startsWith('{')) throw errorFromJson(JSON.parse(words) as { readonly code?: unknown });
-    throw new ModelkeepError('RUNNER_CRASHED', `The process that compiled the version ${how}: it is served uncompiled`);
-  } catch (error) {
-    throw asModelkeepError(error, 'RUNNER_CRASHED');
-  }
+export async function compileVersion(job: CompileJob, options: Abortable = {}): Promise<void> {
+  const what = { doer: 'The process that compiled the version', consequence: 'it is served uncompiled' };
+  await runChildJob('compile-main.js', JSON.stringify(job), what, options);
 }

@@ -2,9 +2,8 @@ import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { buildManifest, inspectArtifact, openDirectoryFiles, planSession } from '../../../src/formats/index.js';
-import { tensorValueInfo } from '../../../src/formats/onnx/value-info.js';
-import { bytesField, concat, integerField } from '../../../src/formats/onnx/wire.js';
 import { memoryFiles } from './memory-files.js';
+import { oneNodeModel } from './onnx-model.js';
 import { goldenRows, largestGap, numbers, openSession, runBatch } from './session.js';
 import { temporaryFolder } from './temporary-folder.js';
 
@@ -53,19 +52,8 @@ test.each(['../out.bin', '/tmp/w.bin', 'absent.bin'])('external data in %s is re
   await expect(inspectArtifact(folder.path)).rejects.toMatchObject({ code: 'INVALID_ARTIFACT' });
 });
 
-function identityModel(domain: string, opset: number): Uint8Array {
-  const node = concat([bytesField(1, 'x'), bytesField(2, 'y'), bytesField(4, 'Identity'), bytesField(7, domain)]);
-  const graph = concat([
-    bytesField(1, node),
-    bytesField(11, tensorValueInfo({ name: 'x', type: 'float32', dims: [-1] })),
-    bytesField(12, tensorValueInfo({ name: 'y', type: 'float32', dims: [-1] })),
-  ]);
-  const opsets = concat([bytesField(1, ''), integerField(2, opset)]);
-  return concat([integerField(1, 10), bytesField(7, graph), bytesField(8, opsets)]);
-}
-
 function planIdentity(domain: string, opset: number) {
-  return planSession(memoryFiles({ 'model.onnx': identityModel(domain, opset) }));
+  return planSession(memoryFiles({ 'model.onnx': oneNodeModel({ op: 'Identity', domain, opsets: { '': opset } }) }));
 }
 
 test('custom operators and opsets newer than the runtime are refused', async () => {
