@@ -25,10 +25,18 @@ export {
   DEFAULT_GRACE_MS,
   MIN_GRACE_MS,
   setRetention,
+  storeSource,
+  verify,
   type Amount,
   type Collected,
   type GcOptions,
+  type Finding,
+  type FindingKind,
+  type FindingPlace,
   type GcProgress,
+  type SegmentSource,
+  type Verified,
+  type VerifyOptions,
   type SetRetentionOptions,
 } from '../registry/index.js';
 export type { PickleReport } from '../formats/index.js';
@@ -70,4 +78,5 @@ export {
   type Settings,
   type SettingSources,
 } from './settings.js';
+export { cacheSource } from './verify-sources.js';
 export { serve, untilAborted, type RunningServer, type ServeOptions } from './serve.js';

@@ -4,5 +4,6 @@
  */
 export { CompiledCache, type Compile, type CompiledCacheOptions } from './compiled-cache.js';
 export { DerivedTensors, type TensorsKey } from './derived-tensors.js';
+export { cachedSegment } from './cached-segment.js';
 export { lockOnMachine, type MachineLock } from './machine-lock.js';
 export { SegmentCache, type PullOptions, type PullResult, type SegmentCacheOptions } from './segment-cache.js';

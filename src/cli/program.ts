@@ -15,6 +15,7 @@ import { pushCommand } from './commands/push.js';
 import { retentionCommand } from './commands/retention.js';
 import { serveCommand } from './commands/serve.js';
 import { showCommand } from './commands/show.js';
+import { verifyCommand } from './commands/verify.js';
 import { EXIT_CODE } from './exit-code.js';
 import { Output } from './output.js';
 
@@ -40,6 +41,7 @@ export function createProgram(world: World): Command {
     archiveCommands,
     retentionCommand,
     gcCommand,
+    verifyCommand,
     predictCommand,
     evalCommand,
     serveCommand,

@@ -11,6 +11,9 @@ export {
   type GcOptions,
   type GcProgress,
 } from './gc.js';
+export type { Finding, FindingKind, FindingPlace } from './finding.js';
+export { storeSource, type SegmentSource } from './repair.js';
+export { verify, type Verified, type VerifyOptions } from './verify.js';
 export { setRetention, type SetRetentionOptions } from './retention.js';
 export { pull, type Pulled, type PullOptions } from './pull.js';
 export { push, type Pushed, type PushOptions, type PushPhase } from './push.js';
