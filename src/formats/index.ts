@@ -1,11 +1,14 @@
 /** What a version is made of: detection and checks at publish, cutting at tensor boundaries, and session plans. */
-export { openDirectoryFiles, openSegmentFiles } from './version-files.js';
-export { planSession, type PlanOptions } from './plan-session.js';
-export type { SessionPlan } from './session-plan.js';
+export { hasAdapter } from './adapter/adapt.js';
+export { adaptedConfig, inspectAdapter } from './adapter/inspect.js';
+export { openDirectoryFiles, openLocalFiles, openSegmentFiles } from './version-files.js';
+export { planSession } from './plan-session.js';
+export type { PlanOptions, SessionPlan } from './session-plan.js';
 export type { Artifact, ArtifactFile } from './artifact.js';
 export {
   inspectArtifact,
   validateArtifact,
+  validateFiles,
   type InspectOptions,
   type Validated,
   type ValidateOptions,

@@ -1,6 +1,14 @@
 import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
-import { checkFilePath, fileError, ModelkeepError, type Format } from '../core/index.js';
+import {
+  checkFilePath,
+  fileError,
+  ModelkeepError,
+  type DeriveTensor,
+  type Format,
+  type VersionFiles,
+} from '../core/index.js';
+import { ADAPTER_CONFIG_FILE } from './adapter/lora-config.js';
 import { filesOf, type Artifact, type ArtifactFile } from './artifact.js';
 import { readRequirements, REQUIREMENTS_FILE } from './joblib/requirements.js';
 import { listModelFiles } from './listing.js';
@@ -54,8 +62,19 @@ export async function inspectArtifact(path: string, options: InspectOptions = {}
   }
   const directory = isDirectory ? realpathSync(absolute) : dirname(absolute);
   const files = await completeFiles(format, directory, listed);
-  const base = { format, directory, files, warnings: format === 'hf' ? await numberWarnings(directory, files) : [] };
+  const base = { format, directory, files, warnings: await warningsOf(format, directory, files) };
   return options.task === undefined ? base : { ...base, task: options.task };
+}
+
+async function warningsOf(
+  format: Format,
+  directory: string,
+  files: readonly ArtifactFile[],
+): Promise<readonly string[]> {
+  if (format !== 'hf') return [];
+  const numbers = await numberWarnings(directory, files);
+  if (!files.some(({ path }) => path === ADAPTER_CONFIG_FILE)) return numbers;
+  return [...numbers, `It has an adapter (${ADAPTER_CONFIG_FILE}) beside its weights, which is merged into them`];
 }
 
 /** Leaves out a checkpoint's exports, and adds the external data of an ONNX model, whatever its files are called. */
@@ -135,6 +154,12 @@ function formatOf(
         'model.save_pretrained(directory, safe_serialization=True)',
     );
   }
+  if (paths.has(ADAPTER_CONFIG_FILE)) {
+    throw invalid(
+      `${shown} holds an adapter, which needs the version that it was trained on: push it with --base, such as ` +
+        '--base sentiment:3',
+    );
+  }
   if (paths.has(WEIGHTS_FILE)) throw invalid(`${shown} has ${WEIGHTS_FILE} but no config.json. Save the model again`);
   throw invalid(
     `${shown} holds no model: looked for config.json with ${WEIGHTS_FILE} or ${WEIGHTS_INDEX_FILE}, ` +
@@ -154,6 +179,8 @@ export interface Validated {
 export interface ValidateOptions {
   /** Take ONNX files with operators that the runtime does not have. @defaultValue false */
   readonly allowCustomOperators?: boolean;
+  /** See `PlanOptions`. */
+  readonly derive?: DeriveTensor;
 }
 
 /**
@@ -164,20 +191,32 @@ export interface ValidateOptions {
  * @throws ModelkeepError as `planSession`
  */
 export async function validateArtifact(artifact: Artifact, options: ValidateOptions = {}): Promise<Validated> {
-  const files = filesOf(artifact);
-  if (artifact.format === 'joblib') {
+  return validateFiles(filesOf(artifact), artifact.format, options);
+}
+
+/** {@link validateArtifact} for files wherever they lie. @throws ModelkeepError as `planSession` */
+export async function validateFiles(
+  files: VersionFiles,
+  format: Format,
+  options: ValidateOptions = {},
+): Promise<Validated> {
+  if (format === 'joblib') {
     await readRequirements(files);
     return { warnings: [] };
   }
   const custom = new Set<string>();
   const note = ({ op, domain }: { readonly op: string; readonly domain: string }): void =>
     void custom.add(`${domain}:${op}`);
-  const plan = await planSession(files, options.allowCustomOperators === true ? { onCustomOperator: note } : {});
+  const { allowCustomOperators, derive } = options;
+  const plan = await planSession(files, {
+    ...(allowCustomOperators === true ? { onCustomOperator: note } : {}),
+    ...(derive === undefined ? {} : { derive }),
+  });
   await checkTokenizer(files);
   if (custom.size > 0) {
     const names = [...custom].toSorted().join(', ');
     return { warnings: [`It uses custom operators (${names}), so modelkeep keeps it but cannot serve it`] };
   }
-  const path = artifact.format === 'onnx' ? onnxModelPath(files.paths) : undefined;
+  const path = format === 'onnx' ? onnxModelPath(files.paths) : undefined;
   return path === undefined ? { warnings: [] } : { graph: { path, plan }, warnings: [] };
 }

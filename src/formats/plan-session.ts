@@ -1,16 +1,9 @@
 import { ModelkeepError, type VersionFiles } from '../core/index.js';
 import { planCheckpoint } from './graphs/plan-checkpoint.js';
-import type { Operator } from './onnx/nodes.js';
 import { onnxModelPath } from './onnx/model-path.js';
 import { planOnnx } from './onnx/plan-onnx.js';
-import type { SessionPlan } from './session-plan.js';
+import type { PlanOptions, SessionPlan } from './session-plan.js';
 import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from './shards.js';
-
-/** Options of {@link planSession}. */
-export interface PlanOptions {
-  /** Told of each operator of an ONNX file whose domain the runtime does not know. @defaultValue refuses the file */
-  readonly onCustomOperator?: (operator: Operator) => void;
-}
 
 /**
  * Says how onnxruntime is to load a version: a Hugging Face directory's graph is authored, an ONNX file's is rewritten,
@@ -20,7 +13,7 @@ export interface PlanOptions {
  */
 export async function planSession(files: VersionFiles, options: PlanOptions = {}): Promise<SessionPlan> {
   const isCheckpoint = files.size(WEIGHTS_FILE) !== undefined || files.size(WEIGHTS_INDEX_FILE) !== undefined;
-  if (isCheckpoint && files.size('config.json') !== undefined) return planCheckpoint(files);
+  if (isCheckpoint && files.size('config.json') !== undefined) return planCheckpoint(files, options);
   const model = onnxModelPath(files.paths);
   if (model !== undefined) return planOnnx(files, model, options.onCustomOperator);
   throw new ModelkeepError(

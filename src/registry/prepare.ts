@@ -6,11 +6,12 @@ import {
   type ContentSource,
   type Manifest,
   type TransferProgress,
+  type VersionFiles,
 } from '../core/index.js';
 import {
   buildManifest,
   inspectArtifact,
-  openDirectoryFiles,
+  openLocalFiles,
   REQUIREMENTS_FILE,
   scanPickle,
   validateArtifact,
@@ -29,6 +30,10 @@ export interface Prepared {
   readonly warnings: readonly string[];
   /** Facts that are kept with the version, beside those of its publisher. */
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** The version that it was made from, where the publisher names none. */
+  readonly parent?: string;
+  /** Removes what was made on the way; to be called once the version is sent. */
+  readonly discard: () => void;
 }
 
 /**
@@ -58,6 +63,7 @@ export async function prepareFiles(path: string, options: PushOptions): Promise<
     source: sourceOf(artifact),
     warnings: [...artifact.warnings, ...validated.warnings, ...pickleWarnings(pickle)],
     metadata: pickle === undefined ? {} : { pickle },
+    discard: () => undefined,
   };
 }
 
@@ -78,23 +84,29 @@ function pickleWarnings(pickle: PickleReport | undefined): readonly string[] {
   ];
 }
 
-/** Finds the task, if none was named, and opens it once, so that a tokenizer that cannot be used is met here. */
 async function withTask(artifact: Artifact): Promise<Artifact> {
   if (artifact.format === 'joblib') return artifact;
-  const files = openDirectoryFiles(
-    artifact.directory,
-    artifact.files.map((file) => file.path),
-  );
-  const task = artifact.task ?? (await detectTask(files));
-  if (task === undefined) return artifact;
+  const { task, warnings } = await taskOf(openLocalFiles(artifact.files), artifact.task);
+  return { ...artifact, ...(task === undefined ? {} : { task }), warnings: [...artifact.warnings, ...warnings] };
+}
+
+/** A version's task, and what is odd about it. */
+interface FoundTask {
+  readonly task?: string;
+  readonly warnings: readonly string[];
+}
+
+/** Finds the task, if none was named, and opens it once, so that a tokenizer that cannot be used is met here. */
+export async function taskOf(files: VersionFiles, asked: string | undefined): Promise<FoundTask> {
+  const task = asked ?? (await detectTask(files));
+  if (task === undefined) return { warnings: [] };
   try {
     await openTask(files, { task });
-    return { ...artifact, task };
+    return { task, warnings: [] };
   } catch (error) {
     // A model without a tokenizer still takes tensors, unless its publisher asked for a task.
-    if (artifact.task !== undefined || !(error instanceof ModelkeepError) || error.code !== 'UNSUPPORTED_FORMAT')
-      throw error;
-    return { ...artifact, warnings: [...artifact.warnings, `it takes tensors only: ${error.message}`] };
+    if (asked !== undefined || !(error instanceof ModelkeepError) || error.code !== 'UNSUPPORTED_FORMAT') throw error;
+    return { warnings: [`it takes tensors only: ${error.message}`] };
   }
 }
 

@@ -7,6 +7,7 @@ import {
   type TransferProgress,
   type VersionStore,
 } from '../core/index.js';
+import { prepareAdapter } from './prepare-adapter.js';
 import { prepareFiles } from './prepare.js';
 
 /** What a push is doing: `inspect` reads and checks the files, `hash` cuts them, `send` stores what is missing. */
@@ -31,11 +32,16 @@ export interface PushOptions extends Abortable {
    * @defaultValue false
    */
   readonly allowCustomOperators?: boolean;
+  /**
+   * Reference of the version that `path`, the directory of a PEFT adapter, was trained on. The new version has the files
+   * of both, and shares all segments of the base.
+   */
+  readonly base?: string;
   /** Why, in the publisher's words. */
   readonly message?: string;
   /** Who publishes. */
   readonly by?: string;
-  /** The version it was made from. */
+  /** The version it was made from. @defaultValue the `base` of an adapter */
   readonly parent?: string;
   readonly metadata?: Readonly<Record<string, unknown>>;
   /** Make a new version even if the newest has the same contents. @defaultValue false */
@@ -61,9 +67,12 @@ export interface Pushed extends PublishResult {
  * (nothing is stored then), and what the store says
  */
 export async function push(store: VersionStore, path: string, options: PushOptions): Promise<Pushed> {
-  const { signal, onProgress, by, message, parent, force } = options;
+  const { signal, onProgress, by, message, base, force } = options;
   const model = checkModelName(options.name);
-  const { manifest, source, warnings, ...prepared } = await prepareFiles(path, options);
+  const prepared =
+    base === undefined ? await prepareFiles(path, options) : await prepareAdapter(store, path, base, options);
+  const { manifest, source, warnings } = prepared;
+  const parent = options.parent ?? prepared.parent;
   const metadata = { ...options.metadata, ...prepared.metadata, ...(warnings.length === 0 ? {} : { warnings }) };
   const draft = {
     model,
@@ -74,9 +83,13 @@ export async function push(store: VersionStore, path: string, options: PushOptio
     ...(Object.keys(metadata).length === 0 ? {} : { metadata }),
     ...(force === undefined ? {} : { force }),
   };
-  const result = await store.publish(draft, source, {
-    ...(signal === undefined ? {} : { signal }),
-    onProgress: (progress: TransferProgress) => onProgress?.('send', progress),
-  });
-  return { ...result, totalBytes: contentSize(manifest), warnings };
+  try {
+    const result = await store.publish(draft, source, {
+      ...(signal === undefined ? {} : { signal }),
+      onProgress: (progress: TransferProgress) => onProgress?.('send', progress),
+    });
+    return { ...result, totalBytes: contentSize(manifest), warnings };
+  } finally {
+    prepared.discard();
+  }
 }

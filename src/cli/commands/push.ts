@@ -18,6 +18,7 @@ interface Flags {
   readonly requirements?: string;
   readonly message?: string;
   readonly parent?: string;
+  readonly base?: string;
   readonly metadata?: string;
   readonly force?: boolean;
   readonly allowCustomOperators?: boolean;
@@ -41,6 +42,7 @@ export function pushCommand(program: Command, world: World): void {
       '--requirements <FILE>',
       'name==version lines: the Python packages of a joblib model, which a node makes an environment of; the version then is two files, which plain pymongo scripts cannot read',
     )
+    .option('--base <REF>', 'the version that a PEFT adapter directory was trained on; the new version is both')
     .option('-m, --message <TEXT>', 'why, for the history')
     .option('--parent <REF>', 'the version that it was made from')
     .option('--metadata <JSON>', 'free facts as a JSON object')
@@ -51,11 +53,11 @@ export function pushCommand(program: Command, world: World): void {
     .option('--force', 'make a new version even if the newest has the same contents')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ modelkeep push ./checkpoint-500 --name sentiment\n  $ modelkeep push ./v3 --name sentiment -m "trained on more reviews" --store mongodb://127.0.0.1:27017/models\n  $ modelkeep push model.joblib --name iris --json\n  $ modelkeep push model.joblib --name iris --requirements requirements.txt',
+      '\nExamples:\n  $ modelkeep push ./checkpoint-500 --name sentiment\n  $ modelkeep push ./v3 --name sentiment -m "trained on more reviews" --store mongodb://127.0.0.1:27017/models\n  $ modelkeep push model.joblib --name iris --json\n  $ modelkeep push model.joblib --name iris --requirements requirements.txt\n  $ modelkeep push ./adapter --base sentiment:3 --name sentiment',
     );
   withSettings(command, STORE_SETTINGS).action(async (path: string, flags: Flags) =>
     invoke(world, { ...flags }, async ({ out, openStore, signal, user }) => {
-      const { name, format, task, requirements, message, parent, force, allowCustomOperators } = flags;
+      const { name, format, task, requirements, message, parent, base, force, allowCustomOperators } = flags;
       const metadata = parseMetadata(flags.metadata);
       const store = await openStore();
       const pushed = await push(store, path, {
@@ -67,6 +69,7 @@ export function pushCommand(program: Command, world: World): void {
         ...(requirements === undefined ? {} : { requirements }),
         ...(message === undefined ? {} : { message }),
         ...(parent === undefined ? {} : { parent }),
+        ...(base === undefined ? {} : { base }),
         ...(metadata === undefined ? {} : { metadata }),
         ...(force === undefined ? {} : { force }),
         ...(allowCustomOperators === undefined ? {} : { allowCustomOperators }),

@@ -106,13 +106,11 @@ export class Checkpoint {
   /**
    * Reads what had to be put into the graph, and makes sure that nothing was left over.
    *
-   * @param harmless names of tensors that may stay unused
+   * @param harmless true for names of tensors that may stay unused
    * @throws ModelkeepError `INVALID_ARTIFACT` naming the tensors that no part of the graph uses
    */
-  async finish(harmless: readonly RegExp[]): Promise<void> {
-    const left = [...this.#tensors.keys()].filter(
-      (name) => !this.#used.has(name) && !harmless.some((h) => h.test(name)),
-    );
+  async finish(harmless: (name: string) => boolean): Promise<void> {
+    const left = [...this.#tensors.keys()].filter((name) => !this.#used.has(name) && !harmless(name));
     if (left.length > 0) {
       const shown = left.slice(0, 5).map((name) => `"${name}"`);
       throw invalid(

@@ -1,7 +1,8 @@
 import { ModelkeepError, type TensorInfo, type VersionFiles } from '../../core/index.js';
+import { adaptCheckpoint, hasAdapter, type Adapted } from '../adapter/adapt.js';
 import { ModelWriter } from '../onnx/model-writer.js';
 import { readJson } from '../read-json.js';
-import type { SessionPlan } from '../session-plan.js';
+import type { PlanOptions, SessionPlan } from '../session-plan.js';
 import { albert } from './albert.js';
 import { bert } from './bert.js';
 import { camembert } from './camembert.js';
@@ -75,20 +76,36 @@ function headOf(config: ModelConfig, { className, heads }: Family): NonNullable<
   return head;
 }
 
+function isHarmless(name: string): boolean {
+  return HARMLESS.some((pattern) => pattern.test(name));
+}
+
+/** The tensors of a version: those of its checkpoint, changed by its adapter if it has one. */
+async function adaptedBy(
+  files: VersionFiles,
+  tensors: Adapted['tensors'],
+  { prefix }: Family,
+  { derive }: PlanOptions,
+): Promise<Adapted> {
+  if (hasAdapter(files)) return adaptCheckpoint(files, tensors, prefix, derive);
+  return { files, tensors, touched: new Set(), formerHeads: new Set() };
+}
+
 /**
  * Authors the graph of a Hugging Face directory from its config.json and the headers of its weights.
  *
  * @throws ModelkeepError `UNSUPPORTED_FORMAT` for a family, head or option that is not supported, with the list of
  * those that are; `INVALID_ARTIFACT` if config.json and the tensors do not agree
  */
-export async function planCheckpoint(files: VersionFiles): Promise<SessionPlan> {
+export async function planCheckpoint(files: VersionFiles, options: PlanOptions = {}): Promise<SessionPlan> {
   const config = new ModelConfig(await readJson(files, 'config.json'));
   const family = familyOf(config);
   const head = headOf(config, family);
   const writer = new ModelWriter();
-  const checkpoint = new Checkpoint(writer, files, await readCheckpoint(files), { prefix: family.prefix, config });
+  const { tensors, files: read, ...adapted } = await adaptedBy(files, await readCheckpoint(files), family, options);
+  const checkpoint = new Checkpoint(writer, read, tensors, { prefix: family.prefix, config });
   const outputs = head(checkpoint, family.encode(checkpoint, config));
-  await checkpoint.finish(HARMLESS);
+  await checkpoint.finish((name) => !adapted.touched.has(name) && (adapted.formerHeads.has(name) || isHarmless(name)));
   const names = ['input_ids', 'attention_mask', ...(family.hasTokenTypes(config) ? ['token_type_ids'] : [])];
   const inputs = names.map((name): TensorInfo => ({ name, type: 'int64', dims: [-1, -1] }));
   const { folder } = checkpoint;

@@ -9,9 +9,10 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { asModelkeepError, ModelkeepError, type TensorInfo } from '../../core/index.js';
-import { openSegmentFiles, planSession, type SessionPlan } from '../../formats/index.js';
+import type { SessionPlan } from '../../formats/index.js';
 import type { CompileJob } from './compile.js';
 import { COMPILED_GRAPH, splitCompiled } from './compiled-model.js';
+import { planLocal } from './plan-local.js';
 
 /** Smallest initializer that gets a file of its own, in bytes: what is smaller stays in the graph. */
 const OWN_FILE_BYTES = 65_536;
@@ -80,7 +81,7 @@ const COMMON: InferenceSession.SessionOptions = {
 };
 
 async function compile({ manifest, segmentsFolder, folder }: CompileJob): Promise<void> {
-  const plan = await planSession(openSegmentFiles(manifest, segmentsFolder));
+  const plan = await planLocal(manifest, segmentsFolder);
   const graph = join(folder, 'runtime.onnx');
   const weights = 'runtime.weights';
   // Reloaded with saved pre-packed weights, this operator answers NaN.

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { asModelkeepError, ModelkeepError, type Tensor, type TensorInfo } from '../../core/index.js';
-import { openSegmentFiles, planSession, type SessionPlan } from '../../formats/index.js';
+import { openSegmentFiles, type SessionPlan } from '../../formats/index.js';
 import { openTask, type Encoding, type EncodingOutputs, type OpenTask } from '../../tasks/index.js';
 import type { Tensors } from '../frames.js';
 import type { LoadMessage, PredictAnswer, PredictMessage, PredictReply } from '../messages.js';
 import { groupByLength, type Batch } from './batches.js';
 import { COMPILED_GRAPH } from './compiled-model.js';
+import { planLocal } from './plan-local.js';
 
 /** Session options under which the weights stay clean pages of the segment files. */
 function sessionOptions(plan: SessionPlan, threads: number): InferenceSession.SessionOptions {
@@ -63,7 +64,7 @@ export class HostedModel {
   /** @throws ModelkeepError `LOAD_FAILED`, or the code of the reader that refused the files */
   static async load({ manifest, segmentsFolder, compiledFolder, threads }: LoadMessage): Promise<HostedModel> {
     const files = openSegmentFiles(manifest, segmentsFolder);
-    const plan = await planSession(files);
+    const plan = await planLocal(manifest, segmentsFolder);
     const open = manifest.task === undefined ? undefined : await openTask(files, { task: manifest.task });
     try {
       const session =

@@ -1,0 +1,138 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  digestOf,
+  ModelkeepError,
+  parseReference,
+  versionName,
+  type ContentSource,
+  type Manifest,
+  type TransferProgress,
+  type VersionFiles,
+  type VersionRecord,
+  type VersionStore,
+} from '../core/index.js';
+import {
+  adaptedConfig,
+  buildManifest,
+  hasAdapter,
+  inspectAdapter,
+  openLocalFiles,
+  validateFiles,
+  type Artifact,
+} from '../formats/index.js';
+import { sourceOf, taskOf, type Prepared } from './prepare.js';
+import type { PushOptions } from './push.js';
+import { openStoredFiles } from './stored-files.js';
+
+/** Files of a base that the version made from it needs: weights, configuration, tokenizer. */
+const OF_BASE = /\.(safetensors|json|txt|model)$/;
+/** Where checks believe all weights to be, so that none is read. */
+const NOWHERE = Object.freeze({ file: '/nowhere/weights', offset: 0, digest: digestOf(new Uint8Array()), size: 0 });
+
+/**
+ * Reads and checks a PEFT adapter, and makes a version of it and of the version that it was trained on: the files of
+ * both, so that nothing of the base is sent again and the new version stands by itself.
+ *
+ * @param path the adapter's directory
+ * @param base reference of the version that it was trained on
+ * @throws ModelkeepError `UNSUPPORTED_FORMAT` for a base that is no checkpoint or an adapter that is not supported;
+ * `INVALID_ARTIFACT` for one that is damaged or does not fit its base; what resolving the base says
+ */
+export async function prepareAdapter(
+  store: VersionStore,
+  path: string,
+  base: string,
+  options: PushOptions,
+): Promise<Prepared> {
+  const { signal, onProgress, task: asked } = options;
+  const abortable = signal === undefined ? {} : { signal };
+  const record = await store.resolve(parseReference(base), abortable);
+  const below = await store.readManifest(record, abortable);
+  const stored = openStoredFiles(store, record, below);
+  checkBase(record, stored);
+  const own = await inspectAdapter(path);
+  onProgress?.('inspect', { doneBytes: 0, totalBytes: own.files.reduce((sum, { size }) => sum + size, 0) });
+  const temporary = mkdtempSync(join(tmpdir(), 'modelkeep-adapter-'));
+  const discard = (): void => rmSync(temporary, { recursive: true, force: true });
+  try {
+    const artifact = await withConfig(own, stored, temporary);
+    const files = overlay(artifact, stored);
+    await validateFiles(files, 'hf', { derive: () => Promise.resolve(NOWHERE) });
+    const { task, warnings } = await taskOf(files, asked);
+    const manifest = await buildManifest(artifact, {
+      ...abortable,
+      onProgress: (progress: TransferProgress) => onProgress?.('hash', progress),
+    });
+    return {
+      manifest: joined(manifest, below, task),
+      source: sourceFrom(artifact, record),
+      warnings: [...artifact.warnings, ...warnings],
+      metadata: { base: { version: versionName(record), digest: record.digest } },
+      parent: versionName(record),
+      discard,
+    };
+  } catch (error) {
+    discard();
+    throw error;
+  }
+}
+
+function checkBase(record: VersionRecord, files: VersionFiles): void {
+  const name = versionName(record);
+  if (record.format !== undefined && record.format !== 'hf') {
+    throw new ModelkeepError(
+      'UNSUPPORTED_FORMAT',
+      `${name} is of the format ${record.format}; an adapter needs a base of the format hf, a Hugging Face directory`,
+    );
+  }
+  if (!hasAdapter(files)) return;
+  throw new ModelkeepError(
+    'UNSUPPORTED_FORMAT',
+    `${name} was made from an adapter itself. Name the version that the adapter was trained on, or publish a merged model`,
+  );
+}
+
+/** The adapter's files, with a config.json that names the adapter's head where the base has another. */
+async function withConfig(artifact: Artifact, stored: VersionFiles, folder: string): Promise<Artifact> {
+  const config = await adaptedConfig(overlay(artifact, stored));
+  if (config === undefined) return artifact;
+  const absolutePath = join(folder, 'config.json');
+  writeFileSync(absolutePath, `${JSON.stringify(config, undefined, 2)}\n`);
+  const made = { path: 'config.json', absolutePath, size: statSync(absolutePath).size };
+  return { ...artifact, files: [...artifact.files.filter(({ path }) => path !== made.path), made] };
+}
+
+/** The files of a base with those of the adapter before them. */
+function overlay(artifact: Artifact, stored: VersionFiles): VersionFiles {
+  const own = openLocalFiles(artifact.files);
+  const of = (path: string): VersionFiles => (own.size(path) === undefined ? stored : own);
+  const kept = stored.paths.filter((path) => OF_BASE.test(path) && own.size(path) === undefined);
+  return {
+    paths: [...own.paths, ...kept].toSorted(),
+    size: (path) => (own.size(path) === undefined && !kept.includes(path) ? undefined : of(path).size(path)),
+    read: (path, range, options) => of(path).read(path, range, options),
+    locate: () => NOWHERE,
+  };
+}
+
+function joined(own: Manifest, below: Manifest, task: string | undefined): Manifest {
+  const paths = new Set(own.files.map(({ path }) => path));
+  const kept = below.files.filter(({ path }) => OF_BASE.test(path) && !paths.has(path));
+  const files = [...own.files, ...kept].toSorted((a, b) => (a.path < b.path ? -1 : 1));
+  return task === undefined ? { ...own, files } : { ...own, files, task };
+}
+
+/** Reads the adapter's files; those of the base are in the store already. */
+function sourceFrom(artifact: Artifact, base: VersionRecord): ContentSource {
+  const own = sourceOf(artifact);
+  const paths = new Set(artifact.files.map(({ path }) => path));
+  return {
+    open: (path, range, options) => {
+      if (paths.has(path)) return own.open(path, range, options);
+      const message = `The store lacks bytes of ${path} of ${versionName(base)}: publish that version again, then this one`;
+      throw new ModelkeepError('DIGEST_MISMATCH', message);
+    },
+  };
+}
