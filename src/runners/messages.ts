@@ -39,7 +39,11 @@ export interface PredictMessage {
 
 /** One answer: either `output`, shaped as the task gives it, or `error`. */
 export type PredictAnswer =
-  | { readonly output: unknown }
+  | {
+      readonly output: unknown;
+      /** Tokens of the request, special ones included; absent where nothing was tokenized. */
+      readonly tokens?: number;
+    }
   | { readonly error: { readonly code: string; readonly message: string } };
 
 /** The answers, in the order of the requests, and what they cost. */

@@ -28,6 +28,8 @@ export interface TensorWork {
 /** The answer to a {@link TextWork} (`output`) or a {@link TensorWork} (`tensors`). */
 export interface Answered extends RequestTiming {
   readonly output?: unknown;
+  /** Tokens of the request. */
+  readonly tokens?: number;
   readonly tensors?: Tensors;
 }
 
@@ -188,7 +190,7 @@ export class Scheduler {
     jobs.forEach((job, index) => {
       const answer = result.answers[index]!;
       if ('error' in answer) job.settle(errorFromJson(answer.error));
-      else job.settle({ output: answer.output, queueMs: startedMs - job.arrivedMs, tokenizeMs, runMs });
+      else job.settle({ ...answer, queueMs: startedMs - job.arrivedMs, tokenizeMs, runMs });
     });
     this.#onRun({ resident, requests: jobs.length, reply: result });
   }

@@ -43,6 +43,8 @@ export interface RequestOptions {
 export interface Prediction {
   /** Shaped as the transformers pipeline of the task gives it. */
   readonly output: unknown;
+  /** Tokens of the request, special ones included; absent where nothing was tokenized. */
+  readonly tokens?: number;
   readonly record: VersionRecord;
   readonly timing: RequestTiming;
 }
@@ -153,16 +155,22 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
    * Answers one request of a text model.
    *
    * @param target a reference, or a version itself
+   * @param request what is asked, or what makes it for the version that will answer; what that throws is the answer
    * @throws ModelkeepError `INVALID_INPUT` naming the field, `OVERLOADED`, `DEADLINE_EXCEEDED`, `CANCELLED`, or what
    * resolving or loading says
    */
   async predict(
     target: string | VersionRecord,
-    request: TextWork['request'],
+    request: TextWork['request'] | ((record: VersionRecord) => TextWork['request']),
     options: RequestOptions = {},
   ): Promise<Prediction> {
-    const { answered, record } = await this.#answer(target, { kind: 'predict', request }, options);
-    return { output: answered.output, record, timing: answered };
+    const workFor = (record: VersionRecord): TextWork => ({
+      kind: 'predict',
+      request: typeof request === 'function' ? request(record) : request,
+    });
+    const { answered, record } = await this.#answer(target, workFor, options);
+    const { output, tokens } = answered;
+    return { output, record, timing: answered, ...(tokens === undefined ? {} : { tokens }) };
   }
 
   /** Runs a model on tensors. @throws ModelkeepError as {@link predict} */
@@ -171,7 +179,7 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     work: Omit<TensorWork, 'kind'>,
     options: RequestOptions = {},
   ): Promise<TensorPrediction> {
-    const { answered, record } = await this.#answer(target, { kind: 'infer', ...work }, options);
+    const { answered, record } = await this.#answer(target, () => ({ kind: 'infer', ...work }), options);
     return { tensors: answered.tensors ?? {}, record, timing: answered };
   }
 
@@ -219,7 +227,7 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
 
   async #answer(
     target: string | VersionRecord,
-    work: TextWork | TensorWork,
+    workFor: (record: VersionRecord) => TextWork | TensorWork,
     options: RequestOptions,
   ): Promise<{ readonly answered: Answered; readonly record: VersionRecord }> {
     if (this.#closed) throw new ModelkeepError('CLOSED', 'This modelkeep is closed');
@@ -232,7 +240,7 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     try {
       lease = await this.#lease(target, { ...options, signal });
       const { record } = lease.resident;
-      const answered = await this.#scheduler.submit(lease.resident, work, signal);
+      const answered = await this.#scheduler.submit(lease.resident, workFor(record), signal);
       this.emit('request', { reference, record, timing: answered, durationMs: performance.now() - startedMs });
       return { answered, record };
     } catch (thrown) {

@@ -35,7 +35,8 @@ function poolBy(mode: PoolingMode, tokens: readonly Float32Array[], first: numbe
   }
 }
 
-function unit(vector: readonly number[]): number[] {
+/** The vector with length 1; nought stays nought. */
+export function unit(vector: readonly number[]): number[] {
   const norm = Math.max(Math.hypot(...vector), 1e-12);
   return vector.map((each) => each / norm);
 }

@@ -2,36 +2,51 @@ import { z } from 'zod';
 import { paddingOf, type TaskDefinition } from './definition.js';
 import { invalidInput, kindOf, parseParameters, textOf } from './input.js';
 import { openSentenceEncoder, type SentenceEncoder } from './sentence-encoder.js';
-import type { PreparedRequest, TaskRequest } from './task.js';
+import type { Encoding, PreparedRequest, TaskRequest } from './task.js';
 
 /** Schema of the parameters of sentence-embeddings. */
 export const SentenceEmbeddingsParametersSchema = z.strictObject({
   normalize: z.boolean().optional().describe('Whether vectors get length 1. Default: what modules.json says.'),
   prompt_name: z.string().optional().describe('Name of a prompt of the model that goes before each text.'),
   prompt: z.string().optional().describe('Text that goes before each text, instead of a named prompt.'),
+  dimensions: z.number().int().positive().optional().describe('How many of the first numbers of each vector to give.'),
+  truncate: z.boolean().default(true).describe('Whether to cut a text that is too long instead of refusing it.'),
+  truncation_direction: z
+    .enum(['right', 'Right'])
+    .optional()
+    .describe('Accepted for compatibility: texts are cut at their end.'),
 });
 
 /** Parameters of sentence-embeddings. */
-export type SentenceEmbeddingsParameters = z.infer<typeof SentenceEmbeddingsParametersSchema>;
+export type SentenceEmbeddingsParameters = z.input<typeof SentenceEmbeddingsParametersSchema>;
 
-/** One text or a list of texts. */
-export type SentenceEmbeddingsInput = string | readonly string[];
+/** One text or a list of texts; or one list of token ids, special ones included, or several. */
+export type SentenceEmbeddingsInput = string | readonly string[] | readonly number[] | readonly (readonly number[])[];
 
 /** The vector of one text, or of each of a list. */
 export type SentenceEmbeddingsOutput = readonly number[] | readonly (readonly number[])[];
 
 function prepare(encoder: SentenceEncoder, { inputs, parameters: asked }: TaskRequest): PreparedRequest {
   const parameters = parseParameters(SentenceEmbeddingsParametersSchema, asked);
-  const many = Array.isArray(inputs);
-  if (!many && typeof inputs !== 'string')
+  const list: readonly unknown[] | undefined = Array.isArray(inputs) ? inputs : undefined;
+  if (list === undefined && typeof inputs !== 'string')
     throw invalidInput('inputs', `must be a text or texts, not ${kindOf(inputs)}`);
+  const many = list !== undefined && typeof list[0] !== 'number';
   const prompt = textOf(encoder.promptOf(parameters), 'parameters.prompt');
-  const values: readonly unknown[] = many ? inputs : [inputs];
-  const texts = values.map((each, i) => textOf(each, many ? `inputs[${i}]` : 'inputs'));
+  const encode = (value: unknown, field: string): Encoding => {
+    if (Array.isArray(value)) return encoder.encodeIds(value, field);
+    const text = textOf(value, field);
+    if (!parameters.truncate) encoder.checkLength(text, prompt, field);
+    return encoder.encode(text, prompt);
+  };
+  const values = many ? list : [inputs];
   return {
-    encodings: texts.map((text) => encoder.encode(text, prompt)),
+    encodings: values.map((each, i) => encode(each, many ? `inputs[${i}]` : 'inputs')),
     finish: (outputs): SentenceEmbeddingsOutput => {
-      const vectors = outputs.map((each) => encoder.vector(each, prompt, parameters.normalize));
+      // Tokens are taken as they are: no prompt was put before them.
+      const vectors = outputs.map((each, i) =>
+        encoder.vector(each, Array.isArray(values[i]) ? '' : prompt, parameters),
+      );
       return many ? vectors : (vectors[0] ?? []);
     },
   };

@@ -2,9 +2,10 @@ import { readJsonObject } from './json-file.js';
 import type { TaskContext } from './definition.js';
 import { invalidInput } from './input.js';
 import { outputNamed } from './outputs.js';
-import { pool } from './pooling.js';
+import { pool, unit } from './pooling.js';
 import { readSentencePipeline } from './sentence-pipeline.js';
 import type { Encoding, EncodingOutputs } from './task.js';
+import type { TextTokenizer } from './tokenizer/tokenizer.js';
 
 /** Which prompt goes before the texts. */
 export interface PromptChoice {
@@ -12,6 +13,14 @@ export interface PromptChoice {
   readonly prompt?: string | undefined;
   /** Name of a prompt of `config_sentence_transformers.json`. */
   readonly prompt_name?: string | undefined;
+}
+
+/** How a vector is wanted. */
+export interface VectorForm {
+  /** Whether it gets length 1. @defaultValue what `modules.json` says */
+  readonly normalize?: boolean | undefined;
+  /** How many of its first numbers; length 1 is then that of what is left. @defaultValue all */
+  readonly dimensions?: number | undefined;
 }
 
 /** Texts to vectors, as `SentenceTransformer.encode` gives them. */
@@ -23,8 +32,20 @@ export interface SentenceEncoder {
    */
   promptOf(choice: PromptChoice): string;
   encode(text: string, prompt: string): Encoding;
-  /** The vector of one text. `normalize` defaults to what `modules.json` says. */
-  vector(outputs: EncodingOutputs | undefined, prompt: string, normalize?: boolean): number[];
+  /**
+   * Takes ids of tokens as they are; special ones are the caller's.
+   *
+   * @throws ModelkeepError `INVALID_INPUT` for none, too many, or one that is no token of the model
+   */
+  encodeIds(ids: readonly unknown[], field: string): Encoding;
+  /** @throws ModelkeepError `INVALID_INPUT` for a text that would be cut */
+  checkLength(text: string, prompt: string, field: string): void;
+  /**
+   * The vector of one text.
+   *
+   * @throws ModelkeepError `INVALID_INPUT` for more dimensions than there are
+   */
+  vector(outputs: EncodingOutputs | undefined, prompt: string, form?: VectorForm): number[];
 }
 
 /** Opens the encoder of a version from `modules.json`, the pooling's configuration and its prompts. */
@@ -37,10 +58,8 @@ export async function openSentenceEncoder({ files, tokenizer }: TaskContext): Pr
   const declared = sentence['max_seq_length'];
   const maxTokens = Math.min(typeof declared === 'number' ? declared : Number.POSITIVE_INFINITY, tokenizer.maxTokens);
   const lower = sentence['do_lower_case'] === true;
-  const encode = (text: string): Encoding => {
-    const stripped = text.trim();
-    return tokenizer.encode(lower ? stripped.toLowerCase() : stripped, undefined, { maxTokens });
-  };
+  const clean = (text: string): string => (lower ? text.trim().toLowerCase() : text.trim());
+  const encode = (text: string): Encoding => tokenizer.encode(clean(text), undefined, { maxTokens });
   return {
     promptOf: ({ prompt, prompt_name: asked }) => {
       if (prompt !== undefined) return prompt;
@@ -52,11 +71,40 @@ export async function openSentenceEncoder({ files, tokenizer }: TaskContext): Pr
       throw invalidInput('parameters.prompt_name', `is ${JSON.stringify(name)}, but the prompts are: ${known}`);
     },
     encode: (text, prompt) => encode(prompt + text),
-    vector: (outputs, prompt, normalize) => {
+    encodeIds: (ids, field) => ({ ids: checkIds(tokenizer, ids, maxTokens, field) }),
+    checkLength: (text, prompt, field) => {
+      const room = maxTokens - tokenizer.added(false);
+      if (tokenizer.ids(clean(prompt + text), room).length > room) {
+        throw invalidInput(field, `has more than the ${maxTokens} tokens the model takes; set parameters.truncate`);
+      }
+    },
+    vector: (outputs, prompt, { normalize, dimensions } = {}) => {
       const tokens = outputNamed(outputs, 'last_hidden_state', 'token_embeddings');
       // As sentence-transformers counts: the tokens of the prompt alone, without the closing special token.
       const skip = prompt === '' || pipeline.includePrompt ? 0 : encode(prompt).ids.length - 1;
-      return pool(tokens, pipeline, skip, normalize);
+      const whole = pool(tokens, pipeline, skip, normalize);
+      if (dimensions === undefined) return whole;
+      if (dimensions > whole.length) {
+        throw invalidInput('parameters.dimensions', `is ${dimensions}, but the vectors have ${whole.length}`);
+      }
+      const part = whole.slice(0, dimensions);
+      return (normalize ?? pipeline.steps.at(-1) === 'normalize') ? unit(part) : part;
     },
   };
+}
+
+function checkIds(
+  tokenizer: TextTokenizer,
+  ids: readonly unknown[],
+  maxTokens: number,
+  field: string,
+): readonly number[] {
+  if (ids.length === 0) throw invalidInput(field, 'holds no token');
+  if (ids.length > maxTokens) {
+    throw invalidInput(field, `has ${ids.length} tokens, but the model takes ${maxTokens}; tokens are not cut`);
+  }
+  return ids.map((id, at) => {
+    if (typeof id === 'number' && Number.isSafeInteger(id) && id >= 0 && tokenizer.has(id)) return id;
+    throw invalidInput(`${field}[${at}]`, `is ${JSON.stringify(id)}, which is no token of the model`);
+  });
 }

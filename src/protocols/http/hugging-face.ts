@@ -1,25 +1,31 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { InferenceService } from '../../serving/index.js';
+import { clientAnswer, clientParameters, isInferenceClient } from './inference-client.js';
 import { checkBody, requestOptions, tellVersion, wildcard } from './request.js';
 
-const inferenceBody = z.object({
+const inferenceBody = z.looseObject({
   inputs: z.unknown().refine((value) => value !== undefined, {
     message: 'is missing: give a text, a list of texts, or what the task takes',
   }),
-  parameters: z.record(z.string(), z.unknown()).optional(),
+  parameters: z.record(z.string(), z.unknown()).nullish(),
   /** Accepted as clients send it; nothing here needs to be waited for or cached. */
-  options: z.record(z.string(), z.unknown()).optional(),
+  options: z.record(z.string(), z.unknown()).nullish(),
 });
 
 /** `POST /models/{reference}` with `{"inputs": …, "parameters": …}`: the Hugging Face inference form. */
 export function huggingFace(server: FastifyInstance, { service }: { readonly service: InferenceService }): void {
   server.post('/models/*', { config: { operation: 'infer', model: wildcard } }, async (request, reply) => {
-    const { inputs, parameters } = checkBody(inferenceBody, request.body);
-    const reference = wildcard(request);
-    const work = { inputs, ...(parameters === undefined ? {} : { parameters }) };
-    const { output, record } = await service.predict(reference, work, requestOptions(request, reply));
+    // Clients of feature extraction put its options beside the inputs.
+    const { inputs, parameters, options: _options, ...beside } = checkBody(inferenceBody, request.body);
+    const asked = { ...beside, ...parameters };
+    const isClient = isInferenceClient(request);
+    const { output, record } = await service.predict(
+      wildcard(request),
+      ({ task }) => ({ inputs, parameters: isClient ? clientParameters(task, asked) : asked }),
+      requestOptions(request, reply),
+    );
     tellVersion(reply, record);
-    return reply.send(output);
+    return reply.send(isClient ? clientAnswer(record.task, inputs, output) : output);
   });
 }

@@ -4,17 +4,20 @@ import Fastify, {
   type FastifyError,
   type FastifyInstance,
   type FastifyReply,
+  type FastifyRequest,
 } from 'fastify';
 import { errorFor, EVERYBODY, type Access, type Principal } from '../../access/index.js';
-import { asModelkeepError, ModelkeepError } from '../../core/index.js';
+import { asModelkeepError, ModelkeepError, type VersionStore } from '../../core/index.js';
 import type { Follower, Residency } from '../../residency/index.js';
 import type { InferenceService } from '../../serving/index.js';
+import { errorBody, isOpenAi } from './error-body.js';
 import { guard } from './guard.js';
 import { health } from './health.js';
 import { huggingFace } from './hugging-face.js';
 import { createListener, refuseConnection, type ConnectionLimits, type TlsMaterial } from './listener.js';
 import { management } from './management.js';
 import { openApiDocument } from './openapi.js';
+import { openAi } from './openai.js';
 import { openInference } from './open-inference.js';
 import { HTTP_STATUS } from './status.js';
 
@@ -23,6 +26,7 @@ export interface HttpServerOptions extends ConnectionLimits {
   readonly service: InferenceService;
   readonly residency: Residency;
   readonly follower: Follower;
+  readonly store: VersionStore;
   /** This software's version. */
   readonly version: string;
   /** Largest body of a request, in bytes. */
@@ -64,14 +68,14 @@ export function createHttpServer(options: HttpServerOptions, groups: readonly Ro
   acceptAnyJson(server);
   endConnectionsOnClose(server);
   guard(server, access);
-  server.setNotFoundHandler((request, reply) =>
-    reply.code(404).send({
-      error: `There is no ${request.method} ${request.url.slice(0, 200)}: see /openapi.json`,
-    }),
-  );
+  server.setNotFoundHandler(({ method, url }, reply) => {
+    const message = `There is no ${method} ${url.slice(0, 200)}: see /openapi.json`;
+    const openAiError = { error: { message, type: 'invalid_request_error', param: null, code: null } };
+    return reply.code(404).send(isOpenAi(url) ? openAiError : { error: message });
+  });
   server.setErrorHandler((error: FastifyError, request, reply) => {
     const principal = access.required ? request.principal : EVERYBODY;
-    return sendError(server, reply, error, principal);
+    return sendError(request, reply, error, principal);
   });
   health(server, options);
   const openApi = openApiDocument(version);
@@ -79,6 +83,7 @@ export function createHttpServer(options: HttpServerOptions, groups: readonly Ro
   if (groups.includes('inference')) {
     openInference(server, options);
     huggingFace(server, options);
+    openAi(server, options);
   }
   if (groups.includes('management')) management(server, options);
   return server;
@@ -126,7 +131,7 @@ function endConnectionsOnClose(server: FastifyInstance): void {
 }
 
 function sendError(
-  server: FastifyInstance,
+  { url, log }: FastifyRequest,
   reply: FastifyReply,
   error: FastifyError | ModelkeepError,
   principal: Principal | undefined,
@@ -137,9 +142,8 @@ function sendError(
     ? new ModelkeepError('INVALID_INPUT', error.message, { cause: error })
     : asModelkeepError(error);
   const status = foreign ? (error.statusCode ?? 400) : HTTP_STATUS[known.code];
-  if (status >= 500) server.log.error({ err: known, code: known.code }, 'request failed');
+  if (status >= 500) log.error({ err: known, code: known.code }, 'request failed');
   if (known.code === 'OVERLOADED') void reply.header('retry-after', String(RETRY_AFTER_SECONDS));
   if (known.code === 'UNAUTHENTICATED') void reply.header('www-authenticate', 'Bearer');
-  const { message, code, details } = errorFor(principal, known);
-  return reply.code(status).send({ error: message, code, ...(Object.keys(details).length === 0 ? {} : { details }) });
+  return reply.code(status).send(errorBody(errorFor(principal, known), status, url));
 }

@@ -109,15 +109,16 @@ export class HostedModel {
     let taken = 0;
     const answers = prepared.map((one): PredictAnswer => {
       if (!('value' in one)) return one;
-      const mine = outputs.slice(taken, (taken += one.value.encodings.length));
+      const { encodings: own } = one.value;
+      const mine = outputs.slice(taken, (taken += own.length));
       const answer = attempt(() => one.value.finish(mine));
-      return 'value' in answer ? { output: answer.value } : answer;
+      return 'value' in answer ? { output: answer.value, tokens: tokensOf(own) } : answer;
     });
     return {
       answers,
       tokenizeMs: tokenized - started + (performance.now() - run),
       runMs: run - tokenized,
-      tokens: encodings.reduce((sum, { ids }) => sum + ids.length, 0),
+      tokens: tokensOf(encodings),
       paddedTokens: batches.reduce((sum, { indexes, length }) => sum + indexes.length * length, 0),
       batches: batches.length,
     };
@@ -174,6 +175,10 @@ export class HostedModel {
         }),
     );
   }
+}
+
+function tokensOf(encodings: readonly Encoding[]): number {
+  return encodings.reduce((sum, { ids }) => sum + ids.length, 0);
 }
 
 type Attempt<T> = { readonly value: T } | { readonly error: { readonly code: string; readonly message: string } };

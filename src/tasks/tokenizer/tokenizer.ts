@@ -95,6 +95,11 @@ export class TextTokenizer {
     return this.#lib.id_to_token(id) ?? this.unkToken ?? '';
   }
 
+  /** True for the id of a token. */
+  has(id: number): boolean {
+    return this.#lib.id_to_token(id) !== undefined;
+  }
+
   /** The text of ids, as `decode` of transformers gives it. */
   decode(ids: readonly number[], options: { readonly skipSpecial: boolean }): string {
     if (ids.length === 0) return '';
