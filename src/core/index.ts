@@ -2,12 +2,14 @@
  * core/: the words of the house and its ports: references, digests, manifests, versions, errors, the store port.
  * Imports nothing of the house; everything else imports it.
  */
+export * from './alias.js';
 export * from './contents.js';
 export * from './derived.js';
 export * from './digest.js';
 export * from './errors.js';
 export * from './file-error.js';
 export * from './file-path.js';
+export * from './gate.js';
 export * from './layout.js';
 export * from './manifest.js';
 export * from './precision.js';

@@ -1,7 +1,9 @@
+import type { AliasChange, AliasMove, AliasMoved, AliasRecord } from './alias.js';
+import type { GateResult } from './gate.js';
 import type { Manifest, Segment } from './manifest.js';
 import type { Reference } from './reference.js';
 import type { StoreCare } from './store-care.js';
-import type { AliasRecord, NodeReport, StoreEvent, VersionRecord, VersionState } from './version.js';
+import type { NodeReport, StoreEvent, VersionRecord, VersionState } from './version.js';
 
 /** Options of every operation that may take long. */
 export interface Abortable {
@@ -82,22 +84,16 @@ export interface ReadOptions extends Abortable {
   readonly start?: number;
 }
 
-/** A move of an alias, by compare-and-set. */
-export interface AliasMove {
+/** A version that a gate held back. */
+export interface GateFailure {
   readonly model: string;
-  readonly alias: string;
-  /** The version to point at; it must be ready. */
-  readonly to: number;
-  /** Move only if the alias points at this version now; `null`: only if it does not exist. Absent: whatever it is. */
-  readonly expect?: number | null;
+  /** The alias that it was to answer for. */
+  readonly alias?: string;
+  readonly version: number;
+  readonly gates: readonly GateResult[];
+  /** Who was to promote it, or the node that would not serve it. */
   readonly by?: string;
   readonly message?: string;
-}
-
-/** What a move did. */
-export interface AliasMoved extends AliasRecord {
-  /** Where it pointed before; absent if the alias is new. Equal to `version` if nothing changed. */
-  readonly from?: number;
 }
 
 /** What {@link VersionStore.watch} is told to do. */
@@ -188,7 +184,7 @@ export interface VersionStore extends AsyncDisposable, StoreCare {
    * Archives or deletes a version or brings it back (`ready`); doing it twice is no error.
    *
    * @throws ModelkeepError `VERSION_NOT_FOUND`, also for one whose data was collected; `ALIAS_CONFLICT` when archiving
-   * or deleting a version that an alias points at
+   * or deleting a version that an alias points at or shares its requests with
    */
   setState(
     model: string,
@@ -201,12 +197,23 @@ export interface VersionStore extends AsyncDisposable, StoreCare {
   listAliases(filter?: { readonly model?: string }, options?: Abortable): Promise<readonly AliasRecord[]>;
 
   /**
-   * Points an alias at a version and records the move.
+   * Points an alias at a version, ends its split or shadow, and records the move.
    *
-   * @throws ModelkeepError `ALIAS_CONFLICT` if `expect` does not hold (the message says where the alias points),
+   * @throws ModelkeepError `ALIAS_CONFLICT` if `expect` does not hold (the message says who moved the alias, and where to),
    * `VERSION_NOT_FOUND` or `MODEL_NOT_FOUND` for the target, `INVALID_REFERENCE` for a malformed alias
    */
   moveAlias(move: AliasMove, options?: Abortable): Promise<AliasMoved>;
+
+  /**
+   * Changes what guards an alias, or how its requests are shared, and records it.
+   *
+   * @throws ModelkeepError `ALIAS_NOT_FOUND`; `ALIAS_CONFLICT` if `expectRevision` does not hold; `VERSION_NOT_FOUND` for
+   * a version of the traffic that is not there or archived; `INVALID_INPUT` for shares or numbers that mean nothing
+   */
+  changeAlias(change: AliasChange, options?: Abortable): Promise<AliasRecord>;
+
+  /** Records that a gate held a version back. Changes nothing else. @throws ModelkeepError `VERSION_NOT_FOUND` */
+  recordGateFailure(failure: GateFailure, options?: Abortable): Promise<void>;
 
   /** Removes an alias. @throws ModelkeepError `ALIAS_NOT_FOUND`; `ALIAS_CONFLICT` if `expect` does not hold */
   removeAlias(alias: {

@@ -1,4 +1,6 @@
+import type { AliasPolicy, AliasTraffic, MoveAction } from './alias.js';
 import type { Digest } from './digest.js';
+import type { GateResult } from './gate.js';
 import type { Format } from './manifest.js';
 
 /**
@@ -33,15 +35,6 @@ export interface VersionRecord {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
-/** A movable name of a version. */
-export interface AliasRecord {
-  readonly model: string;
-  readonly alias: string;
-  readonly version: number;
-  /** Grows by one with each move; what compare-and-set compares. */
-  readonly revision: number;
-}
-
 /** What happened to a model, oldest first in a history. */
 export type StoreEvent = {
   readonly id: string;
@@ -52,7 +45,25 @@ export type StoreEvent = {
   readonly message?: string;
 } & (
   | { readonly kind: 'published'; readonly version: number }
-  | { readonly kind: 'alias-moved'; readonly alias: string; readonly from?: number; readonly to: number }
+  | {
+      readonly kind: 'alias-moved';
+      readonly alias: string;
+      readonly from?: number;
+      readonly to: number;
+      readonly action?: MoveAction;
+      /** What the gates of the alias found. */
+      readonly gates?: readonly GateResult[];
+    }
+  /** How the requests of an alias are shared; `null`: all go to its version. */
+  | { readonly kind: 'alias-traffic'; readonly alias: string; readonly traffic: AliasTraffic | null }
+  | { readonly kind: 'alias-policy'; readonly alias: string; readonly policy: AliasPolicy }
+  /** A version was held back: at a promotion, or by the node `by` that would have served it. */
+  | {
+      readonly kind: 'gate-failed';
+      readonly alias?: string;
+      readonly version: number;
+      readonly gates: readonly GateResult[];
+    }
   | { readonly kind: 'alias-removed'; readonly alias: string; readonly from: number }
   | { readonly kind: 'archived' | 'restored' | 'deleted' | 'collected'; readonly version: number }
   | { readonly kind: 'retention-set'; readonly rules: RetentionRules }

@@ -18,11 +18,14 @@ export { setRetention, type SetRetentionOptions } from './retention.js';
 export { pull, type Pulled, type PullOptions } from './pull.js';
 export { push, type Pushed, type PushOptions, type PushPhase } from './push.js';
 export { show, type HoldingNode, type Shown } from './show.js';
+export { history } from './history.js';
+export { promote, type GateRequest, type Promoted, type PromoteOptions, type RunGates } from './promote.js';
+export { rollback, type RollbackOptions } from './rollback.js';
 export {
-  history,
-  promote,
-  rollback,
+  getAlias,
+  removeAlias,
+  setAliasPolicy,
+  setAliasTraffic,
   type MoveOptions,
-  type PromoteOptions,
-  type RollbackOptions,
-} from './lifecycle.js';
+  type PolicyChange,
+} from './aliases.js';

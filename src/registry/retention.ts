@@ -2,6 +2,7 @@ import {
   checkModelName,
   ModelkeepError,
   versionName,
+  versionsOf,
   type Abortable,
   type RetentionPolicy,
   type RetentionRules,
@@ -79,7 +80,7 @@ async function keptVersions(
 ): Promise<ReadonlySet<number>> {
   const numbers = versions.map(({ version }) => version);
   const aliases = await store.listAliases({ model }, options);
-  const kept = new Set(aliases.map(({ version }) => version));
+  const kept = new Set(aliases.flatMap(versionsOf));
   const newest = versions.findLast(({ state }) => state === 'ready');
   if (newest !== undefined) kept.add(newest.version);
   if (keepLast !== undefined) for (const version of numbers.slice(-keepLast)) kept.add(version);

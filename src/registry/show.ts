@@ -1,10 +1,18 @@
-import type { Abortable, AliasRecord, Manifest, Reference, VersionRecord, VersionStore } from '../core/index.js';
+import {
+  versionsOf,
+  type Abortable,
+  type AliasRecord,
+  type Manifest,
+  type Reference,
+  type VersionRecord,
+  type VersionStore,
+} from '../core/index.js';
 
 /** Everything that is known of one version. */
 export interface Shown {
   readonly record: VersionRecord;
   readonly manifest: Manifest;
-  /** Aliases that point at it. */
+  /** Aliases that point at it, or share their requests with it. */
   readonly aliases: readonly AliasRecord[];
   /** Servers that reported lately that they hold it, and the state it is in there. */
   readonly nodes: readonly HoldingNode[];
@@ -26,7 +34,7 @@ export async function show(store: VersionStore, reference: Reference, options: A
   const record = found.digest === undefined ? await store.resolve(reference, options) : found;
   const aliases = await store.listAliases({ model: record.model }, options);
   const nodes = await holdersOf(store, record, options);
-  return { record, manifest, nodes, aliases: aliases.filter(({ version }) => version === record.version) };
+  return { record, manifest, nodes, aliases: aliases.filter((alias) => versionsOf(alias).includes(record.version)) };
 }
 
 async function holdersOf(store: VersionStore, record: VersionRecord, options: Abortable): Promise<HoldingNode[]> {

@@ -29,7 +29,15 @@ function moveCases(suite: StoreSuite): void {
     );
     const won = race.filter(({ status }) => status === 'fulfilled');
     expect(won).toHaveLength(1);
-    expect(await store.listAliases({ model })).toEqual([{ model, alias: 'production', version: 2, revision: 2 }]);
+    const [alias, more] = await store.listAliases({ model });
+    expect(alias).toEqual({
+      model,
+      alias: 'production',
+      version: 2,
+      revision: 2,
+      moved: { at: expect.any(Date), from: 1 },
+    });
+    expect(more).toBeUndefined();
   });
 
   it('rejects moves to what is not there, and malformed aliases', async () => {

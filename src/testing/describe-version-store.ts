@@ -9,6 +9,7 @@ import {
 } from '../core/index.js';
 import { abortCases, hangingSource } from './abort-cases.js';
 import { aliasCases, stateCases } from './alias-cases.js';
+import { policyCases } from './alias-policy-cases.js';
 import { careCases } from './care-cases.js';
 import { freshContents, freshModel } from './drafts.js';
 import { failureCases, publishCases } from './publish-cases.js';
@@ -119,6 +120,8 @@ function everything(
     setState: () => store.setState(model, 1, 'archived'),
     listAliases: () => store.listAliases(),
     moveAlias: () => store.moveAlias({ model, alias: 'x', to: 1 }),
+    changeAlias: () => store.changeAlias({ model, alias: 'x', traffic: null }),
+    recordGateFailure: () => store.recordGateFailure({ model, version: 1, gates: [] }),
     removeAlias: () => store.removeAlias({ model, alias: 'x' }),
     listEvents: () => store.listEvents({ model }),
     reportNode: () => store.reportNode(report, { ttlMs: 1_000 }),
@@ -180,6 +183,7 @@ export function describeVersionStore(
     abortCases(suite);
     resolveCases(suite);
     aliasCases(suite);
+    policyCases(suite);
     stateCases(suite);
     watchCases(suite);
     nodeCases(suite);

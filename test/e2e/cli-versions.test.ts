@@ -141,10 +141,18 @@ describe('alias', () => {
     const moved = await home.run(['alias', 'set', 'sentiment', 'production', '--expect', '1']);
     expect(moved).toMatchObject({ code: 0, stdout: 'sentiment@production: 1 -> 2\n' });
     const same = await home.run(['alias', 'set', 'sentiment:2', 'production']);
-    expect(same).toMatchObject({ code: 0, stdout: 'sentiment@production points at version 2 already\n' });
+    expect(same).toMatchObject({ code: 0, stdout: 'sentiment@production points at version 2 alone\n' });
     expect(await home.json(['alias', 'list', 'sentiment'])).toEqual({
       code: 0,
-      value: [{ model: 'sentiment', alias: 'production', version: 2, revision: 2 }],
+      value: [
+        {
+          model: 'sentiment',
+          alias: 'production',
+          version: 2,
+          revision: 2,
+          moved: { at: expect.any(String), by: expect.any(String), from: 1, action: 'set' },
+        },
+      ],
     });
     expect((await home.run(['alias', 'rm', 'sentiment@production'])).code).toBe(0);
     expect(await home.json(['alias', 'list'])).toEqual({ code: 0, value: [] });

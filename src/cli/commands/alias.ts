@@ -1,24 +1,29 @@
 import type { Command } from 'commander';
-import { checkModelName, ModelkeepError, parseReference, type AliasMoved, type AliasRecord } from '../../app/index.js';
+import { checkModelName, parseReference, promote, removeAlias } from '../../app/index.js';
+import { describeAliases, describeMove } from '../aliases/describe.js';
+import { messageOf, parseExpect } from '../aliases/flags.js';
 import { invoke, STORE_SETTINGS, withSettings, type World } from '../command.js';
-import { table } from '../output.js';
+import { policyCommands } from './alias-policy.js';
+import { trafficCommands } from './alias-traffic.js';
 
 interface MoveFlags {
   readonly expect?: string;
   readonly message?: string;
 }
 
-/** `modelkeep alias set|rm|list`: movable names of versions. */
+/** `modelkeep alias …`: movable names of versions, what guards them, and how their requests are shared. */
 export function aliasCommand(program: Command, world: World): void {
   const group = program
     .command('alias')
-    .summary('set, remove or list aliases')
+    .summary('set, guard, split, remove or list aliases')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ modelkeep alias set sentiment:3 production\n  $ modelkeep alias set sentiment production        (the latest version)\n  $ modelkeep alias rm sentiment@staging\n  $ modelkeep alias list',
+      '\nExamples:\n  $ modelkeep alias set sentiment:3 production\n  $ modelkeep alias set sentiment production        (the latest version)\n  $ modelkeep alias protect sentiment@production\n  $ modelkeep alias split sentiment@production 3=90 4=10\n  $ modelkeep alias rm sentiment@staging\n  $ modelkeep alias list',
     );
   setCommand(group, world);
   removeCommand(group, world);
+  policyCommands(group, world);
+  trafficCommands(group, world);
   const list = group
     .command('list')
     .summary('list aliases')
@@ -36,6 +41,9 @@ function setCommand(group: Command, world: World): void {
   const command = group
     .command('set')
     .summary('point an alias at a version')
+    .description(
+      'Points an alias at a version, without asking the quality, latency and memory gates; an alias whose policy asks for them is moved by modelkeep promote.',
+    )
     .argument('<ref>', 'the version, such as sentiment:3')
     .argument('<alias>', 'such as production')
     .option('--expect <VERSION>', 'only if the alias points at this version now; "none": only if it does not exist')
@@ -48,13 +56,11 @@ function setCommand(group: Command, world: World): void {
     invoke(world, { ...flags }, async ({ out, openStore, signal, user }) => {
       const reference = parseReference(ref);
       const expect = parseExpect(flags.expect);
-      const store = await openStore();
-      const { model, version } = await store.resolve(reference, { signal });
-      const move = { model, alias, to: version, by: user, ...(expect === undefined ? {} : { expect }) };
-      const moved = await store.moveAlias(
-        { ...move, ...(flags.message === undefined ? {} : { message: flags.message }) },
-        { signal },
-      );
+      const options = { to: alias, action: 'set' as const, signal, by: user, ...messageOf(flags) };
+      const { gates: _none, ...moved } = await promote(await openStore(), reference, {
+        ...options,
+        ...(expect === undefined ? {} : { expect }),
+      });
       out.result(moved, describeMove);
     }),
   );
@@ -63,41 +69,19 @@ function setCommand(group: Command, world: World): void {
 function removeCommand(group: Command, world: World): void {
   const command = group
     .command('rm')
-    .summary('remove an alias')
+    .summary('remove an alias, and what guards it')
     .argument('<ref>', 'model and alias, such as sentiment@staging')
     .option('-m, --message <TEXT>', 'why, for the history')
     .addHelpText('after', '\nExamples:\n  $ modelkeep alias rm sentiment@staging');
   withSettings(command, STORE_SETTINGS).action(async (ref: string, flags: MoveFlags) =>
-    invoke(world, { ...flags }, async ({ out, openStore, user }) => {
-      const { model, selector } = parseReference(ref);
-      if (selector.kind !== 'alias')
-        throw new ModelkeepError('INVALID_REFERENCE', `"${ref}" names no alias: write MODEL@ALIAS`);
-      const removal = { model, alias: selector.alias, by: user };
-      await (
-        await openStore()
-      ).removeAlias({ ...removal, ...(flags.message === undefined ? {} : { message: flags.message }) });
-      out.result({ model, alias: selector.alias, removed: true }, () => `${ref} removed`);
+    invoke(world, { ...flags }, async ({ out, openStore, signal, user }) => {
+      const reference = parseReference(ref);
+      const { model, alias } = await removeAlias(await openStore(), reference, {
+        signal,
+        by: user,
+        ...messageOf(flags),
+      });
+      out.result({ model, alias, removed: true }, () => `${ref} removed`);
     }),
-  );
-}
-
-function parseExpect(text: string | undefined): number | null | undefined {
-  if (text === undefined) return undefined;
-  if (text === 'none') return null;
-  const version = Number(text);
-  if (Number.isSafeInteger(version) && version > 0) return version;
-  throw new ModelkeepError('INVALID_INPUT', `--expect ${JSON.stringify(text)} is neither a version number nor "none"`);
-}
-
-function describeMove({ model, alias, from, version }: AliasMoved): string {
-  if (from === version) return `${model}@${alias} points at version ${version} already`;
-  return `${model}@${alias}: ${from === undefined ? '(none)' : from} -> ${version}`;
-}
-
-function describeAliases(aliases: readonly AliasRecord[]): string {
-  if (aliases.length === 0) return 'No aliases yet. Set one: modelkeep alias set MODEL:VERSION ALIAS';
-  return table(
-    ['ALIAS', 'VERSION', 'MOVES'],
-    aliases.map(({ model, alias, version, revision }) => [`${model}@${alias}`, version, revision]),
   );
 }

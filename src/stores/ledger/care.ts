@@ -13,7 +13,7 @@ import {
   type StoreEvent,
   type VersionRecord,
 } from '../../core/index.js';
-import { author } from './changes.js';
+import { author } from '../author.js';
 import { appendEvent, decodeRow, versionRow, versionRows, type VersionRow } from './records.js';
 import type { SegmentStorage } from './segment-storage.js';
 import { KEYS, type LedgerStorage, type LedgerTable } from './table.js';

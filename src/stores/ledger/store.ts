@@ -14,6 +14,7 @@ import {
   type VersionStore,
   type Watch,
 } from '../../core/index.js';
+import * as aliases from './aliases.js';
 import {
   checkManifestOf,
   collectRow,
@@ -24,7 +25,7 @@ import {
   repairManifestRow,
   retentionRows,
 } from './care.js';
-import { changeAlias, changeState, commitVersion, dropAlias, sameVersion } from './changes.js';
+import { changeState, commitVersion, sameVersion } from './changes.js';
 import { readManifestRow, readVerified } from './contents.js';
 import { nodeRows, putNode } from './nodes.js';
 import { aliasRows, decodeRow, isCurrentRow, resolveRow, versionRows } from './records.js';
@@ -68,7 +69,14 @@ type VersionMethods = Pick<
 
 type AliasMethods = Pick<
   VersionStore,
-  'listAliases' | 'moveAlias' | 'removeAlias' | 'listEvents' | 'reportNode' | 'listNodes'
+  | 'listAliases'
+  | 'moveAlias'
+  | 'changeAlias'
+  | 'removeAlias'
+  | 'recordGateFailure'
+  | 'listEvents'
+  | 'reportNode'
+  | 'listNodes'
 >;
 
 /** A publish, once its draft is known to be sound. */
@@ -169,8 +177,11 @@ function careMethods({ parts, work, read, write }: Room): StoreCare {
 function aliasMethods({ read, write }: Room): AliasMethods {
   return {
     listAliases: async (filter, options) => read((table) => aliasRows(table, filter?.model), options?.signal),
-    moveAlias: async (move, options) => write((table) => changeAlias(table, move), options?.signal),
-    removeAlias: async (alias) => write((table) => dropAlias(table, alias)),
+    moveAlias: async (move, options) => write((table) => aliases.moveAlias(table, move), options?.signal),
+    changeAlias: async (change, options) => write((table) => aliases.changeAlias(table, change), options?.signal),
+    removeAlias: async (alias) => write((table) => aliases.removeAlias(table, alias)),
+    recordGateFailure: async (failure, options) =>
+      write((table) => aliases.recordGateFailure(table, failure), options?.signal),
     listEvents: async ({ model, limit }, options) => {
       const range = { reverse: true, ...(limit === undefined ? {} : { limit }) };
       return read(

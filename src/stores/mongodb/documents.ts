@@ -1,7 +1,12 @@
 import type { Binary, ObjectId } from 'mongodb';
 import type {
+  AliasPolicy,
+  AliasRecord,
+  AliasTraffic,
   Digest,
   Format,
+  GateResult,
+  MoveAction,
   NodeReport,
   RetentionRules,
   StoreEvent,
@@ -65,11 +70,9 @@ export interface StatusDocument {
   readonly parent?: string;
 }
 
-/** Where an alias points. */
-export interface AliasDocument {
+/** Where an alias points, what guards it, and how its requests are shared. */
+export interface AliasDocument extends Omit<AliasRecord, 'model' | 'alias'> {
   readonly _id: { readonly model_name: string; readonly alias: string };
-  readonly version: number;
-  readonly revision: number;
 }
 
 /** One thing that happened to a model after a version of it was published. */
@@ -85,6 +88,10 @@ export interface EventDocument {
   readonly from?: number;
   readonly to?: number;
   readonly rules?: RetentionRules;
+  readonly action?: MoveAction;
+  readonly gates?: readonly GateResult[];
+  readonly traffic?: AliasTraffic | null;
+  readonly policy?: AliasPolicy;
 }
 
 /** The retention policy of a model. */

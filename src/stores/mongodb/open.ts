@@ -103,6 +103,10 @@ function createStore(database: Database, pollIntervalMs: number): VersionStore {
     listAliases: ({ model } = {}, { signal } = {}) =>
       run('list aliases', signal, () => aliases.listAliases(database, model)),
     moveAlias: (move, { signal } = {}) => run('move an alias', signal, () => aliases.moveAlias(database, move)),
+    changeAlias: (change, { signal } = {}) =>
+      run('change an alias', signal, () => aliases.changeAlias(database, change)),
+    recordGateFailure: (failure, { signal } = {}) =>
+      run('record an event', signal, () => aliases.recordGateFailure(database, failure)),
     removeAlias: (alias) => run('remove an alias', undefined, () => aliases.removeAlias(database, alias)),
     listEvents: ({ model, limit }, { signal } = {}) =>
       run('read the history', signal, () => listEvents(database, model, limit)),

@@ -14,6 +14,12 @@ interface Who {
   readonly message?: string;
 }
 
+/** Finds the aliases that need a version: they point at it, or share their requests with it. */
+function needing({ model, version }: Target) {
+  const uses = [{ version }, { 'traffic.version': version }, { 'traffic.shares.version': version }];
+  return { '_id.model_name': model, $or: uses };
+}
+
 const STATE_EVENT = Object.freeze({ ready: 'restored', archived: 'archived', deleted: 'deleted' } as const);
 
 function inSession(session: ClientSession | undefined): { readonly session?: ClientSession } {
@@ -29,7 +35,7 @@ function aliased({ model, version }: Target, state: VersionState, { _id: holder 
   const { alias } = holder;
   return new ModelkeepError(
     'ALIAS_CONFLICT',
-    `${model}:${version} cannot be ${state} while @${alias} points at it: move the alias first`,
+    `${model}:${version} cannot be ${state} while @${alias} needs it: move the alias first`,
     { details: { model, version, alias } },
   );
 }
@@ -57,9 +63,7 @@ async function change(
 ): Promise<StatusDocument | undefined> {
   const { model, version } = found;
   const pointing = (session: ClientSession | undefined): Promise<AliasDocument | null> =>
-    state === 'ready'
-      ? Promise.resolve(null)
-      : database.aliases.findOne({ '_id.model_name': model, version }, inSession(session));
+    state === 'ready' ? Promise.resolve(null) : database.aliases.findOne(needing(found), inSession(session));
   const changed = await together(database, async (session) => {
     const holder = await pointing(session);
     if (holder !== null) throw aliased(found, state, holder);
@@ -86,7 +90,7 @@ export async function collectVersion(
   { before, by }: { readonly before: Date; readonly by?: string },
 ): Promise<boolean> {
   const { model, version } = target;
-  const holder = await database.aliases.findOne({ '_id.model_name': model, version });
+  const holder = await database.aliases.findOne(needing(target));
   // What half of a move without transaction has left: the alias wins.
   if (holder !== null) {
     await database.status.updateOne({ model_name: model, version, state: 'deleted' }, { $set: { state: 'ready' } });

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { parseReference, type VersionStore } from '../../../src/core/index.js';
-import { history, promote, rollback } from '../../../src/registry/lifecycle.js';
+import { history, promote, rollback } from '../../../src/registry/index.js';
 import { openMemoryStore } from '../../../src/stores/memory/open.js';
 import { freshContents } from '../../../src/testing/index.js';
 

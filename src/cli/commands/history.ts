@@ -1,0 +1,77 @@
+import type { Command } from 'commander';
+import { history, parseReference, type GateResult, type StoreEvent } from '../../app/index.js';
+import { describePolicy, describeTraffic } from '../aliases/describe.js';
+import { invoke, STORE_SETTINGS, withSettings, type World } from '../command.js';
+import { formatTime, table } from '../output.js';
+import { describeRules } from '../retention-words.js';
+
+/** `modelkeep history`: what happened to a model or an alias. */
+export function historyCommand(program: Command, world: World): void {
+  const command = program
+    .command('history')
+    .summary('show what happened to a model or an alias')
+    .argument('<ref>', 'such as sentiment or sentiment@production')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ modelkeep history sentiment\n  $ modelkeep history sentiment@production --json',
+    );
+  withSettings(command, STORE_SETTINGS).action(async (ref: string, flags: object) =>
+    invoke(world, { ...flags }, async ({ out, openStore, signal }) => {
+      const reference = parseReference(ref);
+      out.result(await history(await openStore(), reference, { signal }), describeHistory);
+    }),
+  );
+}
+
+const ACTION = {
+  set: '',
+  promote: '',
+  rollback: ', rollback',
+  'automatic-rollback': ', rolled back by a node',
+} as const;
+
+function describeEvent(event: StoreEvent): string {
+  switch (event.kind) {
+    case 'published':
+      return `version ${event.version} published`;
+    case 'alias-moved':
+      return `@${event.alias}: ${event.from ?? '(none)'} -> ${event.to}${ACTION[event.action ?? 'set']}`;
+    case 'alias-removed':
+      return `@${event.alias} removed, pointed at ${event.from}`;
+    case 'alias-traffic':
+      return `@${event.alias}: ${event.traffic === null ? 'all to its own version' : describeShares(event.traffic)}`;
+    case 'alias-policy':
+      return `@${event.alias}: ${describePolicy(event.policy) || 'default policy'}`;
+    case 'gate-failed':
+      return `version ${event.version} held back${event.alias === undefined ? '' : ` from @${event.alias}`}`;
+    case 'archived':
+    case 'restored':
+    case 'deleted':
+    case 'collected':
+      return `version ${event.version} ${event.kind}`;
+    case 'retention-set':
+      return `retention: ${describeRules(event.rules)}`;
+  }
+}
+
+function describeShares(traffic: Parameters<typeof describeTraffic>[0] & object): string {
+  return traffic.kind === 'shadow' ? `shadowed by ${traffic.version}` : describeTraffic(traffic, 0);
+}
+
+function gatesOf(event: StoreEvent): readonly GateResult[] {
+  return 'gates' in event ? (event.gates ?? []) : [];
+}
+
+function describeHistory(events: readonly StoreEvent[]): string {
+  if (events.length === 0) return 'Nothing has happened yet';
+  const rows = events.map((event) => [
+    formatTime(event.at),
+    describeEvent(event),
+    event.by ?? '',
+    event.message ?? '',
+    gatesOf(event)
+      .map(({ gate, outcome, summary }) => `${gate} ${outcome}: ${summary}`)
+      .join('; '),
+  ]);
+  return table(['WHEN (UTC)', 'WHAT', 'BY', 'WHY', 'GATES'], rows);
+}
