@@ -1,7 +1,7 @@
 import { defineConfig, mergeConfig } from 'vitest/config';
 import usual from './vitest.config.js';
 
-/** What downloads a real model: `npm run test:slow`. Each download is kept in `.cache/`. */
+/** What downloads a real model, or takes minutes: `npm run test:slow`. Each download is kept in `.cache/`. */
 const { test, ...rest } = usual;
 export default mergeConfig(
   rest,

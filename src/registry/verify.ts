@@ -5,6 +5,7 @@ import {
   throwIfAborted,
   versionName,
   type Abortable,
+  type AliasRecord,
   type Digest,
   type Manifest,
   type Reference,
@@ -228,10 +229,9 @@ class Verification {
 
   /** What belongs to no version: aliases that point at nothing, and data. */
   async checkRest(): Promise<void> {
-    const versions = await this.#store.listVersions({}, this.#abortable);
-    const there = new Set(versions.map(versionName));
     for (const alias of await this.#store.listAliases({}, this.#abortable)) {
-      if (there.has(versionName(alias))) continue;
+      // Asked after the alias was read, and the alias once more: it may move at any time.
+      if (await this.#pointsAtSomething(alias)) continue;
       this.#findings.push({
         kind: 'dangling-alias',
         severity: 'problem',
@@ -241,6 +241,17 @@ class Verification {
       });
     }
     for (const data of this.#stored.values()) await this.#checkStored(data);
+  }
+
+  async #pointsAtSomething({ model, alias, revision }: AliasRecord): Promise<boolean> {
+    try {
+      await this.#store.resolve({ model, selector: { kind: 'alias', alias } }, this.#abortable);
+      return true;
+    } catch (error) {
+      if (!isCode(error, 'VERSION_NOT_FOUND', 'ALIAS_NOT_FOUND', 'MODEL_NOT_FOUND')) throw error;
+      const now = (await this.#store.listAliases({ model }, this.#abortable)).find((one) => one.alias === alias);
+      return now === undefined || now.revision !== revision;
+    }
   }
 
   async #checkStored({ id, kind, bytes, isWhole }: StoredData): Promise<void> {

@@ -186,12 +186,29 @@ export async function ownFile({ files }: Database, record: VersionRecord): Promi
 
 /** The manifest of a version. @throws ModelkeepError as `VersionStore.readManifest` */
 export async function readManifest(database: Database, record: VersionRecord, signal?: AbortSignal): Promise<Manifest> {
-  const there = { file_id: new ObjectId(record.id), state: { $ne: 'collected' as const } };
-  if ((await database.status.findOne(there, { projection: { _id: 1 } })) === null) {
-    throw new ModelkeepError('VERSION_NOT_FOUND', `${versionName(record)} is no longer in the store`, {
-      details: { model: record.model, version: record.version },
-    });
+  await checkThere(database, record);
+  try {
+    return await readOwnManifest(database, record, signal);
+  } catch (error) {
+    // What is collected meanwhile is removed, not damaged.
+    await checkThere(database, record);
+    throw error;
   }
+}
+
+async function checkThere({ status }: Database, { id, model, version }: VersionRecord): Promise<void> {
+  const there = { file_id: new ObjectId(id), state: { $ne: 'collected' as const } };
+  if ((await status.findOne(there, { projection: { _id: 1 } })) !== null) return;
+  throw new ModelkeepError('VERSION_NOT_FOUND', `${model}:${version} is no longer in the store`, {
+    details: { model, version },
+  });
+}
+
+async function readOwnManifest(
+  database: Database,
+  record: VersionRecord,
+  signal: AbortSignal | undefined,
+): Promise<Manifest> {
   const file = await ownFile(database, record);
   const what = nameOf(record);
   const manifest = await manifestOf(database, file, record, signal);
