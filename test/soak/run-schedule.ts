@@ -71,8 +71,9 @@ class Crowd {
     child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
     // One that is killed no longer reads.
     child.stdin.on('error', () => undefined);
-    const ended = once(child, 'close').then(() => {
-      if (child.signalCode === null && child.exitCode !== 0) this.said.push({ failed: { name, stderr } });
+    const ended = once(child, 'close').then(([code, signal]) => {
+      if (signal === null && code !== 0) this.said.push({ failed: { name, stderr } });
+      return signal as unknown;
     });
     this.#children.set(place, { child, ended });
     await new Promise<void>((resolve) => {

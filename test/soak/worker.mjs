@@ -88,10 +88,10 @@ const OPERATIONS = {
 };
 const MIX = ['publish', 'publish', 'publish', 'publish', 'promote', 'promote', 'state', 'state', 'gc', 'verify'];
 
-let ended = false;
-process.stdin.on('end', () => (ended = true)).resume();
+const end = new AbortController();
+process.stdin.on('end', () => end.abort()).resume();
 say({ open: true });
-while (!ended) {
+while (!end.signal.aborted) {
   const operation = pick(MIX);
   const message = `${name}-${(count += 1)}`;
   try {
