@@ -13,6 +13,7 @@ import { Follower, Residency, type CompilerOptions } from '../residency/index.js
 import { compileTarget, compileVersion, onnxRunnerCommand, PicklePools, RunnerPool } from '../runners/index.js';
 import {
   InferenceService,
+  traceRequests,
   type Freshness,
   type Prediction,
   type RequestOptions,
@@ -227,6 +228,7 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
     const follower = await Follower.open(store, residency, settings.swapMode);
     stack.push(() => follower.close());
     const service = new InferenceService({ residency, follower, ...pools, ...settings });
+    traceRequests(service);
     stack.push(() => service.close());
     return new Modelkeep({ store, residency, follower, ...pools, service }, stack);
   } catch (error) {

@@ -15,3 +15,4 @@ export {
   type ServiceStatus,
   type TensorPrediction,
 } from './service.js';
+export { traceRequests } from './tracing.js';

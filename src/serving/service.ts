@@ -1,4 +1,5 @@
 import { EventEmitter, once } from 'node:events';
+import type { Context } from '@opentelemetry/api';
 import {
   asModelkeepError,
   ModelkeepError,
@@ -37,6 +38,8 @@ export interface RequestOptions {
   readonly timeoutMs?: number;
   /** @defaultValue 'watched' */
   readonly freshness?: Freshness;
+  /** What the spans of this request lie below. @defaultValue what is active */
+  readonly traceContext?: Context;
 }
 
 /** An answer and the version that gave it. */
@@ -92,6 +95,7 @@ export interface RequestReport {
   readonly record?: VersionRecord;
   readonly timing?: RequestTiming;
   readonly error?: ModelkeepError;
+  readonly traceContext?: Context;
 }
 
 /** What the service tells. */
@@ -233,6 +237,8 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     if (this.#closed) throw new ModelkeepError('CLOSED', 'This modelkeep is closed');
     const startedMs = performance.now();
     const reference = typeof target === 'string' ? target : `${target.model}:${target.version}`;
+    const { traceContext } = options;
+    const asked = { reference, ...(traceContext === undefined ? {} : { traceContext }) };
     const deadline = this.#deadline(options);
     const { signal } = deadline;
     let lease: Lease | undefined;
@@ -241,13 +247,13 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
       lease = await this.#lease(target, { ...options, signal });
       const { record } = lease.resident;
       const answered = await this.#scheduler.submit(lease.resident, workFor(record), signal);
-      this.emit('request', { reference, record, timing: answered, durationMs: performance.now() - startedMs });
+      this.emit('request', { ...asked, record, timing: answered, durationMs: performance.now() - startedMs });
       return { answered, record };
     } catch (thrown) {
       const error = asModelkeepError(thrown);
       const record = lease?.resident.record;
       this.emit('request', {
-        reference,
+        ...asked,
         error,
         durationMs: performance.now() - startedMs,
         ...(record === undefined ? {} : { record }),

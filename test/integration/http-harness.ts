@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { Logger } from 'pino';
 import { openStore, push, resolveSettings, serve, type RunningServer, type Settings } from '../../src/app/index.js';
 
 /** Where the test's models lie. */
@@ -62,6 +63,7 @@ export interface PostOptions {
 export async function startServer(
   home: Pick<ModelHome, 'root' | 'url'>,
   flags: Partial<Record<keyof Settings, unknown>> = {},
+  logger?: Logger,
 ): Promise<TestServer> {
   const { values } = resolveSettings({
     flags: {
@@ -74,7 +76,7 @@ export async function startServer(
       ...flags,
     },
   });
-  const running = await serve({ settings: values, version: '0.0.0-test' });
+  const running = await serve({ settings: values, version: '0.0.0-test', ...(logger === undefined ? {} : { logger }) });
   const ask = async (path: string, init: RequestInit): Promise<Answer> => {
     const response = await fetch(`${running.url}${path}`, init);
     const text = await response.text();

@@ -81,6 +81,8 @@ test('metrics have every series that is promised', async () => {
     modelkeep_fetched_bytes_total: 'counter',
     modelkeep_swaps_total: 'counter',
     modelkeep_publish_to_first_answer_seconds: 'gauge',
+    modelkeep_publish_to_swap_seconds: 'gauge',
+    modelkeep_waiting_requests: 'gauge',
     modelkeep_resident_bytes: 'gauge',
     modelkeep_store_reachable: 'gauge',
     modelkeep_runner_restarts: 'gauge',
@@ -116,5 +118,6 @@ test('a version that is published while it serves answers without a restart', as
   expect(after.headers.get('x-modelkeep-version')).toBe('2');
   const text = (await own.get('/metrics')).body as string;
   expect(text).toContain('modelkeep_swaps_total{outcome="done"} 1');
-  expect(text).toMatch(/^modelkeep_publish_to_first_answer_seconds\{reference="sentiment",version="2"\} [0-9.]+$/m);
+  expect(text).toMatch(/^modelkeep_publish_to_swap_seconds\{reference="sentiment",version="2"\} [0-9.]+$/m);
+  expect(text).toMatch(/^modelkeep_publish_to_first_answer_seconds\{version="sentiment:2"\} [0-9.]+$/m);
 });

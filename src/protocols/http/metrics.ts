@@ -18,6 +18,7 @@ export function nodeMetrics({ service, residency, follower }: MetricsOptions): R
   const registry = new Registry();
   const registers = [registry];
   requestMetrics(registers, service);
+  firstAnswers(registers, service);
   residencyMetrics(registers, residency, follower);
   new Gauge({
     name: 'modelkeep_store_reachable',
@@ -25,6 +26,16 @@ export function nodeMetrics({ service, residency, follower }: MetricsOptions): R
     registers,
     collect() {
       this.set(follower.health.reachable ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: 'modelkeep_waiting_requests',
+    help: 'Requests that wait for a runner, by version',
+    labelNames: ['version'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [version, count] of Object.entries(service.status().waiting)) this.set({ version }, count);
     },
   });
   new Gauge({
@@ -87,6 +98,24 @@ function requestMetrics(registers: Registry[], service: InferenceService): void 
   });
 }
 
+/** A version that was published before the node began says nothing about how fast new ones are served. */
+function firstAnswers(registers: Registry[], service: InferenceService): void {
+  const sinceMs = Date.now();
+  const known = new Set<string>();
+  const seconds = new Gauge({
+    name: 'modelkeep_publish_to_first_answer_seconds',
+    help: 'From the publishing of a version to its first answer on this node, which ran already',
+    labelNames: ['version'],
+    registers,
+  });
+  service.on('request', ({ record, error }) => {
+    if (record === undefined || error !== undefined || known.has(record.id)) return;
+    known.add(record.id);
+    const publishedMs = record.publishedAt.getTime();
+    if (publishedMs >= sinceMs) seconds.set({ version: versionName(record) }, (Date.now() - publishedMs) / 1_000);
+  });
+}
+
 function residencyMetrics(registers: Registry[], residency: Residency, follower: Follower): void {
   const transitions = new Counter({
     name: 'modelkeep_transitions_total',
@@ -106,7 +135,7 @@ function residencyMetrics(registers: Registry[], residency: Residency, follower:
     registers,
   });
   const freshness = new Gauge({
-    name: 'modelkeep_publish_to_first_answer_seconds',
+    name: 'modelkeep_publish_to_swap_seconds',
     help: 'From the publishing of a version to the moment new requests went to it, by reference',
     labelNames: ['reference', 'version'],
     registers,

@@ -24,7 +24,9 @@ export function requestOptions(request: FastifyRequest, reply: FastifyReply): Re
   // The response's own event: it also fires after a complete answer, so nothing stays on a kept-alive socket.
   reply.raw.once('close', onClose);
   const header = request.headers[TIMEOUT_HEADER];
-  if (header === undefined) return { signal: controller.signal };
+  const { traceContext } = request;
+  const asked = { signal: controller.signal, ...(traceContext === undefined ? {} : { traceContext }) };
+  if (header === undefined) return asked;
   const timeoutMs = Number(header);
   if (typeof header !== 'string' || !Number.isSafeInteger(timeoutMs) || timeoutMs < 0) {
     throw new ModelkeepError(
@@ -32,7 +34,7 @@ export function requestOptions(request: FastifyRequest, reply: FastifyReply): Re
       `Header ${TIMEOUT_HEADER} is ${JSON.stringify(header)}: give whole milliseconds, or 0 for no limit`,
     );
   }
-  return { signal: controller.signal, timeoutMs };
+  return { ...asked, timeoutMs };
 }
 
 /** Says which version answered. */

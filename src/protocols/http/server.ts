@@ -17,6 +17,7 @@ import { huggingFace } from './hugging-face.js';
 import { createListener, refuseConnection, type ConnectionLimits, type TlsMaterial } from './listener.js';
 import { management } from './management.js';
 import { openApiDocument } from './openapi.js';
+import { observe, requestIdOf } from './observe.js';
 import { openAi } from './openai.js';
 import { openInference } from './open-inference.js';
 import { HTTP_STATUS } from './status.js';
@@ -58,7 +59,9 @@ export function createHttpServer(options: HttpServerOptions, groups: readonly Ro
   const { maxBodyBytes, version, logger, tls, access } = options;
   const server = Fastify({
     bodyLimit: maxBodyBytes,
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    requestIdHeader: false,
+    genReqId: requestIdOf,
     routerOptions: { maxParamLength: MAX_PATH_LENGTH },
     forceCloseConnections: 'idle',
     serverFactory: (handler) => createListener(options, tls, handler),
@@ -67,6 +70,7 @@ export function createHttpServer(options: HttpServerOptions, groups: readonly Ro
   });
   acceptAnyJson(server);
   endConnectionsOnClose(server);
+  observe(server);
   guard(server, access);
   server.setNotFoundHandler(({ method, url }, reply) => {
     const message = `There is no ${method} ${url.slice(0, 200)}: see /openapi.json`;
