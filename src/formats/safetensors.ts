@@ -1,5 +1,5 @@
 import { ModelkeepError } from '../core/index.js';
-import { repeatedKey } from './repeated-key.js';
+import { HeaderFault, scanHeader, shortName, type TensorFields } from './safetensors-header.js';
 
 /** Largest header that is read, in bytes: 100 MB, the bound of the reference implementation of safetensors. */
 export const MAX_SAFETENSORS_HEADER_BYTES = 100_000_000;
@@ -69,47 +69,45 @@ export async function readSafetensorsHeader(path: string, size: number, read: Ra
   }
   const dataStart = 8 + Number(length);
   if (dataStart > size) throw invalid(path, `header length is ${length} bytes, but the file ends after ${size}`);
-  const text = (await read(8, dataStart)).toString('utf8');
-  return { dataStart, tensors: checkTensors(path, parseHeader(path, text), dataStart, size) };
-}
-
-function parseHeader(path: string, text: string): Record<string, unknown> {
-  let value: unknown;
+  const found: StoredTensor[] = [];
   try {
-    value = JSON.parse(text);
+    scanHeader(await read(8, dataStart), (name, fields) => {
+      found.push(checkTensor(path, name, fields, dataStart, size));
+    });
   } catch (error) {
-    throw invalid(path, 'header is not JSON', error);
+    if (error instanceof HeaderFault) throw invalid(path, `header: ${error.message}`, error);
+    throw error;
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(path, 'header is no object');
-  const repeated = repeatedKey(text);
-  if (repeated !== undefined) throw invalid(path, `header names ${JSON.stringify(repeated)} twice`);
-  return value as Record<string, unknown>;
+  return { dataStart, tensors: checkPlaces(path, found, dataStart, size) };
 }
 
-function checkTensors(
+/** Makes sure that the tensors' bytes fill the file, each byte belonging to one. */
+function checkPlaces(
   path: string,
-  header: Record<string, unknown>,
+  found: StoredTensor[],
   dataStart: number,
   size: number,
 ): ReadonlyMap<string, StoredTensor> {
-  const tensors = Object.entries(header)
-    .filter(([name]) => name !== '__metadata__')
-    .map(([name, value]) => checkTensor(path, name, value, dataStart, size))
-    .toSorted((a, b) => a.start - b.start || a.end - b.end || (a.name < b.name ? -1 : 1));
+  const tensors = found.sort((a, b) => a.start - b.start || a.end - b.end || (a.name < b.name ? -1 : 1));
   let at = dataStart;
   for (const { name, start, end } of tensors) {
-    if (start < at) throw invalid(path, `tensor ${JSON.stringify(name)}: data_offsets overlap the tensor before it`);
-    if (start > at)
-      throw invalid(path, `tensor ${JSON.stringify(name)}: data_offsets leave a gap of ${start - at} bytes before it`);
+    const label = `tensor ${shortName(name)}`;
+    if (start < at) throw invalid(path, `${label}: data_offsets overlap the tensor before it`);
+    if (start > at) throw invalid(path, `${label}: data_offsets leave a gap of ${start - at} bytes before it`);
     at = end;
   }
   if (at !== size) throw invalid(path, `${size - at} bytes behind the last tensor belong to none`);
   return new Map(tensors.map((tensor) => [tensor.name, tensor]));
 }
 
-function checkTensor(path: string, name: string, value: unknown, dataStart: number, size: number): StoredTensor {
-  const label = `tensor ${JSON.stringify(name.length > 200 ? `${name.slice(0, 197)}...` : name)}`;
-  const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
+function checkTensor(
+  path: string,
+  name: string,
+  { dtype, shape, data_offsets: offsets }: TensorFields,
+  dataStart: number,
+  size: number,
+): StoredTensor {
+  const label = `tensor ${shortName(name)}`;
   if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BYTES, dtype)) {
     throw invalid(path, `${label}: dtype ${JSON.stringify(dtype)} is none of ${Object.keys(DTYPE_BYTES).join(', ')}`);
   }

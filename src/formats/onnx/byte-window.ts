@@ -1,8 +1,11 @@
 import type { VersionFiles } from '../../core/index.js';
-import { MAX_FIELD_HEAD_BYTES, readFieldHead, WIRE, type Field } from './wire.js';
+import { malformed, MAX_FIELD_HEAD_BYTES, readFieldHead, WIRE, type Field } from './wire.js';
 
 /** Bytes read at once: enough for hundreds of nodes, little beside a model. */
 const WINDOW_BYTES = 256 * 1024;
+
+/** Most fields of one message: ten times the nodes and initializers of the largest graphs. A field takes 100 bytes here. */
+const MAX_FIELDS = 1_000_000;
 
 /** Reads a file front to back in small steps, jumping over what is not wanted; holds one window of it. */
 export class ByteWindow {
@@ -32,6 +35,7 @@ export class ByteWindow {
       if (at < this.#start || headEnd > this.#start + this.#bytes.length) await this.#ensure(at, headEnd);
       const base = this.#start;
       const field = readFieldHead(this.#bytes.subarray(0, headEnd - base), at - base, base, end);
+      if (found.length >= MAX_FIELDS) throw malformed(`more than ${MAX_FIELDS} fields in one message`, at);
       found.push(field);
       at = field.end;
     }

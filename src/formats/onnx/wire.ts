@@ -60,7 +60,8 @@ export interface Field {
 /** Longest tag and length together: a varint has at most 10 bytes. */
 export const MAX_FIELD_HEAD_BYTES = 20;
 
-function malformed(what: string, at: number): ModelkeepError {
+/** The error of a file that is damaged at a byte. */
+export function malformed(what: string, at: number): ModelkeepError {
   return new ModelkeepError('INVALID_ARTIFACT', `The ONNX file is damaged: ${what} at byte ${at}. Export it again`);
 }
 
