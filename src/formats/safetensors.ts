@@ -84,11 +84,11 @@ export async function readSafetensorsHeader(path: string, size: number, read: Ra
 /** Makes sure that the tensors' bytes fill the file, each byte belonging to one. */
 function checkPlaces(
   path: string,
-  found: StoredTensor[],
+  found: readonly StoredTensor[],
   dataStart: number,
   size: number,
 ): ReadonlyMap<string, StoredTensor> {
-  const tensors = found.sort((a, b) => a.start - b.start || a.end - b.end || (a.name < b.name ? -1 : 1));
+  const tensors = found.toSorted((a, b) => a.start - b.start || a.end - b.end || (a.name < b.name ? -1 : 1));
   let at = dataStart;
   for (const { name, start, end } of tensors) {
     const label = `tensor ${shortName(name)}`;

@@ -130,3 +130,23 @@ test.each(['iris/mymodel_v1.onnx', 'iris/mymodel_v2.onnx'])('a damaged %s is ref
   });
   await fc.assert(property, { interruptAfterTimeLimit: 3_000, numRuns: 500 });
 });
+
+test.each([
+  ['lists in lists', (count: number) => `${'['.repeat(count)}${']'.repeat(count)}`],
+  ['a tensor of a million dimensions', (count: number) => `{"a":{"dtype":"U8","shape":[${'1,'.repeat(count)}1]}}`],
+  ['metadata of lists', (count: number) => `{"__metadata__":{${'"":[],'.repeat(count)}"":[]}}`],
+  ['tensors without fields', (count: number) => `{${'"a":{},'.repeat(count)}"b":{}}`],
+])('a header with %s is refused before it takes memory', async (_what, headerOf) => {
+  const bytes = safetensors(headerOf(1_000_000), new Uint8Array(1));
+  const before = process.memoryUsage().heapUsed;
+  await expect(readHeader(bytes)).rejects.toMatchObject({ code: 'INVALID_ARTIFACT' });
+  // JSON.parse would take fifty times the bytes of nested lists.
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(2 * bytes.length);
+});
+
+test('an ONNX file of fields alone is refused before it takes memory', async () => {
+  // A field of two bytes: a number that no message knows.
+  const bytes = Buffer.alloc(4_000_000).fill(Buffer.from([0x78, 0x01]));
+  const planned = planSession(memoryFiles({ 'model.onnx': bytes }));
+  await expect(planned).rejects.toMatchObject({ code: 'INVALID_ARTIFACT' });
+});
