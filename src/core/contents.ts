@@ -20,6 +20,8 @@ export interface VersionFiles {
   readonly paths: readonly string[];
   /** Bytes of a file; undefined if there is no such file. */
   size(path: string): number | undefined;
+  /** A name that only files with the same bytes have; undefined where bytes have no digests, or for no file. */
+  contentOf(path: string): string | undefined;
   /**
    * Bytes `start` (inclusive, default 0) to `end` (exclusive, default the file's end) of a file.
    *

@@ -20,6 +20,8 @@ interface Piece extends FileSpan {
 
 interface PlacedFile {
   readonly size: number;
+  /** A name that only files with the same bytes have. */
+  readonly content?: string;
   readonly pieces: readonly Piece[];
 }
 
@@ -70,7 +72,7 @@ export function openSegmentFiles(manifest: Manifest, segmentsFolder: string): Ve
       at += segment.size;
       return piece;
     });
-    return [path, { size, pieces }];
+    return [path, { size, pieces, content: segments.map(({ digest }) => digest).join(' ') }];
   });
   return placedFiles(files);
 }
@@ -89,6 +91,7 @@ function placedFiles(entries: readonly [string, PlacedFile][]): VersionFiles {
   return {
     paths: [...files.keys()],
     size: (path) => files.get(path)?.size,
+    contentOf: (path) => files.get(path)?.content,
     async read(path, range = {}, { signal } = {}) {
       const { size, pieces } = fileOf(path);
       const { start = 0, end = size } = range;

@@ -5,6 +5,7 @@
 export * from './definition.js';
 export * from './detect.js';
 export * from './open.js';
+export { OpenTokenizers } from './tokenizer/open-tokenizers.js';
 export * from './task.js';
 export * from './text-classification.js';
 export * from './entities.js';

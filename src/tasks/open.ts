@@ -12,7 +12,7 @@ import { textRanking } from './text-ranking.js';
 import { textClassification } from './text-classification.js';
 import { tokenClassification } from './token-classification.js';
 import { zeroShotClassification } from './zero-shot-classification.js';
-import { openTokenizer } from './tokenizer/tokenizer.js';
+import { OpenTokenizers } from './tokenizer/open-tokenizers.js';
 
 /** Every task by its name. */
 export const TASKS: ReadonlyMap<string, TaskDefinition> = new Map(
@@ -33,6 +33,8 @@ export const TASKS: ReadonlyMap<string, TaskDefinition> = new Map(
 export interface OpenTaskOptions {
   /** Name of the task. @defaultValue what {@link detectTask} finds */
   readonly task?: string;
+  /** The tokenizers of this process, of which versions with equal files share one. @defaultValue none is shared */
+  readonly tokenizers?: OpenTokenizers;
 }
 
 /**
@@ -54,7 +56,7 @@ export async function openTask(files: VersionFiles, options: OpenTaskOptions = {
     throw new ModelkeepError('UNSUPPORTED_FORMAT', `There is no task ${name}; use one of ${TASK_NAMES.join(', ')}`);
   }
   const config = (await readModelConfig(files)) ?? { architectures: [], modelType: '' };
-  const tokenizer = await openTokenizer(files, config);
+  const tokenizer = await (options.tokenizers ?? new OpenTokenizers()).open(files, config);
   if (tokenizer === undefined) {
     throw new ModelkeepError(
       'UNSUPPORTED_FORMAT',

@@ -3,6 +3,16 @@ import { readJsonObject, type JsonObject } from '../json-file.js';
 import type { ModelConfig } from '../model-config.js';
 import { byteLevelTokenizer, wordPieceTokenizer } from './build.js';
 
+/** Every file that a tokenizer may be read from. */
+export const TOKENIZER_FILES = Object.freeze([
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'vocab.txt',
+  'vocab.json',
+  'merges.txt',
+]);
+
 /** What a tokenizer is opened from. */
 export interface TokenizerFiles {
   /** Contents of `tokenizer.json`, or what stands for it. */

@@ -21,6 +21,7 @@ export function memoryFiles(
       return Buffer.from(bytes.subarray(start, stop));
     },
     locate: () => undefined,
+    contentOf: () => undefined,
   };
 }
 

@@ -16,6 +16,7 @@ export function fixtureFiles(folder: string, keep: (path: string) => boolean = (
       return Promise.resolve(readFileSync(join(root, path)).subarray(range.start ?? 0, range.end));
     },
     locate: () => undefined,
+    contentOf: () => undefined,
   };
 }
 
