@@ -8,17 +8,22 @@ import type { RunnerCommand } from '../runner.js';
 const SEMI_SPACE_MIB = 1;
 
 /**
- * Bounds of what glibc's allocator keeps: blocks from 1 MiB are mapped and go back when they are freed, and so does the
- * heap's free end beyond 4 MiB. By default both bounds grow with the largest block that was freed, up to 32 and 64 MiB,
- * and a runner would keep the activations of its largest batch. Elsewhere than on glibc they mean nothing.
+ * What glibc's allocator may keep. Blocks from 1 MiB are mapped and go back when they are freed, and so does the heap's
+ * free end beyond 1 MiB; by default both bounds grow with the largest block that was freed, up to 32 and 64 MiB, and a
+ * runner would keep the activations of its largest batch. One heap for all threads, since each of its own keeps what its
+ * thread freed. Elsewhere than on glibc these mean nothing.
  */
-const ALLOCATOR = Object.freeze({ MALLOC_MMAP_THRESHOLD_: String(2 ** 20), MALLOC_TRIM_THRESHOLD_: String(2 ** 22) });
+const ALLOCATOR = Object.freeze({
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_MMAP_THRESHOLD_: String(2 ** 20),
+  MALLOC_TRIM_THRESHOLD_: String(2 ** 20),
+});
 
 /** How to start a runner for ONNX graphs with this very Node.js. */
 export function onnxRunnerCommand(options: { readonly onLog?: (line: string) => void } = {}): RunnerCommand {
   return {
     command: process.execPath,
-    args: [`--max-semi-space-size=${SEMI_SPACE_MIB}`, fileURLToPath(new URL('main.js', import.meta.url))],
+    args: ['--expose-gc', `--max-semi-space-size=${SEMI_SPACE_MIB}`, fileURLToPath(new URL('main.js', import.meta.url))],
     // Nothing of the node's environment reaches a runner: it needs none of it, and it may hold secrets.
     env: ALLOCATOR,
     ...(options.onLog === undefined ? {} : { onLog: options.onLog }),
