@@ -113,6 +113,7 @@ function overlay(artifact: Artifact, stored: VersionFiles): VersionFiles {
     paths: [...own.paths, ...kept].toSorted(),
     size: (path) => (own.size(path) === undefined && !kept.includes(path) ? undefined : of(path).size(path)),
     read: (path, range, options) => of(path).read(path, range, options),
+    contentOf: (path) => of(path).contentOf(path),
     locate: () => NOWHERE,
   };
 }

@@ -25,6 +25,11 @@ export function openStoredFiles(store: VersionStore, record: VersionRecord, mani
   return {
     paths: [...files.keys()],
     size: (path) => files.get(path)?.size,
+    contentOf: (path) =>
+      files
+        .get(path)
+        ?.segments.map(({ digest }) => digest)
+        .join(' '),
     async read(path, { start = 0, end } = {}) {
       const file = files.get(path);
       if (file === undefined) throw missing(path, 'the version has no such file');

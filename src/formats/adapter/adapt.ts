@@ -130,6 +130,7 @@ function withMerged(files: VersionFiles, merged: ReadonlyMap<string, Merged>): V
   return {
     paths: files.paths,
     size: (path) => merged.get(path)?.size ?? files.size(path),
+    contentOf: (path) => (merged.has(path) ? undefined : files.contentOf(path)),
     read: async (path, range = {}, options = {}) => {
       const tensor = merged.get(path);
       if (tensor === undefined) return files.read(path, range, options);

@@ -23,7 +23,11 @@ const ALLOCATOR = Object.freeze({
 export function onnxRunnerCommand(options: { readonly onLog?: (line: string) => void } = {}): RunnerCommand {
   return {
     command: process.execPath,
-    args: ['--expose-gc', `--max-semi-space-size=${SEMI_SPACE_MIB}`, fileURLToPath(new URL('main.js', import.meta.url))],
+    args: [
+      '--expose-gc',
+      `--max-semi-space-size=${SEMI_SPACE_MIB}`,
+      fileURLToPath(new URL('main.js', import.meta.url)),
+    ],
     // Nothing of the node's environment reaches a runner: it needs none of it, and it may hold secrets.
     env: ALLOCATOR,
     ...(options.onLog === undefined ? {} : { onLog: options.onLog }),
