@@ -1,4 +1,11 @@
-import { ModelkeepError, throwIfAborted, versionName, type VersionRecord } from '../core/index.js';
+import {
+  distinctSegments,
+  ModelkeepError,
+  throwIfAborted,
+  versionName,
+  type Manifest,
+  type VersionRecord,
+} from '../core/index.js';
 
 /** What a memory budget asks and does; the residency's side of it. */
 export interface BudgetParts {
@@ -108,4 +115,17 @@ export function leastRecentlyUsed(holders: readonly BudgetHolder[]): BudgetHolde
   return holders
     .filter(({ ready, fresh, leases, pinned }) => ready && !fresh && leases === 0 && !pinned)
     .toSorted((a, b) => a.lastUsedMs - b.lastUsedMs)[0];
+}
+
+/** What a version adds to memory, in bytes: its segments that no other resident version has. */
+export function addedBytes(
+  manifest: Manifest,
+  residents: readonly { readonly manifest: Manifest | undefined }[],
+): number {
+  const here = new Set(
+    residents.flatMap(({ manifest: other }) =>
+      other === undefined ? [] : distinctSegments(other).map(({ digest }) => digest),
+    ),
+  );
+  return distinctSegments(manifest).reduce((sum, { digest, size }) => sum + (here.has(digest) ? 0 : size), 0);
 }

@@ -6,7 +6,10 @@ import {
   type ModelkeepError,
   type VersionRecord,
 } from '../core/index.js';
-import type { LazyRunnerPool, PicklePools, Runner, RunnerCalls, RunnerPool } from '../runners/index.js';
+import type { LazyRunnerPool, Runner, RunnerCalls, RunnerPool } from '../runners/index.js';
+import type { Pools } from './pools.js';
+import { KeptMemory } from './kept-memory.js';
+import { Relief } from './relief.js';
 import type { LoadedModel, Resident } from './resident.js';
 
 /** Runners of one kind. */
@@ -14,9 +17,7 @@ export type Pool = RunnerPool | LazyRunnerPool;
 
 /** What {@link Hosting} is made of. */
 export interface HostingOptions {
-  readonly pools: readonly (Pool | PicklePools)[];
-  /** The runners for a version; those of its environment. @throws ModelkeepError `UNSAFE_FORMAT` where it may not be run at all */
-  readonly poolFor: (manifest: Manifest) => Pool;
+  readonly pools: Pools;
   /** Absolute folder of the segments. */
   readonly segmentsFolder: string;
   /** Brings segments of a version back that were removed from that folder since; costs little where there are none. */
@@ -43,13 +44,16 @@ const CRASHES_ALLOWED = 1;
 /** Puts versions into the runners of a pool and takes them out, whatever happens to the runners meanwhile. */
 export class Hosting extends EventEmitter<HostingEvents> {
   readonly #options: HostingOptions;
-
   readonly #stop: (() => void)[] = [];
+  readonly #relief: Relief;
+  readonly #kept = new KeptMemory();
 
   constructor(options: HostingOptions) {
     super();
     this.#options = options;
-    for (const pool of options.pools) {
+    const host = (resident: Resident, runner: Runner): Promise<void> => this.#host(resident, runner);
+    this.#relief = new Relief({ pool: options.pools.onnx, residents: options.residents, host });
+    for (const pool of options.pools.all) {
       const onStarted = (runner: Runner): void => this.#onStarted(runner);
       pool.on('started', onStarted).on('ended', this.#onGone).on('retired', this.#onGone);
       this.#stop.push(() => pool.off('started', onStarted).off('ended', this.#onGone).off('retired', this.#onGone));
@@ -62,15 +66,23 @@ export class Hosting extends EventEmitter<HostingEvents> {
   }
 
   /**
-   * Loads into every runner in turn, so that the others go on serving. A runner that ends meanwhile is replaced and
+   * Loads into every runner in turn, so that the others go on serving; where there is only one and it serves, a fresh
+   * process loads the version with everything else and takes its place. A runner that ends meanwhile is replaced and
    * loaded too.
    *
    * @throws ModelkeepError what the runner says; `RUNNER_CRASHED` if the version ended two of them
    */
   async loadIntoAll(resident: Resident, manifest: Manifest, signal: AbortSignal): Promise<LoadedModel> {
-    const pool = this.#options.poolFor(manifest);
+    const pool = this.#options.pools.for(manifest);
     if ('open' in pool) await pool.open();
     let loaded: LoadedModel | undefined;
+    if (pool === this.#options.pools.onnx && this.#relief.wouldBlock(resident)) {
+      await this.#relief.relieveLone(async (fresh) => {
+        throwIfAborted(signal);
+        loaded = await this.#loadEither(resident, manifest, fresh);
+        await this.#call(fresh, 'warm', { op: 'warm', key: resident.record.id });
+      });
+    }
     for (let crashes = 0; ;) {
       throwIfAborted(signal);
       const runner = pool.runners.find((one) => one.alive && !resident.runners.has(one));
@@ -111,8 +123,8 @@ export class Hosting extends EventEmitter<HostingEvents> {
   hostMissing(resident: Resident): void {
     const { manifest, runners } = resident;
     if (manifest === undefined) return;
-    for (const runner of this.#options.poolFor(manifest).runners)
-      if (!runners.has(runner)) this.#host(resident, runner);
+    for (const runner of this.#options.pools.for(manifest).runners)
+      if (!runners.has(runner)) void this.#host(resident, runner);
   }
 
   /**
@@ -124,6 +136,11 @@ export class Hosting extends EventEmitter<HostingEvents> {
     if (resident.manifest === undefined || resident.state !== 'ready') return;
     resident.serveFrom(compiledFolder);
     try {
+      if (this.#relief.wouldBlock()) {
+        // A fresh process loads it in its new form.
+        await this.#relief.relieveLone(() => Promise.resolve());
+        return;
+      }
       for (const runner of resident.runners)
         if (runner.alive) await this.#loadInto(resident, resident.manifest, runner);
     } catch (error) {
@@ -141,6 +158,31 @@ export class Hosting extends EventEmitter<HostingEvents> {
     await Promise.allSettled(
       runners.map((runner) => this.#call(runner, 'unload', { op: 'unload', key: resident.record.id })),
     );
+    for (const runner of runners) this.#kept.left(runner, resident.record.id);
+  }
+
+  /**
+   * Puts fresh processes in the place of runners that keep memory which no version in them accounts for.
+   *
+   * @param keptBytes bytes that a runner may keep
+   * @returns bytes that it gave back
+   * @throws ModelkeepError as {@link Relief.relieve}
+   */
+  async reclaim(keptBytes: number): Promise<number> {
+    let bytes = 0;
+    for (const runner of this.#options.pools.onnx.runners) {
+      const kept = await this.#kept.of(runner);
+      if (kept <= keptBytes) continue;
+      const replaced = await this.#relief.relieve(runner);
+      await replaced?.retired;
+      bytes += kept;
+    }
+    return bytes;
+  }
+
+  /** Starts every runner anew. @throws ModelkeepError as {@link Relief.relieve} */
+  async renew(): Promise<void> {
+    for (const runner of this.#options.pools.onnx.runners) await (await this.#relief.relieve(runner))?.retired;
   }
 
   /** Loads the compiled form if there is one; where that fails the plain one, which is no reason not to serve. */
@@ -161,7 +203,8 @@ export class Hosting extends EventEmitter<HostingEvents> {
     const { compiledFolder } = resident;
     const form = compiledFolder === undefined ? {} : { compiledFolder };
     const message = { op: 'load', key: resident.record.id, manifest, segmentsFolder, threads, ...form } as const;
-    const { result } = await this.#call(runner, 'load', message);
+    const load = () => this.#call(runner, 'load', message);
+    const { result } = await this.#kept.around(runner, resident.record.id, load);
     resident.runners.add(runner);
     return result;
   }
@@ -174,10 +217,11 @@ export class Hosting extends EventEmitter<HostingEvents> {
     }
   }
 
-  /** Gives a resident version to a runner that took another's place. */
-  #host(resident: Resident, runner: Runner): void {
+  /** Gives a resident version to a runner that took another's place; never rejects. */
+  #host(resident: Resident, runner: Runner): Promise<void> {
     const hosting = this.#hostUntilLoaded(resident, runner).finally(() => resident.hosting.delete(hosting));
     resident.hosting.add(hosting);
+    return hosting;
   }
 
   async #hostUntilLoaded(resident: Resident, runner: Runner): Promise<void> {
@@ -197,9 +241,9 @@ export class Hosting extends EventEmitter<HostingEvents> {
 
   #onStarted(runner: Runner): void {
     for (const resident of this.#options.residents()) {
-      const { state, manifest } = resident;
-      if (state === 'ready' && manifest !== undefined && this.#options.poolFor(manifest).runners.includes(runner))
-        this.#host(resident, runner);
+      const { state, manifest, runners } = resident;
+      if (state !== 'ready' || manifest === undefined || runners.has(runner)) continue;
+      if (this.#options.pools.for(manifest).runners.includes(runner)) void this.#host(resident, runner);
     }
   }
 }

@@ -2,7 +2,6 @@ import { EventEmitter, once } from 'node:events';
 import type { SegmentCache } from '../cache/index.js';
 import {
   asModelkeepError,
-  distinctSegments,
   ModelkeepError,
   throwIfAborted,
   versionName,
@@ -12,10 +11,12 @@ import {
   type VersionStore,
 } from '../core/index.js';
 import { proportionalMemory, type PicklePools, type RunnerPool } from '../runners/index.js';
-import { MemoryBudget, type Reservation } from './budget.js';
+import { addedBytes, MemoryBudget, type Reservation } from './budget.js';
 import { Failures } from './failures.js';
 import { Compiler, type CompileReport, type CompilerOptions } from './compiler.js';
-import { Hosting, type HostingEvents, type Pool } from './hosting.js';
+import { Hosting, type HostingEvents } from './hosting.js';
+import { Pins } from './pins.js';
+import { Pools } from './pools.js';
 import { Resident, type Lease, type Transition } from './resident.js';
 import { SharedWork } from './shared-work.js';
 
@@ -34,6 +35,11 @@ export interface ResidencyOptions {
   readonly compiler?: CompilerOptions;
   /** Milliseconds without a request after which a version that is not pinned is let go; `0`: never. @defaultValue 0 */
   readonly idleUnloadMs?: number;
+  /**
+   * Bytes that a runner may keep when a version has left it, beyond a tenth of that version, before a fresh process
+   * takes its place. @defaultValue 48 MiB: what the runtime and the JavaScript engine take when they are warm
+   */
+  readonly keptBytes?: number;
 }
 
 /** What a residency tells. */
@@ -49,6 +55,8 @@ export interface ResidencyEvents extends HostingEvents {
   quarantined: [record: VersionRecord, error: ModelkeepError];
   /** The runners were started anew, because they kept memory of versions that were let go; so many bytes came back. */
   renewed: [bytes: number];
+  /** Runners keep memory, and could not be started anew. */
+  'not-renewed': [error: ModelkeepError];
   /** A lease came back. */
   returned: [];
 }
@@ -58,6 +66,10 @@ export type EvictionReason = 'budget' | 'idle';
 
 /** How long a waiting load relies on returned leases alone before it looks again, in ms. */
 const LOOK_AGAIN_MS = 1_000;
+/** See {@link ResidencyOptions.keptBytes}. */
+const KEPT_BYTES = 48 * 2 ** 20;
+/** Share of a version's bytes within which memory is back. */
+const KEPT_SHARE = 0.1;
 /** How often idle versions are looked for, as a share of the time after which they go. */
 const IDLE_CHECKS = 4;
 
@@ -71,7 +83,8 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   readonly #failures = new Failures();
   readonly #hosting: Hosting;
   readonly #compiler: Compiler | undefined;
-  readonly #pinned = new Map<string, number>();
+  readonly #pins = new Pins();
+  readonly #pools: Pools;
   readonly #budget: MemoryBudget | undefined;
   readonly #idleTimer: NodeJS.Timeout | undefined;
   #closed = false;
@@ -79,11 +92,11 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   constructor(options: ResidencyOptions) {
     super();
     this.#options = options;
+    this.#pools = new Pools(options.pool, options.pickles);
     const { cache, store, threads, memoryBudget = 0, idleUnloadMs = 0 } = options;
     const residents = (): Iterable<Resident> => this.#residents.values();
     this.#hosting = new Hosting({
       pools: this.#pools,
-      poolFor: (manifest) => this.#poolFor(manifest),
       threads,
       residents,
       segmentsFolder: cache.folder,
@@ -148,24 +161,17 @@ export class Residency extends EventEmitter<ResidencyEvents> {
 
   /** Memory of this process and its runners now, by proportional set size, in bytes. */
   memory(): Promise<number> {
-    return proportionalMemory([process.pid, ...this.#pools.flatMap(({ runners }) => runners.map(({ pid }) => pid))]);
+    return proportionalMemory([process.pid, ...this.#pools.pids]);
   }
 
   /** Keeps a version from eviction until the returned function is called. */
   pin(id: string): () => void {
-    this.#pinned.set(id, (this.#pinned.get(id) ?? 0) + 1);
-    let held = true;
-    return () => {
-      const left = (this.#pinned.get(id) ?? 0) - 1;
-      if (held && left > 0) this.#pinned.set(id, left);
-      else if (held) this.#pinned.delete(id);
-      held = false;
-    };
+    return this.#pins.add(id);
   }
 
   /** True while a version is kept from eviction. */
   isPinned(id: string): boolean {
-    return this.#pinned.has(id);
+    return this.#pins.has(id);
   }
 
   /**
@@ -212,6 +218,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
 
   async #leave(resident: Resident): Promise<void> {
     await this.#unload(resident);
+    await this.#reclaim(resident.record);
     resident.enter('absent');
     this.#residents.delete(resident.record.id);
     this.#leaving.delete(resident.record.id);
@@ -235,8 +242,8 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     try {
       const manifest = await this.#options.store.readManifest(record, { signal });
       // Refused before a byte of it is fetched.
-      const pickles = this.#picklesFor(manifest);
-      reservation = await this.#budget?.admit(record, this.#addedBytes(manifest), signal);
+      const pickles = this.#pools.picklesFor(manifest);
+      reservation = await this.#budget?.admit(record, addedBytes(manifest, this.residents), signal);
       await this.#fetch(resident, manifest, signal);
       resident.serveFrom(await this.#compiler?.find(record));
       resident.enter('loading');
@@ -255,27 +262,6 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     } finally {
       reservation?.end();
     }
-  }
-
-  get #pools(): readonly (RunnerPool | PicklePools)[] {
-    const { pool, pickles } = this.#options;
-    return pickles === undefined ? [pool] : [pool, pickles];
-  }
-
-  /** The runners for a version. @throws ModelkeepError `UNSAFE_FORMAT` for a pickle where none may be loaded */
-  #poolFor(manifest: Manifest): Pool {
-    return this.#picklesFor(manifest)?.poolFor(manifest) ?? this.#options.pool;
-  }
-
-  /** The runners for pickles, if it is one. @throws ModelkeepError `UNSAFE_FORMAT` for a pickle where none may be loaded */
-  #picklesFor({ format }: Manifest): PicklePools | undefined {
-    if (format !== 'joblib') return undefined;
-    if (this.#options.pickles !== undefined) return this.#options.pickles;
-    throw new ModelkeepError(
-      'UNSAFE_FORMAT',
-      'It is a pickle, and loading a pickle can run any code that its publisher chose. If you trust that publisher, ' +
-        'start this node with --allow-pickle; safer is to convert the model to ONNX with skl2onnx and publish that',
-    );
   }
 
   #newResident(record: VersionRecord): Resident {
@@ -313,10 +299,22 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     });
   }
 
+  /** Relieves runners that keep memory of versions that were let go, this one among them. */
+  async #reclaim({ size }: VersionRecord): Promise<void> {
+    if (this.#closed) return;
+    try {
+      const bytes = await this.#hosting.reclaim(Math.max(this.#options.keptBytes ?? KEPT_BYTES, KEPT_SHARE * size));
+      if (bytes > 0) this.emit('renewed', bytes);
+    } catch (error) {
+      // The runners serve on as they are; the next version that leaves has it tried again.
+      this.emit('not-renewed', asModelkeepError(error));
+    }
+  }
+
   /** Starts the runners anew when they keep memory of versions that were let go. */
   async #renew(): Promise<void> {
     const before = await this.memory();
-    await this.#options.pool.renew();
+    await this.#hosting.renew();
     this.emit('renewed', before - (await this.memory()));
   }
 
@@ -333,16 +331,6 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       const isIdle = state === 'ready' && leases === 0 && !fresh && lastUsedMs < before;
       if (isIdle && !this.isPinned(record.id)) void this.#evict(record.id, 'idle');
     }
-  }
-
-  /** What a version adds to memory: its segments that no other resident version has. */
-  #addedBytes(manifest: Manifest): number {
-    const here = new Set(
-      this.residents.flatMap((resident) =>
-        resident.manifest === undefined ? [] : distinctSegments(resident.manifest).map(({ digest }) => digest),
-      ),
-    );
-    return distinctSegments(manifest).reduce((sum, { digest, size }) => sum + (here.has(digest) ? 0 : size), 0);
   }
 
   #explain(record: VersionRecord, error: ModelkeepError): ModelkeepError {

@@ -28,9 +28,17 @@ const LONGEST_PAUSE_MS = 30_000;
 /** How long a retired runner may take to answer what is in flight, in ms. */
 const RETIRE_TIMEOUT_MS = 60_000;
 
+/** A runner that took another's place. */
+export interface Replacement {
+  readonly runner: Runner;
+  /** Settles when the old one has answered what was in flight and ended; never rejects. */
+  readonly retired: Promise<void>;
+}
+
 /** A fixed number of runner processes; one that ends is replaced. */
 export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
   readonly #command: RunnerCommand;
+  readonly #size: number;
   #runners: Runner[] = [];
   #restarts = 0;
   readonly #retired = new WeakSet<Runner>();
@@ -39,14 +47,16 @@ export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
   #closing: Promise<void> | undefined;
   readonly #stop = new AbortController();
 
-  private constructor(command: RunnerCommand) {
+  private constructor({ command, size }: RunnerPoolOptions) {
     super();
     this.#command = command;
+    this.#size = size;
   }
 
   /** Starts all runners. @throws ModelkeepError `RUNNER_CRASHED` if one does not start; none is left running */
-  static async open({ command, size }: RunnerPoolOptions): Promise<RunnerPool> {
-    const pool = new RunnerPool(command);
+  static async open(options: RunnerPoolOptions): Promise<RunnerPool> {
+    const { command, size } = options;
+    const pool = new RunnerPool(options);
     const starts = await Promise.allSettled(Array.from({ length: size }, () => Runner.start(command)));
     const runners = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
     const failed = starts.find((start) => start.status === 'rejected');
@@ -68,40 +78,53 @@ export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
     return this.#restarts;
   }
 
+  /** Runner processes that the pool keeps. */
+  get size(): number {
+    return this.#size;
+  }
+
   /**
-   * Puts a fresh process in the place of each runner, one after the other: only the end of a process surely gives back
-   * what a runtime keeps. A fresh one is announced (`started`) before the old one is retired.
+   * Puts a fresh process in the place of a runner, which serves until the fresh one does: only the end of a process
+   * surely gives back what a runtime keeps. The fresh one is announced (`started`) before the old one is retired (`retired`), answers what is in flight in it, and ends.
    *
-   * @throws ModelkeepError `RUNNER_CRASHED` if a fresh one does not start; the old one then stays
+   * @param prepare makes the fresh one ready before it is announced
+   * @returns the fresh one; undefined if the old one ended by itself meanwhile, which brings another in its place anyway
+   * @throws ModelkeepError `RUNNER_CRASHED` if the fresh one does not start, or what `prepare` says; the old one stays
    */
-  async renew(): Promise<void> {
-    const renewing = this.#renewEach();
+  async replace(old: Runner, prepare?: (fresh: Runner) => Promise<void>): Promise<Replacement | undefined> {
+    const replacing = this.#replaceAlive(old, prepare);
     // Its failure is told to the caller; closing only waits for its end.
-    const ended = Promise.allSettled([renewing]).then(() => undefined);
+    const ended = Promise.allSettled([replacing]).then(() => undefined);
     this.#replacing.add(ended);
     try {
-      await renewing;
+      return await replacing;
     } finally {
       this.#replacing.delete(ended);
     }
   }
 
-  async #renewEach(): Promise<void> {
-    for (const old of this.#runners) {
-      if (this.#stop.signal.aborted) return;
-      if (!this.#runners.includes(old)) continue;
-      const fresh = await Runner.start(this.#command);
-      // This pool was closed meanwhile, or the old one ended by itself, which brings another in its place anyway.
-      if (this.#stop.signal.aborted || !this.#runners.includes(old)) {
-        await fresh.close();
-        continue;
-      }
-      this.#retired.add(old);
-      this.#adopt(fresh);
-      this.#runners = this.#runners.filter((runner) => runner !== old);
-      this.emit('retired', old);
-      await old.close(RETIRE_TIMEOUT_MS);
+  async #replaceAlive(old: Runner, prepare?: (fresh: Runner) => Promise<void>): Promise<Replacement | undefined> {
+    const isOver = (): boolean => this.#stop.signal.aborted || !this.#runners.includes(old);
+    if (isOver()) return undefined;
+    const fresh = await Runner.start(this.#command);
+    try {
+      if (!isOver()) await prepare?.(fresh);
+    } catch (error) {
+      await fresh.close();
+      throw error;
     }
+    if (isOver() || !fresh.alive) {
+      await fresh.close();
+      return undefined;
+    }
+    this.#retired.add(old);
+    this.#adopt(fresh);
+    this.#runners = this.#runners.filter((runner) => runner !== old);
+    this.emit('retired', old);
+    const retired = old.close(RETIRE_TIMEOUT_MS);
+    this.#replacing.add(retired);
+    void retired.then(() => this.#replacing.delete(retired));
+    return { runner: fresh, retired };
   }
 
   /** Ends all runners after their calls in flight; idempotent. */

@@ -7,6 +7,17 @@ function field(text: string, name: string): number {
 }
 
 /**
+ * Memory of a process that no file backs, in bytes: what it allocated and wrote to. Undefined where the system does not
+ * tell, and for a process that has ended.
+ */
+export async function anonymousMemory(pid: number): Promise<number | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  // Gone between the asking and the reading.
+  const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
+  return text === '' ? undefined : field(text, 'Anonymous');
+}
+
+/**
  * Memory of processes by proportional set size: a page that n processes map counts 1/n in each, so the sum counts every
  * page once. Where the system has no such count, this process's resident set stands for it, times the processes.
  *

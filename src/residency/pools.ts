@@ -1,0 +1,42 @@
+import { ModelkeepError, type Manifest } from '../core/index.js';
+import type { PicklePools, RunnerPool } from '../runners/index.js';
+import type { Pool } from './hosting.js';
+
+/** The runners of a node, of every kind. */
+export class Pools {
+  /** For ONNX graphs. */
+  readonly onnx: RunnerPool;
+  /** For pickled models, where they are allowed. */
+  readonly pickles: PicklePools | undefined;
+
+  constructor(onnx: RunnerPool, pickles: PicklePools | undefined) {
+    this.onnx = onnx;
+    this.pickles = pickles;
+  }
+
+  /** All of them. */
+  get all(): readonly (RunnerPool | PicklePools)[] {
+    return this.pickles === undefined ? [this.onnx] : [this.onnx, this.pickles];
+  }
+
+  /** Process ids of all runners. */
+  get pids(): readonly number[] {
+    return this.all.flatMap(({ runners }) => runners.map(({ pid }) => pid));
+  }
+
+  /** The runners for a version. @throws ModelkeepError `UNSAFE_FORMAT` for a pickle where none may be loaded */
+  for(manifest: Manifest): Pool {
+    return this.picklesFor(manifest)?.poolFor(manifest) ?? this.onnx;
+  }
+
+  /** The runners for pickles, if it is one. @throws ModelkeepError `UNSAFE_FORMAT` for a pickle where none may be loaded */
+  picklesFor({ format }: Manifest): PicklePools | undefined {
+    if (format !== 'joblib') return undefined;
+    if (this.pickles !== undefined) return this.pickles;
+    throw new ModelkeepError(
+      'UNSAFE_FORMAT',
+      'It is a pickle, and loading a pickle can run any code that its publisher chose. If you trust that publisher, ' +
+        'start this node with --allow-pickle; safer is to convert the model to ONNX with skl2onnx and publish that',
+    );
+  }
+}
