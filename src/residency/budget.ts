@@ -66,6 +66,11 @@ export class MemoryBudget {
     return admitted;
   }
 
+  /** True if `bytes` more would be within the bound now. */
+  async hasRoom(bytes: number): Promise<boolean> {
+    return (await this.#parts.measure()) + this.#reserved + bytes <= this.#parts.maxBytes;
+  }
+
   async #admit(record: VersionRecord, bytes: number, signal: AbortSignal): Promise<Reservation> {
     const { maxBytes, measure, holders, evict, leaseBack, renew } = this.#parts;
     if (bytes > maxBytes) throw this.#outOfBudget(record, bytes);

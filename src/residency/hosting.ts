@@ -18,6 +18,8 @@ export type Pool = RunnerPool | LazyRunnerPool;
 /** What {@link Hosting} is made of. */
 export interface HostingOptions {
   readonly pools: Pools;
+  /** True if there is memory for one more process for a moment. */
+  readonly hasRoom: () => Promise<boolean>;
   /** Absolute folder of the segments. */
   readonly segmentsFolder: string;
   /** Brings segments of a version back that were removed from that folder since; costs little where there are none. */
@@ -76,7 +78,7 @@ export class Hosting extends EventEmitter<HostingEvents> {
     const pool = this.#options.pools.for(manifest);
     if ('open' in pool) await pool.open();
     let loaded: LoadedModel | undefined;
-    if (pool === this.#options.pools.onnx && this.#relief.wouldBlock(resident)) {
+    if (pool === this.#options.pools.onnx && (await this.#shouldRelieve(resident))) {
       await this.#relief.relieveLone(async (fresh) => {
         throwIfAborted(signal);
         loaded = await this.#loadEither(resident, manifest, fresh);
@@ -102,8 +104,26 @@ export class Hosting extends EventEmitter<HostingEvents> {
     }
   }
 
-  /** Runs the version once in each runner that holds it. @throws ModelkeepError if no runner could */
-  async warm(resident: Resident, signal: AbortSignal): Promise<void> {
+  /**
+   * Runs the version once in each runner that holds it. If the last of them ends meanwhile, it is loaded anew, once: the
+   * second time the version is taken for the cause.
+   *
+   * @throws ModelkeepError if no runner could
+   */
+  async warm(resident: Resident, manifest: Manifest, signal: AbortSignal): Promise<void> {
+    for (let crashes = 0; ; crashes += 1) {
+      try {
+        await this.#warmEach(resident, signal);
+        return;
+      } catch (error) {
+        const crashed = asModelkeepError(error).code === 'RUNNER_CRASHED';
+        if (!crashed || resident.runners.size > 0 || crashes >= CRASHES_ALLOWED) throw error;
+        await this.loadIntoAll(resident, manifest, signal);
+      }
+    }
+  }
+
+  async #warmEach(resident: Resident, signal: AbortSignal): Promise<void> {
     // Deleting the visited one from a set is safe while walking it.
     for (const runner of resident.runners) {
       throwIfAborted(signal);
@@ -136,7 +156,7 @@ export class Hosting extends EventEmitter<HostingEvents> {
     if (resident.manifest === undefined || resident.state !== 'ready') return;
     resident.serveFrom(compiledFolder);
     try {
-      if (this.#relief.wouldBlock()) {
+      if (await this.#shouldRelieve()) {
         // A fresh process loads it in its new form.
         await this.#relief.relieveLone(() => Promise.resolve());
         return;
@@ -183,6 +203,11 @@ export class Hosting extends EventEmitter<HostingEvents> {
   /** Starts every runner anew. @throws ModelkeepError as {@link Relief.relieve} */
   async renew(): Promise<void> {
     for (const runner of this.#options.pools.onnx.runners) await (await this.#relief.relieve(runner))?.retired;
+  }
+
+  /** Whether a fresh process should do what would keep the one runner from serving. */
+  async #shouldRelieve(except?: Resident): Promise<boolean> {
+    return this.#relief.wouldBlock(except) && (await this.#options.hasRoom());
   }
 
   /** Loads the compiled form if there is one; where that fails the plain one, which is no reason not to serve. */

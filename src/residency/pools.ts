@@ -19,9 +19,9 @@ export class Pools {
     return this.pickles === undefined ? [this.onnx] : [this.onnx, this.pickles];
   }
 
-  /** Process ids of all runners. */
+  /** Process ids of all runners, and of those that are being prepared or are ending. */
   get pids(): readonly number[] {
-    return this.all.flatMap(({ runners }) => runners.map(({ pid }) => pid));
+    return [...this.onnx.pids, ...(this.pickles?.runners ?? []).map(({ pid }) => pid)];
   }
 
   /** The runners for a version. @throws ModelkeepError `UNSAFE_FORMAT` for a pickle where none may be loaded */

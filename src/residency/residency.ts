@@ -66,6 +66,8 @@ export type EvictionReason = 'budget' | 'idle';
 
 /** How long a waiting load relies on returned leases alone before it looks again, in ms. */
 const LOOK_AGAIN_MS = 1_000;
+/** Memory of a fresh runner besides the weights, which it shares: 50 MB measured with BERT-base, and some room. */
+const PROCESS_BYTES = 80_000_000;
 /** See {@link ResidencyOptions.keptBytes}. */
 const KEPT_BYTES = 48 * 2 ** 20;
 /** Share of a version's bytes within which memory is back. */
@@ -99,6 +101,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       pools: this.#pools,
       threads,
       residents,
+      hasRoom: async () => (await this.#budget?.hasRoom(PROCESS_BYTES)) ?? true,
       segmentsFolder: cache.folder,
       refetch: (record, manifest) => cache.pull(store, record, manifest),
     });
@@ -250,7 +253,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       await pickles?.acquire(record.id, manifest, signal);
       resident.learn({ loaded: await this.#hosting.loadIntoAll(resident, manifest, signal) });
       resident.enter('warming');
-      await this.#hosting.warm(resident, signal);
+      await this.#hosting.warm(resident, manifest, signal);
       this.#failures.forget(record.id);
       resident.enter('ready');
       this.#hosting.hostMissing(resident);

@@ -42,6 +42,8 @@ export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
   #runners: Runner[] = [];
   #restarts = 0;
   readonly #retired = new WeakSet<Runner>();
+  /** Processes that are being prepared or are ending: not runners of the pool, but in memory. */
+  readonly #besides = new Set<Runner>();
   /** Replacements under way, so that closing leaves no process behind. */
   readonly #replacing = new Set<Promise<void>>();
   #closing: Promise<void> | undefined;
@@ -71,6 +73,11 @@ export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
   /** The runners that are alive. */
   get runners(): readonly Runner[] {
     return this.#runners;
+  }
+
+  /** Process ids of all that is in memory: the runners, those being prepared to take over, and those that are ending. */
+  get pids(): readonly number[] {
+    return [...this.#runners, ...this.#besides].map(({ pid }) => pid);
   }
 
   /** Runners that ended unexpectedly since the pool was opened. */
@@ -107,6 +114,7 @@ export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
     const isOver = (): boolean => this.#stop.signal.aborted || !this.#runners.includes(old);
     if (isOver()) return undefined;
     const fresh = await Runner.start(this.#command);
+    this.#countUntilEnded(fresh);
     try {
       if (!isOver()) await prepare?.(fresh);
     } catch (error) {
@@ -118,6 +126,8 @@ export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
       return undefined;
     }
     this.#retired.add(old);
+    this.#countUntilEnded(old);
+    this.#besides.delete(fresh);
     this.#adopt(fresh);
     this.#runners = this.#runners.filter((runner) => runner !== old);
     this.emit('retired', old);
@@ -135,6 +145,11 @@ export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
       this.#runners = [];
     })();
     return this.#closing;
+  }
+
+  #countUntilEnded(runner: Runner): void {
+    this.#besides.add(runner);
+    void runner.exited.then(() => this.#besides.delete(runner));
   }
 
   #adopt(runner: Runner): void {
