@@ -68,6 +68,18 @@ export const SETTINGS = Object.freeze({
     description: 'Requests of one version that may wait; the next one is refused',
     placeholder: 'N',
   }),
+  maxQueueMs: setting<number>({
+    schema: whole(0, 86_400_000),
+    defaultValue: 10_000,
+    description: 'Milliseconds that a request may be expected to wait; the next one is refused; 0: no bound',
+    placeholder: 'MS',
+  }),
+  maxBatchTokens: setting<number>({
+    schema: whole(1, 1_000_000),
+    defaultValue: 512,
+    description: 'Tokens that one run takes at the most, padding included; a longer request runs alone',
+    placeholder: 'N',
+  }),
   maxBatchRequests: setting<number>({
     schema: whole(1, 1_000),
     defaultValue: 32,

@@ -16,6 +16,8 @@ export interface Transition {
 /** What a runner said of the loaded model. */
 export interface LoadedModel {
   readonly task?: string;
+  /** To which its tokenizer cuts a sequence; absent where it does not. */
+  readonly maxTokens?: number;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
 }

@@ -19,6 +19,8 @@ export interface LoadMessage {
 export interface LoadedReply {
   /** Absent for a model that only takes tensors. */
   readonly task?: string;
+  /** To which its tokenizer cuts a sequence; absent where it does not. */
+  readonly maxTokens?: number;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
   readonly loadMs: number;
@@ -35,6 +37,8 @@ export interface PredictMessage {
   readonly op: 'predict';
   readonly key: string;
   readonly requests: readonly TaskRequest[];
+  /** Tokens that one run of the session takes at the most, padding included. @defaultValue 512 */
+  readonly maxTokens?: number;
 }
 
 /** One answer: either `output`, shaped as the task gives it, or `error`. */

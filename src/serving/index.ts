@@ -2,7 +2,8 @@
  * serving/: the inference service that knows no protocol: which version answers, a bounded queue for each, batches that
  * form by themselves, deadlines and cancellation.
  */
-export type { RequestTiming, RunReport, SchedulerLimits, TensorWork, TextWork } from './scheduler.js';
+export type { RequestTiming, RunLimits, TensorWork, TextWork } from './queue.js';
+export type { RunReport, SchedulerLimits } from './scheduler.js';
 export {
   InferenceService,
   type Freshness,

@@ -1,59 +1,25 @@
 import { asModelkeepError, errorFromJson, ModelkeepError, versionName } from '../core/index.js';
 import type { Resident } from '../residency/index.js';
-import type { PredictReply, Runner, RunnerReply, Tensors } from '../runners/index.js';
-
-/** What one request cost, in ms. */
-export interface RequestTiming {
-  /** From its arrival to the start of the run that answered it. */
-  readonly queueMs: number;
-  /** Tokenizing and finishing of the run that answered it, all its requests together. */
-  readonly tokenizeMs: number;
-  /** The session's time in that run. */
-  readonly runMs: number;
-}
-
-/** Asks for an answer of the task. */
-export interface TextWork {
-  readonly kind: 'predict';
-  readonly request: { readonly inputs: unknown; readonly parameters?: Readonly<Record<string, unknown>> };
-}
-
-/** Asks for one run on tensors. */
-export interface TensorWork {
-  readonly kind: 'infer';
-  readonly tensors: Tensors;
-  readonly outputs?: readonly string[];
-}
-
-/** The answer to a {@link TextWork} (`output`) or a {@link TensorWork} (`tensors`). */
-export interface Answered extends RequestTiming {
-  readonly output?: unknown;
-  /** Tokens of the request. */
-  readonly tokens?: number;
-  readonly tensors?: Tensors;
-}
+import type { PredictReply, Runner, RunnerReply } from '../runners/index.js';
+import { VersionQueue, type Answered, type Job, type RunLimits, type TensorWork, type TextWork } from './queue.js';
 
 /** Limits of the queues. */
-export interface SchedulerLimits {
+export interface SchedulerLimits extends RunLimits {
   /** Requests of one version that may wait; the next one is refused with `OVERLOADED`. */
   readonly maxQueue: number;
-  /** Requests that one run takes at the most. */
-  readonly maxBatchRequests: number;
+  /**
+   * Milliseconds after which a request of a version would be answered, by what the runs so far took; one that would
+   * wait longer is refused with `OVERLOADED`. `0`: no bound.
+   */
+  readonly maxQueueMs: number;
 }
 
-interface Job {
-  readonly work: TextWork | TensorWork;
-  readonly arrivedMs: number;
-  /** Runs that it was part of. */
-  tries: number;
-  /** True once it was answered, refused or given up. */
-  settled: boolean;
-  settle(outcome: Answered | ModelkeepError): void;
-}
-
-interface Queue {
-  readonly resident: Resident;
-  jobs: Job[];
+/** What a request of {@link Scheduler.submit} may cost its caller. */
+export interface SubmitOptions {
+  /** Gives the request up. */
+  readonly signal?: AbortSignal;
+  /** When the answer is of no use any more, in ms of the monotonic clock. @defaultValue never */
+  readonly deadlineMs?: number;
 }
 
 /** What a scheduler tells of a finished run. */
@@ -63,17 +29,23 @@ export interface RunReport {
   readonly reply: PredictReply;
 }
 
+/** Shortest and longest time after which a refused client is asked to try again, in ms. */
+const RETRY_AFTER_MS = { least: 1_000, most: 60_000 };
+
 /**
- * One bounded queue a version. A free runner takes what waits at once, an equal share where several are free, and the
- * versions take turns. Nothing waits for company; batches form because requests arrive while runners are busy.
+ * One bounded queue a version. A free runner takes what waits at once: the oldest request and others of about its
+ * length, up to a budget of tokens, and no more than its share where several are free. The versions take turns. Nothing
+ * waits for company; batches form because requests arrive while runners are busy.
  */
 export class Scheduler {
   readonly #limits: SchedulerLimits;
   readonly #runners: () => readonly Runner[];
   readonly #onRun: (report: RunReport) => void;
   readonly #onCrash: ((resident: Resident, error: ModelkeepError) => void) | undefined;
-  /** In the order of turns: the queue that was served last is at the end. */
-  #queues: Queue[] = [];
+  readonly #queues = new WeakMap<Resident, VersionQueue>();
+  /** The queues in which something waits. */
+  readonly #waiting = new Set<VersionQueue>();
+  #turn = 0;
 
   constructor(options: {
     readonly limits: SchedulerLimits;
@@ -90,25 +62,25 @@ export class Scheduler {
 
   /** Requests that wait, by version name. */
   get waiting(): Readonly<Record<string, number>> {
-    return Object.fromEntries(this.#queues.map(({ resident, jobs }) => [versionName(resident.record), jobs.length]));
+    return Object.fromEntries([...this.#waiting].map(({ resident, length }) => [versionName(resident.record), length]));
   }
 
   /**
    * Waits for a turn and answers. The caller holds a lease on `resident`.
    *
-   * @throws ModelkeepError `OVERLOADED` at once if the queue is full; `CANCELLED` or `DEADLINE_EXCEEDED` when the
-   * signal fires, before work starts or during it; else what the run says
+   * @throws ModelkeepError `OVERLOADED` at once if the queue is full, with `details.retryAfterMs`; `CANCELLED` or
+   * `DEADLINE_EXCEEDED` when the signal fires or the time is over, before work starts or during it; else what the run says
    */
-  submit(resident: Resident, work: TextWork | TensorWork, signal?: AbortSignal): Promise<Answered> {
+  submit(resident: Resident, work: TextWork | TensorWork, options: SubmitOptions = {}): Promise<Answered> {
+    const { signal, deadlineMs = Number.POSITIVE_INFINITY } = options;
     if (signal?.aborted === true) return Promise.reject(asModelkeepError(signal.reason, 'CANCELLED'));
     const queue = this.#queueOf(resident);
-    if (queue.jobs.length >= this.#limits.maxQueue) {
-      const message = `${queue.jobs.length} requests are waiting for ${versionName(resident.record)} already: try again in a second`;
-      return Promise.reject(new ModelkeepError('OVERLOADED', message));
-    }
+    const refusal = this.#refusal(queue);
+    if (refusal !== undefined) return Promise.reject(refusal);
     return new Promise<Answered>((resolve, reject) => {
       const onAbort = (): void => {
-        this.#remove(resident, job);
+        queue.remove(job);
+        if (queue.length === 0) this.#waiting.delete(queue);
         job.settle(asModelkeepError(signal?.reason, 'CANCELLED'));
       };
       const settle = (outcome: Answered | ModelkeepError): void => {
@@ -117,86 +89,114 @@ export class Scheduler {
         if (outcome instanceof ModelkeepError) reject(outcome);
         else resolve(outcome);
       };
-      const job: Job = { work, arrivedMs: performance.now(), tries: 0, settled: false, settle };
+      const arrivedMs = performance.now();
+      const job: Job = queue.push({ work, arrivedMs, deadlineMs, tries: 0, settled: false, settle });
       signal?.addEventListener('abort', onAbort, { once: true });
-      queue.jobs.push(job);
+      this.#waiting.add(queue);
       this.dispatch();
     });
   }
 
   /** Gives free runners what waits; to be called also when a runner has come to hold a version. */
   dispatch(): void {
-    for (;;) {
+    while (this.#waiting.size > 0) {
       const free = this.#runners().filter((runner) => runner.alive && runner.inFlight === 0);
-      const queue = this.#queues.find(
-        ({ jobs, resident }) => jobs.length > 0 && free.some((runner) => resident.runners.has(runner)),
-      );
+      const queue = this.#next(free);
       if (queue === undefined) return;
+      this.#settleLate(queue);
       const able = free.filter((runner) => queue.resident.runners.has(runner));
-      void this.#run(queue, able[0]!, this.#take(queue, able.length));
+      const jobs = queue.take(this.#limits, able.length);
+      if (queue.length === 0) this.#waiting.delete(queue);
+      if (jobs.length === 0) continue;
+      queue.lastTurn = ++this.#turn;
+      void this.#run(queue, able[0]!, jobs);
     }
   }
 
-  #queueOf(resident: Resident): Queue {
-    let queue = this.#queues.find((one) => one.resident === resident);
+  /** The queue whose turn it is: of those that a free runner can serve, the one whose last turn is longest ago. */
+  #next(free: readonly Runner[]): VersionQueue | undefined {
+    let next: VersionQueue | undefined;
+    for (const queue of this.#waiting) {
+      if (next !== undefined && next.lastTurn <= queue.lastTurn) continue;
+      if (free.some((runner) => queue.resident.runners.has(runner))) next = queue;
+    }
+    return next;
+  }
+
+  #queueOf(resident: Resident): VersionQueue {
+    let queue = this.#queues.get(resident);
     if (queue === undefined) {
-      queue = { resident, jobs: [] };
-      this.#queues.push(queue);
+      queue = new VersionQueue(resident);
+      this.#queues.set(resident, queue);
     }
     return queue;
   }
 
-  /** Takes a job out of its queue, if it still waits. */
-  #remove(resident: Resident, job: Job): void {
-    const queue = this.#queues.find((one) => one.resident === resident);
-    if (queue === undefined) return;
-    queue.jobs = queue.jobs.filter((other) => other !== job);
-    if (queue.jobs.length === 0) this.#queues = this.#queues.filter((other) => other !== queue);
+  /** Why a queue takes nothing more, if it is full. */
+  #refusal(queue: VersionQueue): ModelkeepError | undefined {
+    const { maxQueue, maxQueueMs } = this.#limits;
+    const waitMs = this.#waitMs(queue);
+    const isFull = queue.length >= maxQueue;
+    if (!isFull && (maxQueueMs === 0 || waitMs < maxQueueMs)) return undefined;
+    const { least, most } = RETRY_AFTER_MS;
+    const retryAfterMs = Math.min(most, Math.max(least, Math.ceil(waitMs)));
+    const seconds = Math.ceil(retryAfterMs / 1_000);
+    const waiting = `${queue.length} requests are waiting for ${versionName(queue.resident.record)} already`;
+    const bound = isFull ? `no more than ${maxQueue} may` : `they take longer than ${maxQueueMs} ms`;
+    return new ModelkeepError('OVERLOADED', `${waiting}, and ${bound}: try again in ${seconds} s`, {
+      details: { retryAfterMs, waiting: queue.length },
+    });
   }
 
-  /** A runner's share of the queue: jobs of one kind, a tensor run or a repeated one alone. */
-  #take(queue: Queue, freeRunners: number): Job[] {
-    const share = Math.min(Math.ceil(queue.jobs.length / freeRunners), this.#limits.maxBatchRequests);
-    const lone = (job: Job): boolean => job.work.kind === 'infer' || job.tries > 0;
-    let count = 1;
-    if (!lone(queue.jobs[0]!)) while (count < share && !lone(queue.jobs[count]!)) count += 1;
-    const taken = queue.jobs.splice(0, count);
-    this.#queues = this.#queues.filter((other) => other !== queue);
-    if (queue.jobs.length > 0) this.#queues.push(queue);
-    return taken;
+  /** How long what waits in a queue takes, if it shares its runners with the other queues in which something waits. */
+  #waitMs(queue: VersionQueue): number {
+    const sharing = this.#waiting.has(queue) ? this.#waiting.size : this.#waiting.size + 1;
+    return queue.waitMs(queue.resident.runners.size) * sharing;
   }
 
-  async #run(queue: Queue, runner: Runner, jobs: readonly Job[]): Promise<void> {
+  /** Work whose answer would come too late is not begun. Its timer may be late where the event loop was busy. */
+  #settleLate(queue: VersionQueue): void {
+    for (const job of queue.takeLate(performance.now()))
+      job.settle(new ModelkeepError('DEADLINE_EXCEEDED', 'The time for the request was over before its turn came'));
+  }
+
+  async #run(queue: VersionQueue, runner: Runner, jobs: readonly Job[]): Promise<void> {
     const startedMs = performance.now();
     for (const job of jobs) job.tries += 1;
     try {
       const [first] = jobs;
-      if (first!.work.kind === 'infer') await this.#infer(queue.resident, runner, first!, first!.work, startedMs);
-      else await this.#predict(queue.resident, runner, jobs, startedMs);
+      if (first!.work.kind === 'infer') await this.#infer(queue, runner, first!, first!.work, startedMs);
+      else await this.#predict(queue, runner, jobs, startedMs);
     } catch (error) {
-      this.#failed(queue.resident, jobs, asModelkeepError(error));
+      this.#failed(queue, jobs, asModelkeepError(error));
     }
     this.dispatch();
   }
 
-  async #predict(resident: Resident, runner: Runner, jobs: readonly Job[], startedMs: number): Promise<void> {
-    const requests = jobs.map(({ work }) => (work as TextWork).request);
+  async #predict(queue: VersionQueue, runner: Runner, jobs: readonly Job[], startedMs: number): Promise<void> {
+    const { resident, pace } = queue;
     const { result }: RunnerReply<'predict'> = await runner.call('predict', {
       op: 'predict',
       key: resident.record.id,
-      requests,
+      requests: jobs.map(({ work }) => (work as TextWork).request),
+      maxTokens: this.#limits.maxBatchTokens,
     });
-    const { tokenizeMs, runMs } = result;
+    const { tokenizeMs, runMs, tokens } = result;
     jobs.forEach((job, index) => {
       const answer = result.answers[index]!;
       if ('error' in answer) job.settle(errorFromJson(answer.error));
       else job.settle({ ...answer, queueMs: startedMs - job.arrivedMs, tokenizeMs, runMs });
     });
+    pace.ran(
+      jobs.map(({ size }) => size),
+      tokens,
+      performance.now() - startedMs,
+    );
     this.#onRun({ resident, requests: jobs.length, reply: result });
   }
 
   async #infer(
-    { record }: Resident,
+    { resident: { record }, pace }: VersionQueue,
     runner: Runner,
     job: Job,
     { tensors, outputs }: TensorWork,
@@ -204,19 +204,18 @@ export class Scheduler {
   ): Promise<void> {
     const message = { op: 'infer', key: record.id, ...(outputs === undefined ? {} : { outputs }) } as const;
     const reply = await runner.call('infer', message, tensors);
-    job.settle({
-      tensors: reply.tensors,
-      queueMs: startedMs - job.arrivedMs,
-      tokenizeMs: 0,
-      runMs: performance.now() - startedMs,
-    });
+    const runMs = performance.now() - startedMs;
+    pace.ranTensors(job.size, runMs);
+    job.settle({ tensors: reply.tensors, queueMs: startedMs - job.arrivedMs, tokenizeMs: 0, runMs });
   }
 
   /** After the end of a runner each of its requests is tried once more, alone, so that one that kills harms no other. */
-  #failed(resident: Resident, jobs: readonly Job[], error: ModelkeepError): void {
-    if (error.code === 'RUNNER_CRASHED' && jobs.some(({ tries }) => tries > 1)) this.#onCrash?.(resident, error);
+  #failed(queue: VersionQueue, jobs: readonly Job[], error: ModelkeepError): void {
+    if (error.code === 'RUNNER_CRASHED' && jobs.some(({ tries }) => tries > 1)) this.#onCrash?.(queue.resident, error);
     const again = error.code === 'RUNNER_CRASHED' ? jobs.filter(({ tries, settled }) => tries < 2 && !settled) : [];
     for (const job of jobs) if (!again.includes(job)) job.settle(error);
-    if (again.length > 0) this.#queueOf(resident).jobs.unshift(...again);
+    if (again.length === 0) return;
+    queue.putBack(again);
+    this.#waiting.add(queue);
   }
 }

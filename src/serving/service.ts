@@ -17,15 +17,8 @@ import {
   type StoreHealth,
 } from '../residency/index.js';
 import type { PicklePools, RunnerPool, Tensors } from '../runners/index.js';
-import {
-  Scheduler,
-  type Answered,
-  type RequestTiming,
-  type RunReport,
-  type SchedulerLimits,
-  type TensorWork,
-  type TextWork,
-} from './scheduler.js';
+import type { Answered, RequestTiming, TensorWork, TextWork } from './queue.js';
+import { Scheduler, type RunReport, type SchedulerLimits } from './scheduler.js';
 
 /** How current the version must be: `'watched'` trusts the watch (no query), `'checked'` asks the store first. */
 export type Freshness = 'watched' | 'checked';
@@ -246,7 +239,7 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     try {
       lease = await this.#lease(target, { ...options, signal });
       const { record } = lease.resident;
-      const answered = await this.#scheduler.submit(lease.resident, workFor(record), signal);
+      const answered = await this.#scheduler.submit(lease.resident, workFor(record), deadline);
       this.emit('request', { ...asked, record, timing: answered, durationMs: performance.now() - startedMs });
       return { answered, record };
     } catch (thrown) {
@@ -289,6 +282,7 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
   /** The caller's signal joined with the time limit. Not `AbortSignal.timeout`: its timers outlive the requests. */
   #deadline({ signal, timeoutMs = this.#options.requestTimeoutMs }: RequestOptions): {
     readonly signal: AbortSignal;
+    readonly deadlineMs: number;
     clear(): void;
   } {
     if (!Number.isFinite(timeoutMs) || timeoutMs < 0) {
@@ -308,7 +302,8 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
       signal?.removeEventListener('abort', giveUp);
       clearTimeout(timer);
     };
-    return { signal: controller.signal, clear };
+    const deadlineMs = timeoutMs === 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+    return { signal: controller.signal, deadlineMs, clear };
   }
 }
 

@@ -22,7 +22,7 @@ export interface TaskDefinition {
   open(context: TaskContext): OpenTask | Promise<OpenTask>;
 }
 
-/** Id and side of padding of an open task, from its tokenizer. */
-export function paddingOf(tokenizer: TextTokenizer): Pick<OpenTask, 'padId' | 'padLeft'> {
-  return { padId: tokenizer.padId, padLeft: tokenizer.padLeft };
+/** Id and side of padding of an open task, and its longest sequence, from its tokenizer. */
+export function paddingOf(tokenizer: TextTokenizer): Pick<OpenTask, 'padId' | 'padLeft' | 'maxTokens'> {
+  return { padId: tokenizer.padId, padLeft: tokenizer.padLeft, maxTokens: tokenizer.maxTokens };
 }

@@ -32,6 +32,8 @@ export interface OpenTask {
   readonly padId: number;
   /** True if the tokenizer pads on the left. */
   readonly padLeft: boolean;
+  /** To which the tokenizer cuts a sequence; infinite where it does not. */
+  readonly maxTokens: number;
   /**
    * Validates and tokenizes a request.
    *

@@ -20,7 +20,7 @@ import { openApiDocument } from './openapi.js';
 import { observe, requestIdOf } from './observe.js';
 import { openAi } from './openai.js';
 import { openInference } from './open-inference.js';
-import { HTTP_STATUS } from './status.js';
+import { HTTP_STATUS, retryAfter } from './status.js';
 
 /** Options of {@link createHttpServer}. */
 export interface HttpServerOptions extends ConnectionLimits {
@@ -40,8 +40,6 @@ export interface HttpServerOptions extends ConnectionLimits {
   readonly logger?: FastifyBaseLogger;
 }
 
-/** Seconds after which a client that was refused for load may try again. */
-const RETRY_AFTER_SECONDS = 1;
 /** Longest model path: a reference with every part at its longest. */
 const MAX_PATH_LENGTH = 1_000;
 /** Deepest nesting of a body: far more than any tensor or task has, far less than what ends a stack. */
@@ -147,7 +145,7 @@ function sendError(
     : asModelkeepError(error);
   const status = foreign ? (error.statusCode ?? 400) : HTTP_STATUS[known.code];
   if (status >= 500) log.error({ err: known, code: known.code }, 'request failed');
-  if (known.code === 'OVERLOADED') void reply.header('retry-after', String(RETRY_AFTER_SECONDS));
+  if (known.code === 'OVERLOADED') void reply.header('retry-after', retryAfter(known));
   if (known.code === 'UNAUTHENTICATED') void reply.header('www-authenticate', 'Bearer');
   return reply.code(status).send(errorBody(errorFor(principal, known), status, url));
 }

@@ -8,36 +8,45 @@ export interface Batch {
 export interface BatchLimits {
   /** Largest number of tokens in one run, padding included; one longer sequence runs alone. */
   readonly maxTokens: number;
-  /** Largest share of padding in one run, 0 to 1. */
-  readonly maxPadding: number;
 }
 
 /**
- * Default bounds. 4096 tokens keep the activations of BERT-base below about 50 MB; 10 % padding is the bound that
- * mixed text is measured by, since padding to the longest is slower than no batching at all.
+ * Default bounds. From 512 tokens on a run gains nothing by being larger (its weights are read once for so many that
+ * arithmetic decides), and whatever waits behind it waits longer.
  */
-export const BATCH_LIMITS: BatchLimits = Object.freeze({ maxTokens: 4_096, maxPadding: 0.1 });
+export const BATCH_LIMITS: BatchLimits = Object.freeze({ maxTokens: 512 });
 
-/** Groups sequences by length so that little is padded. `lengths[i]` is the number of tokens of sequence `i`. */
-export function groupByLength(lengths: readonly number[], limits: BatchLimits = BATCH_LIMITS): readonly Batch[] {
+/**
+ * What a run costs whatever it holds, in tokens: it reads every weight once. Measured with MiniLM in float32 on one
+ * thread, a run of n tokens takes 2.6 ms + 0.225 ms n. Both terms grow with the number of weights, so the quotient is
+ * much the same for larger models.
+ */
+const RUN_TOKENS = 12;
+
+/**
+ * Groups sequences by length at the least cost: neighbours in length run together where the padding costs less than a
+ * run of their own. `lengths[i]` is the number of tokens of sequence `i`.
+ */
+export function groupByLength(lengths: readonly number[], { maxTokens } = BATCH_LIMITS): readonly Batch[] {
   const order = lengths.map((_, index) => index).toSorted((a, b) => lengths[a]! - lengths[b]!);
-  const batches: Batch[] = [];
-  let indexes: number[] = [];
-  let tokens = 0;
-  let longest = 0;
-  for (const index of order) {
-    const length = lengths[index]!;
-    const padded = length * (indexes.length + 1);
-    const padding = padded === 0 ? 0 : 1 - (tokens + length) / padded;
-    if (indexes.length > 0 && (padded > limits.maxTokens || padding > limits.maxPadding)) {
-      batches.push({ indexes, length: longest });
-      indexes = [];
-      tokens = 0;
+  /** The least cost of the first `n` in order, and where the last batch of that begins. */
+  const costs = [0];
+  const begins = [0];
+  for (let end = 1; end <= order.length; end++) {
+    const length = lengths[order[end - 1]!]!;
+    costs[end] = Number.POSITIVE_INFINITY;
+    for (let begin = end - 1; begin >= 0; begin--) {
+      const rows = end - begin;
+      if (rows > 1 && rows * length > maxTokens) break;
+      const cost = costs[begin]! + RUN_TOKENS + rows * length;
+      if (cost >= costs[end]!) continue;
+      costs[end] = cost;
+      begins[end] = begin;
     }
-    indexes.push(index);
-    tokens += length;
-    longest = length;
   }
-  if (indexes.length > 0) batches.push({ indexes, length: longest });
+  const batches: Batch[] = [];
+  for (let end = order.length; end > 0; end = begins[end]!) {
+    batches.unshift({ indexes: order.slice(begins[end], end), length: lengths[order[end - 1]!]! });
+  }
   return batches;
 }

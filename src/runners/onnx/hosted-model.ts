@@ -5,7 +5,7 @@ import { openSegmentFiles, type SessionPlan } from '../../formats/index.js';
 import { openTask, OpenTokenizers, type Encoding, type EncodingOutputs, type OpenTask } from '../../tasks/index.js';
 import type { Tensors } from '../frames.js';
 import type { LoadMessage, PredictAnswer, PredictMessage, PredictReply } from '../messages.js';
-import { groupByLength, type Batch } from './batches.js';
+import { BATCH_LIMITS, groupByLength, type Batch } from './batches.js';
 import { COMPILED_GRAPH } from './compiled-model.js';
 import { planLocal } from './plan-local.js';
 
@@ -89,6 +89,12 @@ export class HostedModel {
     return this.#task?.name;
   }
 
+  /** To which the tokenizer cuts a sequence; undefined where it does not, or there is none. */
+  get maxTokens(): number | undefined {
+    const limit = this.#task?.maxTokens;
+    return limit === Number.POSITIVE_INFINITY ? undefined : limit;
+  }
+
   /** One run of a text model, so that allocations and page faults are not the first request's. */
   async warm(): Promise<void> {
     if (this.#task === undefined) return;
@@ -97,7 +103,7 @@ export class HostedModel {
   }
 
   /** Answers several requests; the sequences of all of them are grouped by length. */
-  async predict({ requests }: PredictMessage): Promise<PredictReply> {
+  async predict({ requests, maxTokens = BATCH_LIMITS.maxTokens }: PredictMessage): Promise<PredictReply> {
     const task = this.#task;
     if (task === undefined) {
       throw new ModelkeepError(
@@ -109,7 +115,10 @@ export class HostedModel {
     const prepared = requests.map((request) => attempt(() => task.prepare(request)));
     const tokenized = performance.now();
     const encodings = prepared.flatMap((one) => ('value' in one ? one.value.encodings : []));
-    const batches = groupByLength(encodings.map(({ ids }) => ids.length));
+    const batches = groupByLength(
+      encodings.map(({ ids }) => ids.length),
+      { maxTokens },
+    );
     const outputs: EncodingOutputs[] = [];
     for (const batch of batches) await this.#runBatch(task, encodings, batch, outputs);
     const run = performance.now();

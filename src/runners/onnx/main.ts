@@ -28,8 +28,9 @@ async function load(message: Extract<RunnerMessage, { op: 'load' }>): Promise<Lo
     models.set(message.key, model);
     await former?.release();
   }
-  const { task, inputs, outputs } = model;
-  return { ...(task === undefined ? {} : { task }), inputs, outputs, loadMs: performance.now() - started };
+  const { task, maxTokens, inputs, outputs } = model;
+  const limit = maxTokens === undefined ? {} : { maxTokens };
+  return { ...(task === undefined ? {} : { task }), ...limit, inputs, outputs, loadMs: performance.now() - started };
 }
 
 async function unload(key: string): Promise<void> {

@@ -3,31 +3,41 @@ import { describe, expect, it } from 'vitest';
 import { BATCH_LIMITS, groupByLength } from '../../../src/runners/onnx/batches.js';
 
 const lengthsArbitrary = fc.array(fc.integer({ min: 1, max: 600 }), { maxLength: 120 });
-const limitsArbitrary = fc.record({
-  maxTokens: fc.integer({ min: 1, max: 8_192 }),
-  maxPadding: fc.double({ min: 0, max: 1, noNaN: true }),
-});
+
+/** What a grouping costs: each run as much as 12 tokens more than it holds, padding included. */
+function costOf(batches: ReturnType<typeof groupByLength>): number {
+  return batches.reduce((sum, { indexes, length }) => sum + 12 + indexes.length * length, 0);
+}
 
 describe('sequences grouped by length', () => {
-  it('by default hold at most 4096 tokens and 10 % of padding', () => {
-    expect(BATCH_LIMITS).toEqual({ maxTokens: 4_096, maxPadding: 0.1 });
+  it('by default hold at most 512 tokens', () => {
+    expect(BATCH_LIMITS).toEqual({ maxTokens: 512 });
   });
 
-  it('are each in exactly one batch, padded to the longest of it, within both bounds', () => {
+  it('are each in exactly one batch, padded to the longest of it, within the bound', () => {
     fc.assert(
-      fc.property(lengthsArbitrary, limitsArbitrary, (lengths, limits) => {
-        const batches = groupByLength(lengths, limits);
+      fc.property(lengthsArbitrary, fc.integer({ min: 1, max: 8_192 }), (lengths, maxTokens) => {
+        const batches = groupByLength(lengths, { maxTokens });
         const seen = batches.flatMap(({ indexes }) => indexes).toSorted((a, b) => a - b);
         expect(seen).toEqual(lengths.map((_, index) => index));
         for (const { indexes, length } of batches) {
           const own = indexes.map((index) => lengths[index] ?? 0);
           expect(length).toBe(Math.max(...own));
-          const padded = length * own.length;
-          const tokens = own.reduce((sum, one) => sum + one, 0);
-          expect(1 - tokens / padded).toBeLessThanOrEqual(limits.maxPadding);
           // One sequence that is longer than the bound runs alone.
-          expect(own.length === 1 || padded <= limits.maxTokens).toBe(true);
+          expect(own.length === 1 || length * own.length <= maxTokens).toBe(true);
         }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('cost no more than one by one, nor than all of them together', () => {
+    fc.assert(
+      fc.property(lengthsArbitrary, (lengths) => {
+        const cost = costOf(groupByLength(lengths, { maxTokens: 100_000 }));
+        const alone = lengths.reduce((sum, length) => sum + 12 + length, 0);
+        expect(cost).toBeLessThanOrEqual(alone);
+        if (lengths.length > 0) expect(cost).toBeLessThanOrEqual(12 + lengths.length * Math.max(...lengths));
       }),
       { numRuns: 500 },
     );
@@ -41,14 +51,19 @@ describe('sequences grouped by length', () => {
     expect(groupByLength([])).toEqual([]);
   });
 
-  it('run apart where padding them would cost more than the bound', () => {
+  it('run apart where padding them would cost more than a run', () => {
     expect(groupByLength([100, 10, 100, 10])).toEqual([
       { indexes: [1, 3], length: 10 },
       { indexes: [0, 2], length: 100 },
     ]);
   });
 
+  it('run together where padding them costs less than a run', () => {
+    expect(groupByLength([20, 9])).toEqual([{ indexes: [1, 0], length: 20 }]);
+    expect(groupByLength([22, 9]).map(({ indexes }) => indexes)).toEqual([[1], [0]]);
+  });
+
   it('are split where they hold too many tokens', () => {
-    expect(groupByLength(Array.from({ length: 9 }, () => 512)).map(({ indexes }) => indexes.length)).toEqual([8, 1]);
+    expect(groupByLength(Array.from({ length: 5 }, () => 128)).map(({ indexes }) => indexes.length)).toEqual([4, 1]);
   });
 });
