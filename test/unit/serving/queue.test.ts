@@ -9,13 +9,25 @@ function text(words: number): string {
   return Array.from({ length: words }, () => 'word').join(' ');
 }
 
+function ask(queue: VersionQueue, inputs: unknown): Job {
+  const work = { kind: 'predict', request: { inputs } } as const;
+  return queue.push({
+    work,
+    arrivedMs: 0,
+    deadlineMs: Number.POSITIVE_INFINITY,
+    tries: 0,
+    settled: false,
+    settle: nothing,
+  });
+}
+
+function nothing(): void {
+  // The answer is nobody's here.
+}
+
 function queueOf(inputs: readonly unknown[]): VersionQueue {
   const queue = new VersionQueue(residentOf('a', []));
-  for (const input of inputs) {
-    const work = { kind: 'predict', request: { inputs: input } } as const;
-    const settle = () => undefined;
-    queue.push({ work, arrivedMs: 0, deadlineMs: Number.POSITIVE_INFINITY, tries: 0, settled: false, settle });
-  }
+  for (const each of inputs) ask(queue, each);
   return queue;
 }
 
@@ -67,9 +79,7 @@ describe('what a version teaches its queue', () => {
     queue.pace.ran([{ longest: 10, total: 10, sequences: 1 }], 22, 44);
     expect(queue.pace.tokens(10, 1)).toBe(22);
     expect(queue.pace.msPerToken).toBe(2);
-    const work = { kind: 'predict', request: { inputs: text(10) } } as const;
-    const settle = () => undefined;
-    const job = queue.push({ work, arrivedMs: 0, deadlineMs: 1, tries: 0, settled: false, settle });
+    const job = ask(queue, text(10));
     expect([queue.waitMs(1), queue.waitMs(2)]).toEqual([44, 22]);
     queue.remove(job);
     queue.remove(job);

@@ -1,49 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ModelkeepError } from '../../../src/core/index.js';
-import { Scheduler, type RunReport, type SchedulerLimits } from '../../../src/serving/scheduler.js';
-import type { Answered } from '../../../src/serving/queue.js';
-import type { Resident } from '../../../src/residency/index.js';
-import { FakeRunner, residentOf, type FakeRun } from './fake-runner.js';
-
-interface Bench {
-  readonly runs: FakeRun[];
-  readonly runners: FakeRunner[];
-  readonly reports: RunReport[];
-  readonly scheduler: Scheduler;
-  ask(resident: Resident, input: unknown, signal?: AbortSignal): Promise<Answered>;
-  /** Ends a run and lets what follows from it happen. */
-  end(run: FakeRun | undefined, how?: (run: FakeRun) => void): Promise<void>;
-}
-
-function benchOf(options: Partial<SchedulerLimits> & { runners?: number } = {}): Bench {
-  const { runners: count = 1, maxQueue = 100, maxQueueMs = 0, maxBatchRequests = 32, maxBatchTokens = 512 } = options;
-  const runs: FakeRun[] = [];
-  const reports: RunReport[] = [];
-  const runners = Array.from({ length: count }, () => new FakeRunner(runs));
-  const scheduler = new Scheduler({
-    limits: { maxQueue, maxQueueMs, maxBatchRequests, maxBatchTokens },
-    runners: () => runners.map((runner) => runner.asRunner()),
-    onRun: (report) => reports.push(report),
-  });
-  return {
-    runs,
-    runners,
-    reports,
-    scheduler,
-    ask: (resident, input, signal) =>
-      scheduler.submit(
-        resident,
-        { kind: 'predict', request: { inputs: input } },
-        signal === undefined ? {} : { signal },
-      ),
-    end: async (run, how = (one) => one.answer()) => {
-      if (run === undefined) throw new Error('There is no such run');
-      how(run);
-      // All that a run's end leads to is promise jobs, and those are done before a macrotask.
-      await new Promise((resolve) => setImmediate(resolve));
-    },
-  };
-}
+import { residentOf, type FakeRun } from './fake-runner.js';
+import { benchOf } from './scheduler-bench.js';
 
 const inputsOf = (runs: readonly FakeRun[]): unknown[] => runs.map(({ inputs }) => inputs);
 
@@ -218,61 +176,6 @@ describe('several runners', () => {
     await bench.end(bench.runs[0]);
     await bench.end(bench.runs[1]);
     await Promise.all(answers);
-  });
-});
-
-describe('the time that a request would wait', () => {
-  /** Runs that take long enough to be timed. */
-  async function learnt(bench: Bench, resident: Resident): Promise<void> {
-    const answer = bench.ask(resident, 'one two');
-    const began = performance.now();
-    while (performance.now() - began < 20);
-    await bench.end(bench.runs.at(-1));
-    await answer;
-  }
-
-  it('is unknown before the first run, and then bounds the queue: a request beyond it is refused at once', async () => {
-    const bench = benchOf({ maxQueueMs: 100 });
-    const resident = residentOf('a', bench.runners);
-    // A run of 3 tokens took 20 ms, so each of these, taken for 5 tokens, is thought to take 33 ms or more.
-    await learnt(bench, resident);
-    const answers = Array.from({ length: 4 }, () => bench.ask(resident, 'one two'));
-    for (let asked = 0; asked < 10; asked++) answers.push(bench.ask(resident, 'one two'));
-    const outcomes = Promise.allSettled(answers);
-    for (let run = 1; run < bench.runs.length; run++) await bench.end(bench.runs[run]);
-    const refused = (await outcomes).flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
-    expect(refused.length).toBeGreaterThan(5);
-    expect(refused.length).toBeLessThan(14);
-    expect(refused[0]).toMatchObject({ code: 'OVERLOADED', details: { retryAfterMs: 1_000 } });
-    await learnt(bench, resident);
-  });
-
-  it('is told as the time after which to try again', async () => {
-    const bench = benchOf({ maxQueue: 4, maxQueueMs: 0 });
-    const resident = residentOf('a', bench.runners);
-    await learnt(bench, resident);
-    const long = Array.from({ length: 400 }, () => 'word').join(' ');
-    const answers = Array.from({ length: 5 }, () => bench.ask(resident, long));
-    const refused = await bench.ask(resident, long).catch((error: unknown) => error);
-    // Four of about 200 tokens, at about 7 ms each.
-    expect(refused).toMatchObject({ code: 'OVERLOADED' });
-    expect((refused as ModelkeepError).details['retryAfterMs']).toBeGreaterThan(4_000);
-    for (let run = 1; run < bench.runs.length; run++) await bench.end(bench.runs[run]);
-    await Promise.all(answers);
-  });
-
-  it('that is over before its turn ends a request, though its timer did not fire', async () => {
-    const bench = benchOf();
-    const resident = residentOf('a', bench.runners);
-    const first = bench.ask(resident, '1');
-    const work = { kind: 'predict', request: { inputs: '2' } } as const;
-    const submitted = bench.scheduler.submit(resident, work, { deadlineMs: performance.now() });
-    const late = submitted.catch((error: unknown) => error);
-    await bench.end(bench.runs[0]);
-    expect(await late).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
-    await first;
-    expect(bench.runs).toHaveLength(1);
-    expect(bench.scheduler.waiting).toEqual({});
   });
 });
 

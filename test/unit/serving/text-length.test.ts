@@ -3,6 +3,10 @@ import { countWords, textSize } from '../../../src/serving/text-length.js';
 import { openTokenizer } from '../../../src/tasks/tokenizer/tokenizer.js';
 import { fixtureFiles, goldenRows } from '../tasks/directory-files.js';
 
+function sum(values: readonly number[]): number {
+  return values.reduce((all, one) => all + one, 0);
+}
+
 describe('the length of a text', () => {
   it.each([
     ['', 0],
@@ -29,7 +33,6 @@ describe('the length of a text', () => {
     const texts = goldenRows<{ text: string }>('sentiment/eval.jsonl').map(({ text }) => text);
     const tokens = texts.map((text) => tokenizer.ids(text).length);
     const words = texts.map(countWords);
-    const sum = (values: readonly number[]): number => values.reduce((all, one) => all + one, 0);
     const ratio = sum(tokens) / sum(words);
     const error = sum(tokens.map((one, i) => Math.abs(one - ratio * (words[i] ?? 0)))) / sum(tokens);
     expect(error).toBeLessThan(0.15);
