@@ -91,6 +91,9 @@ export interface RequestReport {
   readonly traceContext?: Context;
 }
 
+/** Longest time of a timer, in ms (25 days): a longer one would fire at once. */
+const LONGEST_TIMER_MS = 2_147_483_647;
+
 /** What the service tells. */
 export interface InferenceServiceEvents {
   request: [RequestReport];
@@ -297,7 +300,8 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
       controller.abort(new ModelkeepError('DEADLINE_EXCEEDED', `The request was not answered within ${timeoutMs} ms`));
     if (signal?.aborted === true) giveUp();
     signal?.addEventListener('abort', giveUp, { once: true });
-    const timer = timeoutMs === 0 ? undefined : setTimeout(tooLate, timeoutMs);
+    const isBounded = timeoutMs > 0 && timeoutMs <= LONGEST_TIMER_MS;
+    const timer = isBounded ? setTimeout(tooLate, timeoutMs) : undefined;
     const clear = (): void => {
       signal?.removeEventListener('abort', giveUp);
       clearTimeout(timer);

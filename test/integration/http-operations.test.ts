@@ -31,7 +31,7 @@ test('is live and ready, and says how the store is', async () => {
 test('a model is ready once it was loaded, and not before', async () => {
   await using fresh = await startServer(home);
   const before = await fresh.get('/v2/models/sentiment/ready');
-  expect(before.status).toBe(503);
+  expect(before.status).toBe(409);
   expect(before.body).toEqual({ name: 'sentiment', ready: false });
   expect((await fresh.post('/models/sentiment', { inputs: 'fine' })).status).toBe(200);
   const after = await fresh.get('/v2/models/sentiment/ready');

@@ -32,6 +32,9 @@ export interface OpenInferenceOptions {
   readonly version: string;
 }
 
+/** Status for a model that cannot answer at once. */
+const NOT_READY = 409;
+
 /** The model that a path is about. */
 const model = (request: FastifyRequest): string => parseModelPath(wildcard(request)).reference;
 
@@ -43,7 +46,8 @@ export function openInference(server: FastifyInstance, { service, version }: Ope
     if (action === 'infer') throw new ModelkeepError('INVALID_INPUT', 'Inference is asked for with POST');
     if (action === 'ready') {
       const ready = service.isReady(reference);
-      return reply.code(ready ? 200 : 503).send({ name: reference, ready });
+      // 4xx for "not ready", as the protocol has it.
+      return reply.code(ready ? 200 : NOT_READY).send({ name: reference, ready });
     }
     return metadata(await service.describe(reference, requestOptions(request, reply)));
   });

@@ -6,6 +6,9 @@ import type { RequestOptions } from '../../serving/index.js';
 /** Header by which a client says how long it waits, in ms; `0`: no limit. */
 export const TIMEOUT_HEADER = 'x-modelkeep-timeout-ms';
 
+/** Longest time that a client may name, in ms: a day, as that of the setting. */
+const MAX_TIMEOUT_MS = 86_400_000;
+
 /** The value of a body, checked. @throws ModelkeepError `INVALID_INPUT` naming the field */
 export function checkBody<T>(schema: z.ZodType<T>, body: unknown): T {
   const parsed = schema.safeParse(body);
@@ -28,10 +31,10 @@ export function requestOptions(request: FastifyRequest, reply: FastifyReply): Re
   const asked = { signal: controller.signal, ...(traceContext === undefined ? {} : { traceContext }) };
   if (header === undefined) return asked;
   const timeoutMs = Number(header);
-  if (typeof header !== 'string' || !Number.isSafeInteger(timeoutMs) || timeoutMs < 0) {
+  if (typeof header !== 'string' || !Number.isSafeInteger(timeoutMs) || timeoutMs < 0 || timeoutMs > MAX_TIMEOUT_MS) {
     throw new ModelkeepError(
       'INVALID_INPUT',
-      `Header ${TIMEOUT_HEADER} is ${JSON.stringify(header)}: give whole milliseconds, or 0 for no limit`,
+      `Header ${TIMEOUT_HEADER} is ${JSON.stringify(header)}: give whole milliseconds up to ${MAX_TIMEOUT_MS}, or 0 for no limit`,
     );
   }
   return { ...asked, timeoutMs };

@@ -10,13 +10,13 @@ import { errorFor, EVERYBODY, type Access, type Principal } from '../../access/i
 import { asModelkeepError, ModelkeepError, type VersionStore } from '../../core/index.js';
 import type { Follower, Residency } from '../../residency/index.js';
 import type { InferenceService } from '../../serving/index.js';
+import { documentation } from './documentation.js';
 import { errorBody, isOpenAi } from './error-body.js';
 import { guard } from './guard.js';
 import { health } from './health.js';
 import { huggingFace } from './hugging-face.js';
 import { createListener, refuseConnection, type ConnectionLimits, type TlsMaterial } from './listener.js';
 import { management } from './management.js';
-import { openApiDocument } from './openapi.js';
 import { observe, requestIdOf } from './observe.js';
 import { openAi } from './openai.js';
 import { openInference } from './open-inference.js';
@@ -54,7 +54,7 @@ export type RouteGroup = 'inference' | 'management';
  * @throws ModelkeepError `INVALID_INPUT` for certificates that cannot be used
  */
 export function createHttpServer(options: HttpServerOptions, groups: readonly RouteGroup[]): FastifyInstance {
-  const { maxBodyBytes, version, logger, tls, access } = options;
+  const { maxBodyBytes, logger, tls, access } = options;
   const server = Fastify({
     bodyLimit: maxBodyBytes,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
@@ -64,6 +64,8 @@ export function createHttpServer(options: HttpServerOptions, groups: readonly Ro
     forceCloseConnections: 'idle',
     serverFactory: (handler) => createListener(options, tls, handler),
     clientErrorHandler: refuseConnection,
+    // A path that cannot be read never gets to a route.
+    frameworkErrors: (error, request, reply) => void sendError(request, reply, error, undefined),
     ...(logger === undefined ? { logger: false } : { loggerInstance: logger }),
   });
   acceptAnyJson(server);
@@ -80,8 +82,7 @@ export function createHttpServer(options: HttpServerOptions, groups: readonly Ro
     return sendError(request, reply, error, principal);
   });
   health(server, options);
-  const openApi = openApiDocument(version);
-  server.get('/openapi.json', { config: { operation: 'documentation' } }, () => openApi);
+  documentation(server, options);
   if (groups.includes('inference')) {
     openInference(server, options);
     huggingFace(server, options);
@@ -91,13 +92,16 @@ export function createHttpServer(options: HttpServerOptions, groups: readonly Ro
   return server;
 }
 
+/** Refuses what is not UTF-8, where a plain conversion would ask the model something else. */
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
 /** Clients that leave the content type out, or say `text/plain`, send JSON all the same. */
 function acceptAnyJson(server: FastifyInstance): void {
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
     try {
       if (body.length === 0) throw new ModelkeepError('INVALID_INPUT', 'The body is empty: send a JSON document');
-      const parsed: unknown = JSON.parse(body.toString('utf8'));
+      const parsed: unknown = JSON.parse(UTF8.decode(body as Buffer));
       if (isDeeper(parsed, MAX_DEPTH)) {
         throw new ModelkeepError('INVALID_INPUT', `The body is nested more than ${MAX_DEPTH} deep`);
       }

@@ -1,0 +1,62 @@
+import { answer, errors, ref, type Json } from './shapes.js';
+
+const TAGS = ['Operations'];
+
+function text(description: string, type: string): Json {
+  return { description, content: { [type]: { schema: { type: 'string' } } } };
+}
+
+/** Health, status, metrics and documentation. */
+export function operationsPaths(): Json {
+  const open = { tags: TAGS, security: [] };
+  return {
+    '/v2/health/live': {
+      get: {
+        ...open,
+        operationId: 'live',
+        summary: 'The process answers',
+        responses: { '200': answer('Live', ref('Live')) },
+      },
+    },
+    '/v2/health/ready': {
+      get: {
+        ...open,
+        operationId: 'ready',
+        summary: 'Requests can be answered, and whether the store answers too',
+        responses: { '200': answer('Ready', ref('Ready')) },
+      },
+    },
+    '/status': {
+      get: {
+        tags: TAGS,
+        operationId: 'status',
+        summary: 'What this node holds, follows and runs',
+        responses: { '200': answer('Status', ref('Status')), ...errors() },
+      },
+    },
+    '/metrics': {
+      get: {
+        tags: TAGS,
+        operationId: 'metrics',
+        summary: 'Prometheus metrics',
+        responses: { '200': text('Text exposition format', 'text/plain'), ...errors() },
+      },
+    },
+    '/openapi.json': {
+      get: {
+        ...open,
+        operationId: 'openapi',
+        summary: 'This document',
+        responses: { '200': answer('OpenAPI 3.1', { type: 'object' }) },
+      },
+    },
+    '/docs': {
+      get: {
+        ...open,
+        operationId: 'docs',
+        summary: 'This document as a page',
+        responses: { '200': text('The page', 'text/html') },
+      },
+    },
+  };
+}
