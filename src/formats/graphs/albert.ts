@@ -5,11 +5,14 @@ import { embed, embeddingShape } from './embeddings.js';
 import type { Family } from './family.js';
 import { answerQuestions, classifyPooled, classifyTokens, fillMasks, plainEncoder } from './heads.js';
 
+/** Most passes through the layers: they share their weights, so no tensor that is missing would end them. */
+const MAX_PASSES = 64;
+
 /** The order in which groups of shared layers are passed: each pass through a group goes through all of its layers. */
 function passes(config: ModelConfig): readonly string[] {
-  const count = config.size('num_hidden_layers');
+  const count = config.size('num_hidden_layers', undefined, MAX_PASSES);
   const groups = config.size('num_hidden_groups', 1);
-  const inner = config.size('inner_group_num', 1);
+  const inner = config.size('inner_group_num', 1, MAX_PASSES);
   return Array.from({ length: count * inner }, (_, index) => {
     const group = Math.trunc(Math.trunc(index / inner) / (count / groups));
     return `encoder.albert_layer_groups.${group}.albert_layers.${index % inner}`;

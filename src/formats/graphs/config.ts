@@ -1,5 +1,10 @@
 import { ModelkeepError } from '../../core/index.js';
 
+/** Largest size of anything: ten times the largest vocabularies. */
+const MAX_SIZE = 2 ** 24;
+/** Most positions of a graph that has a number for each distance: 4 MiB of them. */
+const MAX_DISTANCES = 2 ** 18;
+
 /** The fields of a config.json, read with checks. */
 export class ModelConfig {
   readonly #fields: Readonly<Record<string, unknown>>;
@@ -8,11 +13,21 @@ export class ModelConfig {
     this.#fields = fields;
   }
 
-  /** A positive integer. @throws ModelkeepError `INVALID_ARTIFACT` naming the field */
-  size(name: string, fallback?: number): number {
+  /**
+   * A positive integer.
+   *
+   * @param most the largest that is taken: what is made in its measure must stay small, whatever a file claims
+   * @throws ModelkeepError `INVALID_ARTIFACT` naming the field
+   */
+  size(name: string, fallback?: number, most = MAX_SIZE): number {
     const value = this.#fields[name] ?? fallback;
-    if (Number.isSafeInteger(value) && (value as number) > 0) return value as number;
-    throw this.#wrong(name, 'a positive integer');
+    if (Number.isSafeInteger(value) && (value as number) > 0 && (value as number) <= most) return value as number;
+    throw this.#wrong(name, `a positive integer of at most ${most}`);
+  }
+
+  /** `max_position_embeddings` where a table for each distance of two tokens goes into the graph: at most 2^18. */
+  get distances(): number {
+    return this.size('max_position_embeddings', undefined, MAX_DISTANCES);
   }
 
   /** A number that is not negative. @throws ModelkeepError `INVALID_ARTIFACT` naming the field */

@@ -36,7 +36,7 @@ function distanceShape(config: ModelConfig): DistanceShape {
     kinds: kindsOf(config),
     buckets: positive(config, 'position_buckets'),
     farthest: positive(config, 'max_relative_positions') ?? config.size('max_position_embeddings'),
-    positions: config.size('max_position_embeddings'),
+    positions: config.distances,
     normed: config.raw('norm_rel_ebd') === 'layer_norm',
     shared: config.raw('share_att_key') === true,
   };
@@ -58,7 +58,10 @@ function encoderShape(c: Checkpoint, config: ModelConfig, frame: Frame): Encoder
     },
   };
   const relative = config.raw('relative_attention') === true && distances.kinds.length > 0;
-  return relative ? { ...named, relative: disentangled(c, frame, named, distances) } : named;
+  if (relative) return { ...named, relative: disentangled(c, frame, named, distances) };
+  // Without distances their norm is in the checkpoint all the same.
+  if (distances.normed) for (const name of ['weight', 'bias']) c.encoder(`encoder.LayerNorm.${name}`, [base.hidden]);
+  return named;
 }
 
 function embedDeberta(c: Checkpoint, config: ModelConfig, hidden: number) {

@@ -32,7 +32,7 @@ export function mpnetBucket(distance: number): number {
 /** float32 [1, heads, sequence, sequence], shared by all layers. */
 function positionBias(c: Checkpoint, config: ModelConfig, heads: number): string {
   const table = c.encoder('encoder.relative_attention_bias.weight', [BUCKETS, heads]);
-  const buckets = byDistance(c, 'distance_buckets', config.size('max_position_embeddings'), mpnetBucket);
+  const buckets = byDistance(c, 'distance_buckets', config.distances, mpnetBucket);
   const values = c.writer.node('Gather', [table, buckets]);
   const split = c.writer.node('Transpose', [values], { perm: { ints: [2, 0, 1] } });
   return c.writer.node('Unsqueeze', [split, c.writer.ints([0])]);

@@ -40,8 +40,6 @@ const HARMLESS = [
   /^cls\.seq_relationship\.(weight|bias)$/,
   // Heads on tokens do not use the pooler, which older checkpoints hold all the same.
   /(^|\.)pooler\.(dense\.)?(weight|bias)$/,
-  // DeBERTa's norm of distances, which it has without distances too.
-  /(^|\.)encoder\.LayerNorm\.(weight|bias)$/,
 ];
 
 function unsupported(what: string, supported: readonly string[]): ModelkeepError {

@@ -39,6 +39,12 @@ test.each([
 test.each([
   ['albert', { num_hidden_groups: 2 }],
   ['albert', { embedding_size: 24 }],
+  ['albert', { num_hidden_layers: 1_000_000_000 }],
+  ['albert', { inner_group_num: 2 ** 40 }],
+  ['deberta-v2', { max_position_embeddings: 2 ** 31 }],
+  ['mpnet', { max_position_embeddings: 2 ** 31 }],
+  ['modernbert', { hidden_size: 2 ** 40, num_attention_heads: 1 }],
+  ['modernbert', { num_hidden_layers: 2 ** 24 }],
   ['deberta-v2', { position_buckets: 8 }],
   ['deberta-v2', { share_att_key: false }],
   ['deberta-v2', { norm_rel_ebd: 'none' }],
