@@ -8,7 +8,7 @@ export interface Figure {
   readonly value: number;
   readonly unit: string;
   /** What is to be reached; absent where the figure stands beside another for comparison. */
-  readonly bar?: { readonly most: number };
+  readonly bar?: { readonly most: number } | { readonly least: number };
 }
 
 /** Collects figures and prints each as soon as it is known. */
@@ -42,16 +42,16 @@ export class Figures {
   }
 
   add({ name, value, unit, bar }: Figure): void {
-    const holds = bar === undefined || value <= bar.most;
+    const limit = bar === undefined ? undefined : 'most' in bar ? bar.most : bar.least;
+    const holds = bar === undefined || ('most' in bar ? value <= bar.most : value >= bar.least);
     if (!holds) this.#missed += 1;
     if (this.#json) {
-      console.log(
-        JSON.stringify({ name, value, unit, bar: bar?.most ?? null, holds: bar === undefined ? null : holds }),
-      );
+      console.log(JSON.stringify({ name, value, unit, bar: limit ?? null, holds: bar === undefined ? null : holds }));
       return;
     }
     const shown = `${Number(value.toPrecision(4))} ${unit}`;
-    const judged = bar === undefined ? '' : `at most ${bar.most} ${unit}   ${holds ? 'holds' : 'DOES NOT HOLD'}`;
+    const side = bar !== undefined && 'least' in bar ? 'at least' : 'at most';
+    const judged = bar === undefined ? '' : `${side} ${limit} ${unit}   ${holds ? 'holds' : 'DOES NOT HOLD'}`;
     console.log(`  ${name.padEnd(58)} ${shown.padStart(18)}   ${judged}`);
   }
 }
