@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { link, lstat, mkdir, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileError, type Abortable, type Digest } from '../core/index.js';
+import type { DiskBudget, Kept } from './disk-budget.js';
 import { lockOnMachine } from './machine-lock.js';
 import { hashFile, isSealed, seal } from './sealed-file.js';
 
@@ -11,6 +12,10 @@ export interface CompiledCacheOptions {
   readonly directory: string;
   /** What compiled forms are for besides the version: runtime, processor, options. Others are not found. */
   readonly target: string;
+  /** The bound on what the cache takes of the disk; absent: none. */
+  readonly budget?: DiskBudget;
+  /** Folders of the forms that versions run from here: these stay. @defaultValue none */
+  readonly inUse?: () => ReadonlySet<string>;
 }
 
 /** Writes the compiled form of a version into an empty folder: a graph and tensors named by their digests. */
@@ -38,22 +43,30 @@ function isMissing(error: unknown): boolean {
 export class CompiledCache {
   readonly #directory: string;
   readonly #target: string;
+  readonly #budget: DiskBudget | undefined;
+  readonly #inUse: () => ReadonlySet<string>;
+  /** Entries that are being taken into use: no longer unfinished, not yet told of by `inUse`. */
+  readonly #handedOut = new Set<string>();
   /** Entries whose bytes this process has hashed. */
   readonly #verified = new Set<string>();
   #dropped = 0;
 
-  private constructor(directory: string, target: string) {
+  private constructor({ directory, target, budget, inUse }: CompiledCacheOptions) {
     this.#directory = directory;
     this.#target = target;
+    this.#budget = budget;
+    this.#inUse = inUse ?? (() => new Set());
+    budget?.add(() => this.#kept());
   }
 
   /** @throws ModelkeepError `STORE_PERMISSION` or `STORE_UNAVAILABLE` if the folders cannot be made */
-  static async open({ directory, target }: CompiledCacheOptions): Promise<CompiledCache> {
+  static async open(options: CompiledCacheOptions): Promise<CompiledCache> {
+    const { directory } = options;
     try {
       for (const folder of ['compiled', 'tensors', 'partial']) {
         await mkdir(join(directory, folder), { recursive: true, mode: 0o700 });
       }
-      return new CompiledCache(await realpath(directory), target);
+      return new CompiledCache({ ...options, directory: await realpath(directory) });
     } catch (error) {
       throw fileError(error, `Cannot make the cache folder ${directory}`, 'choose another with --cache-dir');
     }
@@ -105,6 +118,7 @@ export class CompiledCache {
       await this.#share(unfinished);
       await rename(unfinished, folder);
       this.#verified.add(folder);
+      await this.#makeRoomFor(folder);
       return folder;
     } catch (error) {
       const what = `Cannot write to the cache folder ${this.#directory}`;
@@ -117,10 +131,7 @@ export class CompiledCache {
 
   /** Removes a version's compiled form, and the tensors that no other one has. */
   async remove(version: Digest): Promise<void> {
-    const folder = this.#folderOf(version);
-    this.#verified.delete(folder);
-    await rm(folder, { recursive: true, force: true });
-    await this.collect();
+    await this.#removeFolder(this.#folderOf(version));
   }
 
   /** Removes the tensors that no compiled version has. @returns bytes given back */
@@ -139,6 +150,45 @@ export class CompiledCache {
       await lock.release();
     }
     return bytes;
+  }
+
+  /** Lets others go for a new entry, which is about to be used and so is not one of them. */
+  async #makeRoomFor(folder: string): Promise<void> {
+    this.#handedOut.add(folder);
+    try {
+      await this.#budget?.enforce();
+    } finally {
+      this.#handedOut.delete(folder);
+    }
+  }
+
+  /** Every entry that is here, those of other releases and processors too; a tensor of several counts in shares. */
+  async #kept(): Promise<readonly Kept[]> {
+    const compiled = join(this.#directory, 'compiled');
+    const inUse = this.#inUse();
+    return Promise.all(
+      (await readdir(compiled)).map(async (name): Promise<Kept> => {
+        const folder = join(compiled, name);
+        const files = await readdir(folder).catch(() => []);
+        const states = await Promise.all(files.map((file) => lstat(join(folder, file)).catch(() => undefined)));
+        return {
+          // One link is that in `tensors/`.
+          bytes: states.reduce(
+            (sum, state) => sum + (state === undefined ? 0 : state.size / Math.max(1, state.nlink - 1)),
+            0,
+          ),
+          usedMs: Math.max(0, ...states.map((state) => state?.atimeMs ?? 0)),
+          inUse: inUse.has(folder) || this.#handedOut.has(folder),
+          remove: () => this.#removeFolder(folder),
+        };
+      }),
+    );
+  }
+
+  async #removeFolder(folder: string): Promise<void> {
+    this.#verified.delete(folder);
+    await rm(folder, { recursive: true, force: true });
+    await this.collect();
   }
 
   #folderOf(version: Digest): string {

@@ -3,6 +3,7 @@
  * processes of the machine; onnxruntime maps them from there.
  */
 export { CompiledCache, type Compile, type CompiledCacheOptions } from './compiled-cache.js';
+export { DiskBudget, type Kept, type ListKept } from './disk-budget.js';
 export { DerivedTensors, type TensorsKey } from './derived-tensors.js';
 export { cachedSegment } from './cached-segment.js';
 export { lockOnMachine, type MachineLock } from './machine-lock.js';

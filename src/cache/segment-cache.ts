@@ -15,6 +15,7 @@ import {
   type VersionRecord,
   type VersionStore,
 } from '../core/index.js';
+import { DiskBudget, type Kept } from './disk-budget.js';
 import { downloadSegment } from './download.js';
 import { lockOnMachine } from './machine-lock.js';
 import { hashFile, isSealed, seal } from './sealed-file.js';
@@ -24,8 +25,9 @@ export interface SegmentCacheOptions {
   /** Folder of the cache; made if it is not there, readable by its owner only. */
   readonly directory: string;
   /**
-   * Bytes of segments that are kept; what versions in use need is kept even beyond it. Segments that are hard links
-   * into an embedded store count too, though they take no room of their own. `0`: keep only what is in use.
+   * Bytes of segments, derived tensors and compiled forms that are kept; what versions in use need is kept even beyond
+   * it. Segments that are hard links into an embedded store count too, though they take no room of their own. `0`: keep
+   * only what is in use.
    */
   readonly maxBytes: number;
 }
@@ -50,7 +52,8 @@ const PARALLEL_FETCHES = 4;
 /** The node's disk cache of segments: verified, resumable, shared by the processes of a machine. */
 export class SegmentCache {
   readonly #directory: string;
-  readonly #maxBytes: number;
+  /** The bound on bytes; other parts of the cache are counted in it too. */
+  readonly budget: DiskBudget;
   /** How many versions in use need a segment. */
   readonly #uses = new Map<Digest, number>();
   /** Fetches under way, each with the signal of the pull that began it. */
@@ -58,7 +61,8 @@ export class SegmentCache {
 
   private constructor({ directory, maxBytes }: SegmentCacheOptions) {
     this.#directory = directory;
-    this.#maxBytes = maxBytes;
+    this.budget = new DiskBudget(maxBytes);
+    this.budget.add(() => this.#kept());
   }
 
   /** @throws ModelkeepError `STORE_PERMISSION` or `STORE_UNAVAILABLE` if the folder cannot be made */
@@ -132,7 +136,7 @@ export class SegmentCache {
     } finally {
       await Promise.allSettled(workers);
     }
-    if (fetchedSegments > 0) await this.#evict();
+    if (fetchedSegments > 0) await this.budget.enforce();
     return { folder: this.folder, fetchedBytes, fetchedSegments };
   }
 
@@ -229,20 +233,19 @@ export class SegmentCache {
     return join(this.folder, digestHex(digest));
   }
 
-  /** Removes what was used longest ago until the bound holds; never what is in use here. */
-  async #evict(): Promise<void> {
-    const found = await Promise.all(
-      (await readdir(this.folder)).map(async (name) => {
-        const state = await lstat(join(this.folder, name)).catch(() => undefined);
-        return { name, size: state?.size ?? 0, usedMs: state?.atimeMs ?? 0 };
+  /** Every segment that is here. */
+  async #kept(): Promise<readonly Kept[]> {
+    return Promise.all(
+      (await readdir(this.folder)).map(async (name): Promise<Kept> => {
+        const path = join(this.folder, name);
+        const state = await lstat(path).catch(() => undefined);
+        return {
+          bytes: state?.size ?? 0,
+          usedMs: state?.atimeMs ?? 0,
+          inUse: this.#uses.has(`sha256:${name}`) || this.#fetching.has(`sha256:${name}`),
+          remove: () => rm(path, { force: true }),
+        };
       }),
     );
-    let bytes = found.reduce((sum, { size }) => sum + size, 0);
-    for (const { name, size } of found.toSorted((a, b) => a.usedMs - b.usedMs)) {
-      if (bytes <= this.#maxBytes) return;
-      if (this.#uses.has(`sha256:${name}`) || this.#fetching.has(`sha256:${name}`)) continue;
-      await rm(join(this.folder, name), { force: true });
-      bytes -= size;
-    }
   }
 }
