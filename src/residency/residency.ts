@@ -194,6 +194,12 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     this.#compiler?.ran(resident);
   }
 
+  /** Has a ready version compiled in the background, whatever its heat; nothing where nothing is compiled. */
+  compile(id: string): void {
+    const resident = this.ready(id);
+    if (resident !== undefined) this.#compiler?.start(resident);
+  }
+
   /** Lets a version go: no new lease from now on, and its memory goes back when the last one is returned. */
   async release(id: string): Promise<void> {
     const resident = this.#residents.get(id);

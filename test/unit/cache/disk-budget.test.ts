@@ -46,19 +46,20 @@ describe('the bound on the disk', () => {
   });
 });
 
+/** Writes a graph and tensors, as compiling does. */
+const compile =
+  (...tensors: readonly string[]) =>
+  async (folder: string): Promise<void> => {
+    await writeFile(join(folder, 'model.onnx'), 'graph');
+    for (const tensor of tensors) await writeFile(join(folder, digestHex(digestOf(tensor))), tensor);
+  };
+
 describe('compiled forms under the bound', () => {
   let directory = '';
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'modelkeep-disk-'));
   });
   afterEach(() => rm(directory, { recursive: true, force: true }));
-
-  const compile =
-    (...tensors: readonly string[]) =>
-    async (folder: string): Promise<void> => {
-      await writeFile(join(folder, 'model.onnx'), 'graph');
-      for (const tensor of tensors) await writeFile(join(folder, digestHex(digestOf(tensor))), tensor);
-    };
 
   it('go with the tensors that no other form has; one in use and the new one stay', async () => {
     const used = new Set<string>();
