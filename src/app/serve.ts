@@ -65,8 +65,8 @@ export async function serve({ settings, version, logger, ...options }: ServeOpti
 }
 
 function logEvents(log: Logger, { parts: { residency, follower, pool, pickles } }: Modelkeep): void {
-  residency.on('transition', ({ record, from, to, durationMs, error }) => {
-    const facts = { version: versionName(record), from, to, ms: Math.round(durationMs) };
+  residency.on('transition', ({ record, from, to, durationMs, bytes, error }) => {
+    const facts = { version: versionName(record), from, to, ms: Math.round(durationMs), bytes };
     if (error === undefined) log.debug(facts, 'version changed its state');
     else log.error({ ...facts, err: error }, 'version could not be loaded');
   });
@@ -81,6 +81,8 @@ function logEvents(log: Logger, { parts: { residency, follower, pool, pickles } 
     if (error === undefined) log.info(facts, 'compiled and taken over');
     else log.warn({ ...facts, err: error }, 'could not be compiled, it is served as it is');
   });
+  residency.on('renewed', (bytes) => log.info({ bytes }, 'runners that kept memory were started anew'));
+  residency.on('not-renewed', (error) => log.warn({ err: error }, 'runners keep memory and could not be started anew'));
   residency.on('evicted', (record, why) => log.info({ version: versionName(record), why }, 'let go'));
   residency.on('trouble', (record, error) =>
     log.error(

@@ -9,6 +9,8 @@ export interface Transition {
   readonly to: ResidencyState;
   /** How long the version was in `from`, in ms. */
   readonly durationMs: number;
+  /** Bytes of the version's contents. */
+  readonly bytes: number;
   /** Why it failed, on the way to `failed`. */
   readonly error?: Error;
 }
@@ -109,7 +111,8 @@ export class Resident {
     const durationMs = now - this.#sinceMs;
     this.#sinceMs = now;
     this.#since = new Date();
-    this.#onTransition({ record: this.record, from, to, durationMs, ...(error === undefined ? {} : { error }) });
+    const facts = { record: this.record, from, to, durationMs, bytes: this.record.size };
+    this.#onTransition({ ...facts, ...(error === undefined ? {} : { error }) });
   }
 
   /** Records which form new runners load; for the residency alone. */

@@ -140,7 +140,24 @@ function residencyMetrics(registers: Registry[], residency: Residency, follower:
     labelNames: ['reference', 'version'],
     registers,
   });
-  residency.on('transition', ({ from, to }) => transitions.inc({ from, to }));
+  const stateSeconds = new Histogram({
+    name: 'modelkeep_transition_seconds',
+    help: 'How long versions were in the state that they left',
+    labelNames: ['from', 'to'],
+    buckets: LATENCY_BUCKETS,
+    registers,
+  });
+  const transitionBytes = new Counter({
+    name: 'modelkeep_transition_bytes_total',
+    help: 'Bytes of the contents of versions that changed their state',
+    labelNames: ['from', 'to'],
+    registers,
+  });
+  residency.on('transition', ({ from, to, durationMs, bytes }) => {
+    transitions.inc({ from, to });
+    stateSeconds.observe({ from, to }, durationMs / 1_000);
+    transitionBytes.inc({ from, to }, bytes);
+  });
   const evictions = new Counter({
     name: 'modelkeep_evictions_total',
     help: 'Versions let go to make room (budget) or because nobody asked them (idle)',
