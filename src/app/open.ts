@@ -59,6 +59,7 @@ type NodeSettings = Pick<
   | 'wheelhouse'
   | 'swapMode'
   | 'compileAfter'
+  | 'compile'
 >;
 
 /** Options of {@link openModelkeep}; each default is in {@link SETTINGS}. */

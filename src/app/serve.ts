@@ -5,6 +5,7 @@ import { openFrontDoor } from './front-door.js';
 import { Heartbeat } from './heartbeat.js';
 import { listenHttp } from './listen-http.js';
 import { openModelkeep, type Modelkeep, type OpenOptions } from './open.js';
+import { preload } from './preload.js';
 import type { Settings } from './settings.js';
 
 /** Options of {@link serve}. */
@@ -43,8 +44,7 @@ export async function serve({ settings, version, logger, ...options }: ServeOpti
   });
   try {
     logEvents(log, keep);
-    for (const reference of settings.pin) await keep.pin(reference);
-    for (const reference of settings.preload) await keep.load(reference);
+    await preload(keep, settings);
     const http = await listenHttp({ ...settings, ...keep.parts, ...door, version, logger: log });
     const heartbeat = new Heartbeat(keep, (error) =>
       log.debug({ err: error }, 'the store took no report of this node'),

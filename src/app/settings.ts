@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { ModelkeepError } from '../core/index.js';
 import { ACCESS_SETTINGS } from './access-settings.js';
-import { bytes, list, setting, text, whole, type Setting } from './setting.js';
+import { bytes, flag, list, setting, text, whole, type Setting } from './setting.js';
 
 // An empty variable counts as none, as the XDG base directory specification has it.
 const dataHome = process.env.XDG_DATA_HOME || join(homedir(), '.local', 'share');
@@ -106,9 +106,16 @@ export const SETTINGS = Object.freeze({
   }),
   compileAfter: setting<number>({
     schema: whole(0, 1_000_000),
-    defaultValue: 0,
+    defaultValue: 600,
     description: 'Runs of a version within a minute after which it is compiled in the background; 0: never',
     placeholder: 'N',
+  }),
+  compile: setting<boolean>({
+    schema: flag,
+    defaultValue: false,
+    description: 'Whether versions that are pinned or preloaded are compiled at once, in the background',
+    placeholder: 'BOOL',
+    valueOptional: true,
   }),
   swapMode: setting<'keep-serving' | 'low-memory'>({
     schema: z.enum(['keep-serving', 'low-memory']),

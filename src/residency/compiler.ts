@@ -33,8 +33,10 @@ export class Compiler {
   readonly #onReport: (report: CompileReport) => void;
   readonly #stop = new AbortController();
   readonly #runs = new Map<string, { sinceMs: number; count: number }>();
-  /** Versions that were compiled or given up, so that each is tried once. */
-  readonly #decided = new Set<string>();
+  /** Versions that are compiled or being compiled. */
+  readonly #compiled = new Set<string>();
+  /** Versions that could not be compiled, which is not tried again. */
+  readonly #givenUp = new Set<string>();
   #turn: Promise<void> = Promise.resolve();
 
   constructor(options: CompilerOptions, hosting: Hosting, onReport: (report: CompileReport) => void) {
@@ -50,14 +52,16 @@ export class Compiler {
       this.#onReport({ record, durationMs: 0, error: asModelkeepError(error) });
       return undefined;
     });
-    if (folder !== undefined) this.#decided.add(record.id);
+    // The form may have left the disk since it was made here.
+    if (folder === undefined) this.#compiled.delete(record.id);
+    else this.#compiled.add(record.id);
     return folder;
   }
 
   /** Counts one run; the one that makes a version hot starts its compile. */
   ran(resident: Resident): void {
     const { id, digest, format } = resident.record;
-    if (this.#decided.has(id) || digest === undefined || format === 'joblib') return;
+    if (this.#compiled.has(id) || this.#givenUp.has(id) || digest === undefined || format === 'joblib') return;
     const now = performance.now();
     const seen = this.#runs.get(id);
     const current = seen !== undefined && now - seen.sinceMs < WINDOW_MS ? seen : { sinceMs: now, count: 0 };
@@ -68,9 +72,10 @@ export class Compiler {
 
   /** Compiles a version in the background, whatever its heat. */
   start(resident: Resident): void {
-    if (this.#decided.has(resident.record.id)) return;
-    this.#decided.add(resident.record.id);
-    this.#runs.delete(resident.record.id);
+    const { id } = resident.record;
+    if (this.#compiled.has(id) || this.#givenUp.has(id)) return;
+    this.#compiled.add(id);
+    this.#runs.delete(id);
     this.#turn = this.#turn.then(() => this.#compile(resident));
   }
 
@@ -90,6 +95,7 @@ export class Compiler {
       await this.#hosting.takeOver(resident, folder);
       this.#onReport({ record, durationMs: performance.now() - startedMs });
     } catch (error) {
+      this.#givenUp.add(record.id);
       if (!signal.aborted)
         this.#onReport({ record, durationMs: performance.now() - startedMs, error: asModelkeepError(error) });
     }

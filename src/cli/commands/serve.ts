@@ -6,6 +6,7 @@ const SERVER_SETTINGS = [
   ...NODE_SETTINGS,
   'idleUnloadMs',
   'compileAfter',
+  'compile',
   'swapMode',
   'pin',
   'preload',
