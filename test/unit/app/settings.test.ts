@@ -122,7 +122,7 @@ const SAMPLES: Readonly<Record<SettingName, readonly [string, unknown]>> = {
   memoryBudget: ['2GiB', 2_147_483_648],
   idleUnloadMs: ['60000', 60_000],
   swapMode: ['low-memory', 'low-memory'],
-  compileAfter: ['600', 600],
+  compileAfter: ['500', 500],
   compile: ['true', true],
   wheelhouse: ['/wheels', '/wheels'],
   pin: ['a:1,b@prod', ['a:1', 'b@prod']],
