@@ -4,7 +4,7 @@
  */
 import { openStore, push } from '../src/app/index.js';
 import type { VersionStore } from '../src/core/index.js';
-import { BERT_BASE, BERT_TINY, makeBert, type BertSize, type ModelSeeds } from './bert-base.js';
+import { BERT_BASE, BERT_MIDDLING, BERT_TINY, makeBert, type BertSize, type ModelSeeds } from './bert-base.js';
 import { BENCH_FOLDER, STORE_URL } from './node.js';
 import { exportOnnx } from './plain.js';
 
@@ -12,6 +12,8 @@ import { exportOnnx } from './plain.js';
 export const HEADS = 10;
 /** Versions that share nothing: `full-1` to `full-4`. */
 export const FINE_TUNES = 4;
+/** Versions of 200 MB that share nothing: `middling-1` to `middling-6`. */
+export const MIDDLING_VERSIONS = 6;
 /** Small versions: `tiny-1` to `tiny-20`. */
 export const TINY_VERSIONS = 20;
 /** Versions of the model `swap`, which are in turn `full-1` and `full-2`: one for each 5 s of 2 minutes, and the first. */
@@ -34,6 +36,9 @@ export async function prepareModels(): Promise<void> {
     const full: string[] = [];
     for (let at = 1; at <= FINE_TUNES; at++) {
       full.push(await provide(store, `full-${at}`, BERT_BASE, { trunk: 10 * at, head: 200 + at }));
+    }
+    for (let at = 1; at <= MIDDLING_VERSIONS; at++) {
+      await provide(store, `middling-${at}`, BERT_MIDDLING, { trunk: 3_000 + at, head: 4_000 + at });
     }
     for (let at = 1; at <= TINY_VERSIONS; at++) {
       await provide(store, `tiny-${at}`, BERT_TINY, { trunk: 1_000 + at, head: 2_000 + at });

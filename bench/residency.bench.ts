@@ -10,6 +10,7 @@ import { benchLoading } from './residency-loading.js';
 import { benchFineTunes, benchHeads } from './residency-memory.js';
 import { benchBeside, benchSwaps } from './residency-serving.js';
 import { prepareModels } from './prepare.js';
+import { benchBudget } from './residency-budget.js';
 import { benchCycles } from './residency-cycles.js';
 
 const SECTIONS: Readonly<Record<string, (figures: Figures, quick: boolean) => Promise<void>>> = {
@@ -18,6 +19,7 @@ const SECTIONS: Readonly<Record<string, (figures: Figures, quick: boolean) => Pr
   'fine-tunes': benchFineTunes,
   beside: benchBeside,
   swaps: benchSwaps,
+  budget: benchBudget,
   cycles: benchCycles,
 };
 
