@@ -40,7 +40,9 @@ export class Heartbeat {
       host: hostname(),
       pid: process.pid,
       startedAt: this.#startedAt,
-      holds: holds.map(({ model, version, state, since }) => ({ model, version, state, since })),
+      holds: holds.map(({ model, version, state, since, precision, compiled }) => {
+        return { model, version, state, since, precision, compiled };
+      }),
       follows,
     };
     this.#reporting = this.#keep.store.reportNode(report, { ttlMs: HEARTBEAT_TTL_MS }).catch((error: unknown) => {

@@ -1,16 +1,15 @@
 import { join } from 'node:path';
-import { CompiledCache, SegmentCache } from '../cache/index.js';
+import { SegmentCache } from '../cache/index.js';
 import {
   asModelkeepError,
-  manifestDigest,
   ModelkeepError,
   type Abortable,
   type VersionRecord,
   type VersionStore,
 } from '../core/index.js';
 import { push, type Pushed, type PushOptions } from '../registry/index.js';
-import { Follower, Residency, type CompilerOptions } from '../residency/index.js';
-import { compileTarget, compileVersion, onnxRunnerCommand, PicklePools, RunnerPool } from '../runners/index.js';
+import { Follower, Residency } from '../residency/index.js';
+import { onnxRunnerCommand, PicklePools, RunnerPool } from '../runners/index.js';
 import {
   InferenceService,
   traceRequests,
@@ -23,6 +22,7 @@ import {
 import { openStore } from '../stores/index.js';
 import type { TaskName } from '../tasks/index.js';
 import { CloseStack } from './close-stack.js';
+import { compilerFor, quantizeBy } from './forms.js';
 import { Model, requireTask } from './model.js';
 import { checkSetting, SETTINGS, type SettingName, type Settings } from './settings.js';
 
@@ -60,6 +60,8 @@ type NodeSettings = Pick<
   | 'swapMode'
   | 'compileAfter'
   | 'compile'
+  | 'precision'
+  | 'weightBits'
 >;
 
 /** Options of {@link openModelkeep}; each default is in {@link SETTINGS}. */
@@ -226,7 +228,8 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
     if (pickles !== undefined) stack.push(() => pickles.close());
     const pools = { pool, ...(pickles === undefined ? {} : { pickles }) };
     const compiler = await compilerFor(settings, cache.folder);
-    const residency = new Residency({ ...settings, store, cache, ...pools, ...compiler });
+    const quantize = await quantizeBy(settings, cache.folder);
+    const residency = new Residency({ ...settings, store, cache, ...pools, ...compiler, quantize });
     stack.push(() => residency.close());
     const follower = await Follower.open(store, residency, settings.swapMode);
     stack.push(() => follower.close());
@@ -238,27 +241,6 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
     await stack.closeQuietly();
     throw asModelkeepError(error);
   }
-}
-
-/** How hot versions are compiled; nothing where none is to be. */
-async function compilerFor(
-  { compileAfter, cacheDir }: Pick<Settings, 'compileAfter' | 'cacheDir'>,
-  segmentsFolder: string,
-): Promise<{ readonly compiler?: CompilerOptions }> {
-  if (compileAfter === 0) return {};
-  const forms = await CompiledCache.open({ directory: cacheDir, target: await compileTarget() });
-  return {
-    compiler: {
-      hotRunsPerMinute: compileAfter,
-      find: ({ digest }) => (digest === undefined ? Promise.resolve(undefined) : forms.find(digest)),
-      compile: ({ digest }, manifest, options) =>
-        forms.ensure(
-          digest ?? manifestDigest(manifest),
-          (folder, given) => compileVersion({ manifest, segmentsFolder, folder }, given),
-          options,
-        ),
-    },
-  };
 }
 
 /** Longest time of a call where requests have no limit, in ms: 10 minutes. */

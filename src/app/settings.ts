@@ -2,7 +2,7 @@ import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
-import { ModelkeepError } from '../core/index.js';
+import { ModelkeepError, PRECISIONS, type PrecisionSetting } from '../core/index.js';
 import { ACCESS_SETTINGS } from './access-settings.js';
 import { bytes, flag, list, setting, text, whole, type Setting } from './setting.js';
 
@@ -116,6 +116,21 @@ export const SETTINGS = Object.freeze({
     description: 'Whether versions that are pinned or preloaded are compiled at once, in the background',
     placeholder: 'BOOL',
     valueOptional: true,
+  }),
+  precision: setting<PrecisionSetting>({
+    schema: z.enum(['as-published', ...PRECISIONS]),
+    defaultValue: 'as-published',
+    description: `Precision of checkpoints: as-published (what push --precision said, else fp32), ${PRECISIONS.join(', ')}`,
+    placeholder: 'PRECISION',
+  }),
+  weightBits: setting<'auto' | 7 | 8>({
+    schema: z.preprocess(
+      (value) => (value === '7' || value === '8' ? Number(value) : value),
+      z.union([z.literal('auto'), z.literal(7), z.literal(8)]),
+    ),
+    defaultValue: 'auto',
+    description: 'Bits of a quantized weight: auto (8 on processors with VNNI or dot products, else 7), 7 or 8',
+    placeholder: 'BITS',
   }),
   swapMode: setting<'keep-serving' | 'low-memory'>({
     schema: z.enum(['keep-serving', 'low-memory']),

@@ -10,6 +10,7 @@ import {
   type Abortable,
   type Digest,
   type Manifest,
+  type Segment,
   type SegmentPlace,
   type TransferProgress,
   type VersionRecord,
@@ -84,7 +85,12 @@ export class SegmentCache {
 
   /** Marks a version's segments as in use, so that they stay until the returned function is called. */
   pin(manifest: Manifest): () => void {
-    const digests = distinctPlaces(manifest).map(({ digest }) => digest);
+    return this.pinSegments(distinctPlaces(manifest));
+  }
+
+  /** Marks segments as in use, so that they stay until the returned function is called. */
+  pinSegments(segments: readonly Segment[]): () => void {
+    const digests = segments.map(({ digest }) => digest);
     for (const digest of digests) this.#uses.set(digest, (this.#uses.get(digest) ?? 0) + 1);
     return () => {
       for (const digest of digests.splice(0)) {

@@ -52,6 +52,8 @@ export const NODE_SETTINGS = [
   'maxBatchRequests',
   'maxBatchTokens',
   'memoryBudget',
+  'precision',
+  'weightBits',
   'allowPickle',
   'python',
   'wheelhouse',

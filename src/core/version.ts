@@ -97,6 +97,10 @@ export interface NodeReport {
     readonly version: number;
     readonly state: string;
     readonly since: Date;
+    /** The precision in which it answers there, known from `loading` on. */
+    readonly precision?: string;
+    /** True if its compiled form answers. */
+    readonly compiled?: boolean;
   }[];
   /** What each followed reference resolves to on that node, and since when. */
   readonly follows: readonly { readonly reference: string; readonly version: number; readonly since: Date }[];

@@ -7,6 +7,7 @@ import {
   type Abortable,
   type Manifest,
   type ManifestFile,
+  type Precision,
   type Segment,
   type TransferProgress,
 } from '../core/index.js';
@@ -18,6 +19,8 @@ const READ_BYTES = 4 * 1024 * 1024;
 
 /** Options of {@link buildManifest}. */
 export interface BuildManifestOptions extends Abortable {
+  /** The precision to serve the version in. @defaultValue 'fp32' */
+  readonly precision?: Precision;
   /** Called after each read; must not throw. */
   readonly onProgress?: (progress: TransferProgress) => void;
 }
@@ -44,7 +47,14 @@ export async function buildManifest(artifact: Artifact, options: BuildManifestOp
   }
   const { format, task } = artifact;
   const sorted = files.toSorted((a, b) => (a.path < b.path ? -1 : 1));
-  return task === undefined ? { schema: 1, format, files: sorted } : { schema: 1, format, task, files: sorted };
+  const { precision = 'fp32' } = options;
+  return {
+    schema: 1,
+    format,
+    ...(task === undefined ? {} : { task }),
+    ...(precision === 'fp32' ? {} : { precision }),
+    files: sorted,
+  };
 }
 
 async function hashFile(

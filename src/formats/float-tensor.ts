@@ -11,16 +11,24 @@ function fromHalf(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
+/** The bytes where an array of any width may begin: files are little-endian, as every platform of the runtime is. */
+function alignedBuffer(bytes: Buffer): ArrayBuffer {
+  const copy = new ArrayBuffer(bytes.byteLength);
+  new Uint8Array(copy).set(bytes);
+  return copy;
+}
+
 /** How the elements of a dtype become float32. */
-const WIDEN: Partial<Record<SafetensorsDtype, (bytes: Buffer, into: Float32Array) => void>> = {
-  F32: (bytes, into) => into.forEach((_, at) => (into[at] = bytes.readFloatLE(4 * at))),
-  F64: (bytes, into) => into.forEach((_, at) => (into[at] = bytes.readDoubleLE(8 * at))),
-  F16: (bytes, into) => into.forEach((_, at) => (into[at] = fromHalf(bytes.readUInt16LE(2 * at)))),
-  // The upper half of a float32.
-  BF16: (bytes, into) => {
-    const bits = new Uint32Array(into.buffer, into.byteOffset, into.length);
-    bits.forEach((_, at) => (bits[at] = bytes.readUInt16LE(2 * at) << 16));
+const WIDEN: Partial<Record<SafetensorsDtype, (bytes: Buffer) => Float32Array>> = {
+  F32: (bytes) => new Float32Array(alignedBuffer(bytes)),
+  F64: (bytes) => Float32Array.from(new Float64Array(alignedBuffer(bytes))),
+  F16: (bytes) => {
+    const known = Float32Array.from({ length: 65_536 }, (_, bits) => fromHalf(bits));
+    return Float32Array.from(new Uint16Array(alignedBuffer(bytes)), (bits) => known[bits] ?? NaN);
   },
+  // The upper half of a float32.
+  BF16: (bytes) =>
+    new Float32Array(Uint32Array.from(new Uint16Array(alignedBuffer(bytes)), (bits) => bits << 16).buffer),
 };
 
 /**
@@ -38,7 +46,5 @@ export async function readFloats(files: VersionFiles, path: string, tensor: Stor
       `${path}: tensor "${tensor.name}" has the dtype ${tensor.dtype}; weights may be ${Object.keys(WIDEN).join(', ')}`,
     );
   }
-  const into = new Float32Array(tensor.shape.reduce((product, dim) => product * dim, 1));
-  widen(await files.read(path, { start: tensor.start, end: tensor.end }), into);
-  return into;
+  return widen(await files.read(path, { start: tensor.start, end: tensor.end }));
 }

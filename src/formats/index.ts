@@ -4,6 +4,7 @@ export { adaptedConfig, inspectAdapter } from './adapter/inspect.js';
 export { openDirectoryFiles, openLocalFiles, openSegmentFiles } from './version-files.js';
 export { planSession } from './plan-session.js';
 export type { PlanOptions, SessionPlan } from './session-plan.js';
+export type { WeightBits } from './quantize/quantize.js';
 export type { Artifact, ArtifactFile } from './artifact.js';
 export {
   inspectArtifact,

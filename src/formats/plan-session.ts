@@ -15,6 +15,13 @@ export async function planSession(files: VersionFiles, options: PlanOptions = {}
   const isCheckpoint = files.size(WEIGHTS_FILE) !== undefined || files.size(WEIGHTS_INDEX_FILE) !== undefined;
   if (isCheckpoint && files.size('config.json') !== undefined) return planCheckpoint(files, options);
   const model = onnxModelPath(files.paths);
+  const { precision = 'fp32' } = options;
+  if (model !== undefined && precision !== 'fp32') {
+    throw new ModelkeepError(
+      'UNSUPPORTED_FORMAT',
+      `${model} cannot be served in ${precision}: that is made from checkpoints (config.json and ${WEIGHTS_FILE})`,
+    );
+  }
   if (model !== undefined) return planOnnx(files, model, options.onCustomOperator);
   throw new ModelkeepError(
     'UNSUPPORTED_FORMAT',

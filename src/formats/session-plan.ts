@@ -1,9 +1,17 @@
-import type { DeriveTensor, TensorInfo } from '../core/index.js';
+import type { DerivedTensor, DeriveTensor, Precision, TensorInfo } from '../core/index.js';
 import type { Operator } from './onnx/nodes.js';
+import type { WeightBits } from './quantize/quantize.js';
 
 /** Options of `planSession`. */
 export interface PlanOptions {
-  /** Keeps tensors that are made from others, such as those that an adapter changes. Absent: they go into the graph. */
+  /** Other than `fp32`: only of checkpoints, and only with `derive`. @defaultValue 'fp32' */
+  readonly precision?: Precision;
+  /** Bits of a quantized weight. @defaultValue 8 */
+  readonly weightBits?: WeightBits;
+  /**
+   * Keeps tensors that are made from others: quantized ones, and those that an adapter changes. Absent: the latter go
+   * into the graph.
+   */
   readonly derive?: DeriveTensor;
   /** Told of each operator of an ONNX file whose domain the runtime does not know. @defaultValue refuses the file */
   readonly onCustomOperator?: (operator: Operator) => void;
@@ -20,4 +28,6 @@ export interface SessionPlan {
   readonly externalDataFolder?: string;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
+  /** Tensors of the graph that were made on this machine; empty in `fp32`. */
+  readonly derived: readonly DerivedTensor[];
 }

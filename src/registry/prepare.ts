@@ -1,10 +1,12 @@
 import { createReadStream } from 'node:fs';
 import {
   asModelkeepError,
+  checkPrecision,
   ModelkeepError,
   type Abortable,
   type ContentSource,
   type Manifest,
+  type Precision,
   type TransferProgress,
   type VersionFiles,
 } from '../core/index.js';
@@ -39,7 +41,7 @@ export interface Prepared {
 /**
  * Reads and checks a directory or file, and cuts it.
  *
- * @throws ModelkeepError `INVALID_ARTIFACT` or `UNSUPPORTED_FORMAT` for the files
+ * @throws ModelkeepError `INVALID_ARTIFACT` or `UNSUPPORTED_FORMAT` for the files, `INVALID_INPUT` for the precision
  */
 export async function prepareFiles(path: string, options: PushOptions): Promise<Prepared> {
   const { signal, onProgress, format, task, requirements, allowCustomOperators } = options;
@@ -53,9 +55,11 @@ export async function prepareFiles(path: string, options: PushOptions): Promise<
   const validated = await validateArtifact(found, allowCustomOperators === undefined ? {} : { allowCustomOperators });
   if (validated.graph !== undefined) await checkGraph(validated.graph.path, validated.graph.plan, abortable);
   const artifact = await withTask(found);
+  const precision = precisionFor(artifact, options.precision);
   const pickle = scanIfPickled(artifact);
   const manifest = await buildManifest(artifact, {
     ...abortable,
+    precision,
     onProgress: (progress: TransferProgress) => onProgress?.('hash', progress),
   });
   return {
@@ -65,6 +69,16 @@ export async function prepareFiles(path: string, options: PushOptions): Promise<
     metadata: pickle === undefined ? {} : { pickle },
     discard: () => undefined,
   };
+}
+
+/** @throws ModelkeepError `INVALID_INPUT` for another precision than there is, or than the format can have */
+function precisionFor({ format }: Artifact, chosen: Precision = 'fp32'): Precision {
+  const precision = checkPrecision(chosen);
+  if (precision === 'fp32' || format === 'hf') return precision;
+  throw new ModelkeepError(
+    'INVALID_INPUT',
+    `A model of the format ${format} cannot be served in ${precision}: that is made from checkpoints (config.json and model.safetensors)`,
+  );
 }
 
 /** What a pickled model would import, read without executing it. @throws ModelkeepError `INVALID_ARTIFACT` for no pickle */

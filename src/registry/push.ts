@@ -3,6 +3,7 @@ import {
   contentSize,
   type Abortable,
   type Format,
+  type Precision,
   type PublishResult,
   type TransferProgress,
   type VersionStore,
@@ -21,6 +22,11 @@ export interface PushOptions extends Abortable {
   readonly format?: Format;
   /** The task, where it is not to be found out. */
   readonly task?: string;
+  /**
+   * The precision in which nodes serve it unless they are told otherwise. Its files stay as they are; versions of the
+   * same files in two precisions are two versions. Only of checkpoints. @defaultValue 'fp32'
+   */
+  readonly precision?: Precision;
   /**
    * Of a pickled model: a file of `name==version` lines, which names the Python environment that the version runs in.
    * The version is then no single file any more, as plain scripts read it.
@@ -63,8 +69,8 @@ export interface Pushed extends PublishResult {
  * what the store does not have yet.
  *
  * @param path a directory as training left it, or a single file
- * @throws ModelkeepError `INVALID_REFERENCE` for the name, `INVALID_ARTIFACT` or `UNSUPPORTED_FORMAT` for the files
- * (nothing is stored then), and what the store says
+ * @throws ModelkeepError `INVALID_REFERENCE` for the name, `INVALID_INPUT` for the precision, `INVALID_ARTIFACT` or
+ * `UNSUPPORTED_FORMAT` for the files (nothing is stored then), and what the store says
  */
 export async function push(store: VersionStore, path: string, options: PushOptions): Promise<Pushed> {
   const { signal, onProgress, by, message, base, force } = options;

@@ -24,6 +24,10 @@ export interface HoldingNode {
   readonly pid: number;
   readonly state: string;
   readonly since: Date;
+  /** The precision in which it answers there; absent where the server does not say. */
+  readonly precision?: string;
+  /** True if its compiled form answers. */
+  readonly compiled?: boolean;
 }
 
 /** Reads all that is known of a version. @throws ModelkeepError what resolving or reading the manifest says */
@@ -41,6 +45,13 @@ async function holdersOf(store: VersionStore, record: VersionRecord, options: Ab
   return (await store.listNodes(options)).flatMap(({ host, pid, holds }) =>
     holds
       .filter(({ model, version }) => model === record.model && version === record.version)
-      .map(({ state, since }) => ({ host, pid, state, since })),
+      .map(({ state, since, precision, compiled }) => ({
+        host,
+        pid,
+        state,
+        since,
+        ...(precision === undefined ? {} : { precision }),
+        ...(compiled === undefined ? {} : { compiled }),
+      })),
   );
 }

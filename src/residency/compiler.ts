@@ -7,10 +7,10 @@ import type { Resident } from './resident.js';
 export interface CompilerOptions {
   /** Runs of a version within a minute from which it is hot. */
   readonly hotRunsPerMinute: number;
-  /** The folder of a version's compiled form if there is one. */
-  readonly find: (record: VersionRecord) => Promise<string | undefined>;
+  /** The folder of a version's compiled form, in its precision, if there is one. */
+  readonly find: (resident: Resident) => Promise<string | undefined>;
   /** Makes the compiled form, once for a machine, in a process of low priority; the folder that holds it. */
-  readonly compile: (record: VersionRecord, manifest: Manifest, options: Abortable) => Promise<string>;
+  readonly compile: (resident: Resident, manifest: Manifest, options: Abortable) => Promise<string>;
 }
 
 /** What became of a compile. */
@@ -46,9 +46,10 @@ export class Compiler {
   }
 
   /** The compiled form to load a version from, if there is one; a cache that cannot be read is none. */
-  async find(record: VersionRecord): Promise<string | undefined> {
+  async find(resident: Resident): Promise<string | undefined> {
+    const { record } = resident;
     if (record.digest === undefined || record.format === 'joblib') return undefined;
-    const folder = await this.#options.find(record).catch((error: unknown) => {
+    const folder = await this.#options.find(resident).catch((error: unknown) => {
       this.#onReport({ record, durationMs: 0, error: asModelkeepError(error) });
       return undefined;
     });
@@ -91,7 +92,7 @@ export class Compiler {
     const startedMs = performance.now();
     if (manifest === undefined || signal.aborted) return;
     try {
-      const folder = await this.#options.compile(record, manifest, { signal });
+      const folder = await this.#options.compile(resident, manifest, { signal });
       await this.#hosting.takeOver(resident, folder);
       this.#onReport({ record, durationMs: performance.now() - startedMs });
     } catch (error) {

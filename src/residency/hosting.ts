@@ -22,8 +22,8 @@ export interface HostingOptions {
   readonly hasRoom: () => Promise<boolean>;
   /** Absolute folder of the segments. */
   readonly segmentsFolder: string;
-  /** Brings segments of a version back that were removed from that folder since; costs little where there are none. */
-  readonly refetch: (record: VersionRecord, manifest: Manifest) => Promise<unknown>;
+  /** Brings back what was removed from that folder since, of a version in its form; costs little where nothing was. */
+  readonly refetch: (resident: Resident) => Promise<unknown>;
   /** Threads of one run in one runner. */
   readonly threads: number;
   /** The versions that a runner which takes another's place has to take over. */
@@ -225,9 +225,14 @@ export class Hosting extends EventEmitter<HostingEvents> {
 
   async #loadInto(resident: Resident, manifest: Manifest, runner: Runner): Promise<LoadedModel> {
     const { segmentsFolder, threads } = this.#options;
-    const { compiledFolder } = resident;
-    const form = compiledFolder === undefined ? {} : { compiledFolder };
-    const message = { op: 'load', key: resident.record.id, manifest, segmentsFolder, threads, ...form } as const;
+    const { compiledFolder, quantized } = resident;
+    const form = {
+      manifest,
+      segmentsFolder,
+      ...(compiledFolder === undefined ? {} : { compiledFolder }),
+      ...(quantized === undefined ? {} : { quantized }),
+    };
+    const message = { op: 'load', key: resident.record.id, threads, ...form } as const;
     const load = () => this.#call(runner, 'load', message);
     const { result } = await this.#kept.around(runner, resident.record.id, load);
     resident.runners.add(runner);
@@ -252,7 +257,7 @@ export class Hosting extends EventEmitter<HostingEvents> {
   async #hostUntilLoaded(resident: Resident, runner: Runner): Promise<void> {
     try {
       if (resident.manifest === undefined) return;
-      await this.#options.refetch(resident.record, resident.manifest);
+      await this.#options.refetch(resident);
       await this.#loadEither(resident, resident.manifest, runner);
       if (resident.state === 'ready') this.emit('hosted', resident, runner);
     } catch (error) {

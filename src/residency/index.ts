@@ -5,6 +5,12 @@
 export type { Followed, FollowerEvents, StoreHealth, SwapMode } from './followed.js';
 export type { CompileReport, CompilerOptions } from './compiler.js';
 export { canonicalReference, Follower } from './follower.js';
-export { Residency, type EvictionReason, type ResidencyEvents, type ResidencyOptions } from './residency.js';
-export { type Lease, type LoadedModel, Resident, type Transition } from './resident.js';
+export {
+  Residency,
+  type EvictionReason,
+  type Quantize,
+  type ResidencyEvents,
+  type ResidencyOptions,
+} from './residency.js';
+export { type Lease, type LoadedModel, Resident, type ServedForm, type Transition } from './resident.js';
 export { NEXT_STATES, nextState, RESIDENCY_STATES, type ResidencyState } from './states.js';

@@ -7,10 +7,11 @@ import {
   versionName,
   type Abortable,
   type Manifest,
+  type Segment,
   type VersionRecord,
   type VersionStore,
 } from '../core/index.js';
-import { proportionalMemory, type PicklePools, type RunnerPool } from '../runners/index.js';
+import { proportionalMemory, type PicklePools, type QuantizedForm, type RunnerPool } from '../runners/index.js';
 import { addedBytes, MemoryBudget, type Reservation } from './budget.js';
 import { Failures } from './failures.js';
 import { Compiler, type CompileReport, type CompilerOptions } from './compiler.js';
@@ -19,6 +20,15 @@ import { Pins } from './pins.js';
 import { Pools } from './pools.js';
 import { Resident, type Lease, type Transition } from './resident.js';
 import { SharedWork } from './shared-work.js';
+
+/** A version's form other than as it was trained, and the tensors that it needs among the segments. */
+export interface Quantized {
+  readonly form: QuantizedForm;
+  readonly tensors: readonly Segment[];
+}
+
+/** Makes the tensors of a version's form where they are missing; undefined for a version that is run as it was trained. */
+export type Quantize = (manifest: Manifest, options?: Abortable) => Promise<Quantized | undefined>;
 
 /** What {@link Residency} is made of. Borrowed: closing it closes none of them. */
 export interface ResidencyOptions {
@@ -31,6 +41,8 @@ export interface ResidencyOptions {
   readonly threads: number;
   /** Largest memory of the node and its runners, in bytes, by measurement; `0`: no bound. @defaultValue 0 */
   readonly memoryBudget?: number;
+  /** Makes what versions in other precisions are run from; absent: all are run as they were trained. */
+  readonly quantize?: Quantize;
   /** How hot versions are compiled; absent: none is. */
   readonly compiler?: CompilerOptions;
   /** Milliseconds without a request after which a version that is not pinned is let go; `0`: never. @defaultValue 0 */
@@ -103,7 +115,11 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       residents,
       hasRoom: async () => (await this.#budget?.hasRoom(PROCESS_BYTES)) ?? true,
       segmentsFolder: cache.folder,
-      refetch: (record, manifest) => cache.pull(store, record, manifest),
+      refetch: async ({ record, manifest }) => {
+        if (manifest === undefined) return;
+        await cache.pull(store, record, manifest);
+        await options.quantize?.(manifest);
+      },
     });
     this.#hosting.on('hosted', (resident, runner) => this.emit('hosted', resident, runner));
     this.#hosting.on('freed', (runner) => this.emit('freed', runner));
@@ -254,7 +270,8 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       const pickles = this.#pools.picklesFor(manifest);
       reservation = await this.#budget?.admit(record, addedBytes(manifest, this.residents), signal);
       await this.#fetch(resident, manifest, signal);
-      resident.serveFrom(await this.#compiler?.find(record));
+      await this.#quantize(resident, manifest, signal);
+      resident.serveFrom(await this.#compiler?.find(resident));
       resident.enter('loading');
       await pickles?.acquire(record.id, manifest, signal);
       resident.learn({ loaded: await this.#hosting.loadIntoAll(resident, manifest, signal) });
@@ -287,6 +304,19 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     this.#unpinSegments.set(record.id, cache.pin(manifest));
     const { fetchedBytes, fetchedSegments } = await cache.pull(store, record, manifest, { signal });
     this.emit('fetched', record, fetchedBytes, fetchedSegments);
+  }
+
+  /** Has the quantized tensors made that the version is to be run from, if any, and keeps them. */
+  async #quantize(resident: Resident, manifest: Manifest, signal: AbortSignal): Promise<void> {
+    const quantized = await this.#options.quantize?.(manifest, { signal });
+    if (quantized === undefined) return;
+    const { id } = resident.record;
+    const unpin = [this.#unpinSegments.get(id), this.#options.cache.pinSegments(quantized.tensors)];
+    this.#unpinSegments.set(id, () => {
+      for (const each of unpin) each?.();
+    });
+    resident.learn({ quantized: quantized.form });
+    await this.#options.cache.budget.enforce();
   }
 
   #openBudget(maxBytes: number): MemoryBudget {

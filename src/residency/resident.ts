@@ -1,5 +1,5 @@
-import type { Manifest, TensorInfo, VersionRecord } from '../core/index.js';
-import type { Runner } from '../runners/index.js';
+import type { Manifest, Precision, TensorInfo, VersionRecord } from '../core/index.js';
+import type { QuantizedForm, Runner } from '../runners/index.js';
 import { nextState, type ResidencyState } from './states.js';
 
 /** A change of a version's state on this node. */
@@ -22,6 +22,13 @@ export interface LoadedModel {
   readonly maxTokens?: number;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
+}
+
+/** The form of a version that answers. */
+export interface ServedForm {
+  readonly precision: Precision;
+  /** True for the compiled form, false for the plain one, which maps the published files. */
+  readonly compiled: boolean;
 }
 
 /** Permission to use a version; its memory stays until the last lease is back. */
@@ -53,6 +60,7 @@ export class Resident {
   #manifest: Manifest | undefined;
   #loaded: LoadedModel | undefined;
   #compiledFolder: string | undefined;
+  #quantized: QuantizedForm | undefined;
 
   constructor(
     record: VersionRecord,
@@ -98,6 +106,16 @@ export class Resident {
     return this.#compiledFolder;
   }
 
+  /** The form to run it in, if it is not run as it was trained; known from `loading` on. */
+  get quantized(): QuantizedForm | undefined {
+    return this.#quantized;
+  }
+
+  /** Which form answers, for people and for metrics. */
+  get form(): ServedForm {
+    return { precision: this.#quantized?.precision ?? 'fp32', compiled: this.#compiledFolder !== undefined };
+  }
+
   /** Known from `ready` on. */
   get loaded(): LoadedModel | undefined {
     return this.#loaded;
@@ -121,7 +139,12 @@ export class Resident {
   }
 
   /** Records what was learnt on the way; for the residency alone. */
-  learn(facts: { readonly manifest?: Manifest; readonly loaded?: LoadedModel }): void {
+  learn(facts: {
+    readonly manifest?: Manifest;
+    readonly loaded?: LoadedModel;
+    readonly quantized?: QuantizedForm;
+  }): void {
+    this.#quantized = facts.quantized ?? this.#quantized;
     this.#manifest = facts.manifest ?? this.#manifest;
     this.#loaded = facts.loaded ?? this.#loaded;
   }

@@ -1,14 +1,12 @@
-import type { Manifest, TensorInfo } from '../core/index.js';
+import type { TensorInfo } from '../core/index.js';
 import type { TaskRequest } from '../tasks/index.js';
+import type { VersionForm } from './onnx/form.js';
 
 /** Asks a runner to make a version ready to run. */
-export interface LoadMessage {
+export interface LoadMessage extends VersionForm {
   readonly op: 'load';
   /** The version's id: its name in later messages. */
   readonly key: string;
-  readonly manifest: Manifest;
-  /** Absolute folder of the verified segments, each a file named by the 64 hex digits of its digest. */
-  readonly segmentsFolder: string;
   /** Absolute folder of the compiled form to load instead; what is loaded already is taken over by it. */
   readonly compiledFolder?: string;
   /** Threads of one run. */

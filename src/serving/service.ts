@@ -4,6 +4,7 @@ import {
   asModelkeepError,
   ModelkeepError,
   throwIfAborted,
+  type Precision,
   type TensorInfo,
   type VersionRecord,
 } from '../core/index.js';
@@ -14,6 +15,7 @@ import {
   type Lease,
   type Residency,
   type ResidencyState,
+  type ServedForm,
   type StoreHealth,
 } from '../residency/index.js';
 import type { PicklePools, RunnerPool, Tensors } from '../runners/index.js';
@@ -42,6 +44,8 @@ export interface Prediction {
   /** Tokens of the request, special ones included; absent where nothing was tokenized. */
   readonly tokens?: number;
   readonly record: VersionRecord;
+  /** The form of the version that answered. */
+  readonly form: ServedForm;
   readonly timing: RequestTiming;
 }
 
@@ -49,6 +53,8 @@ export interface Prediction {
 export interface TensorPrediction {
   readonly tensors: Tensors;
   readonly record: VersionRecord;
+  /** The form of the version that answered. */
+  readonly form: ServedForm;
   readonly timing: RequestTiming;
 }
 
@@ -74,6 +80,10 @@ export interface ServiceStatus {
     readonly bytes: number;
     readonly runners: number;
     readonly pinned: boolean;
+    /** The precision in which it answers. */
+    readonly precision: Precision;
+    /** True if its compiled form answers. */
+    readonly compiled: boolean;
   }[];
   readonly waiting: Readonly<Record<string, number>>;
   readonly runners: readonly { readonly pid: number; readonly inFlight: number }[];
@@ -168,9 +178,9 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
       kind: 'predict',
       request: typeof request === 'function' ? request(record) : request,
     });
-    const { answered, record } = await this.#answer(target, workFor, options);
+    const { answered, ...by } = await this.#answer(target, workFor, options);
     const { output, tokens } = answered;
-    return { output, record, timing: answered, ...(tokens === undefined ? {} : { tokens }) };
+    return { output, ...by, timing: answered, ...(tokens === undefined ? {} : { tokens }) };
   }
 
   /** Runs a model on tensors. @throws ModelkeepError as {@link predict} */
@@ -179,8 +189,8 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     work: Omit<TensorWork, 'kind'>,
     options: RequestOptions = {},
   ): Promise<TensorPrediction> {
-    const { answered, record } = await this.#answer(target, () => ({ kind: 'infer', ...work }), options);
-    return { tensors: answered.tensors ?? {}, record, timing: answered };
+    const { answered, ...by } = await this.#answer(target, () => ({ kind: 'infer', ...work }), options);
+    return { tensors: answered.tensors ?? {}, ...by, timing: answered };
   }
 
   /** What a model takes and gives; loads it if need be. @throws ModelkeepError what resolving or loading says */
@@ -208,10 +218,10 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
         version: record.version,
         since,
       })),
-      holds: residency.residents.map(({ record, state, since, leases, runners }) => {
+      holds: residency.residents.map(({ record, state, since, leases, runners, form }) => {
         const { id, model, version, size } = record;
         const pinned = residency.isPinned(id);
-        return { model, version, state, since, leases, bytes: size, runners: runners.size, pinned };
+        return { model, version, state, since, leases, bytes: size, runners: runners.size, pinned, ...form };
       }),
       waiting: this.#scheduler.waiting,
       runners: alive.map(({ pid, inFlight }) => ({ pid, inFlight })),
@@ -229,7 +239,7 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     target: string | VersionRecord,
     workFor: (record: VersionRecord) => TextWork | TensorWork,
     options: RequestOptions,
-  ): Promise<{ readonly answered: Answered; readonly record: VersionRecord }> {
+  ): Promise<Pick<Prediction, 'record' | 'form'> & { readonly answered: Answered }> {
     if (this.#closed) throw new ModelkeepError('CLOSED', 'This modelkeep is closed');
     const startedMs = performance.now();
     const reference = typeof target === 'string' ? target : `${target.model}:${target.version}`;
@@ -241,10 +251,10 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     this.#open += 1;
     try {
       lease = await this.#lease(target, { ...options, signal });
-      const { record } = lease.resident;
+      const { record, form } = lease.resident;
       const answered = await this.#scheduler.submit(lease.resident, workFor(record), deadline);
       this.emit('request', { ...asked, record, timing: answered, durationMs: performance.now() - startedMs });
-      return { answered, record };
+      return { answered, record, form };
     } catch (thrown) {
       const error = asModelkeepError(thrown);
       const record = lease?.resident.record;

@@ -57,6 +57,7 @@ describe('the Hugging Face form', () => {
       expect(status).toBe(200);
       expect(headers.get('x-modelkeep-model')).toBe('sentiment');
       expect(headers.get('x-modelkeep-version')).toBe('2');
+      expect(headers.get('x-modelkeep-precision')).toBe('fp32');
       expect(headers.get('x-modelkeep-digest')).toMatch(/^sha256:[0-9a-f]{64}$/);
       expect(body).toHaveLength(1);
       expectLabel((body as Label[])[0]!, golden);

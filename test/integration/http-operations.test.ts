@@ -57,6 +57,8 @@ test('status says what is held, followed and run', async () => {
         bytes: expect.any(Number),
         runners: 1,
         pinned: false,
+        precision: 'fp32',
+        compiled: false,
       },
     ],
     waiting: {},
@@ -93,7 +95,9 @@ test('metrics have every series that is promised', async () => {
   expect(text).toContain('modelkeep_store_reachable 1\n');
   expect(text).toContain('modelkeep_runner_restarts 0\n');
   expect(text).toMatch(/^modelkeep_requests_total\{version="sentiment:1",code="OK"\} [1-9]/m);
-  expect(text).toMatch(/^modelkeep_resident_bytes\{version="sentiment:1",state="ready"\} 5\d{6}$/m);
+  expect(text).toMatch(
+    /^modelkeep_resident_bytes\{version="sentiment:1",state="ready",precision="fp32",form="plain"\} 5\d{6}$/m,
+  );
   expect(text).toMatch(/^modelkeep_transitions_total\{from="warming",to="ready"\} 1$/m);
   for (const part of ['queue', 'tokenize', 'run', 'total']) {
     expect(text).toMatch(new RegExp(`^modelkeep_request_seconds_count\\{part="${part}"\\} [1-9]`, 'm'));

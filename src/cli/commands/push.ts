@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import {
+  checkPrecision,
   formatBytes,
   FORMATS,
   ModelkeepError,
+  PRECISIONS,
   push,
   versionName,
   type Format,
@@ -15,6 +17,7 @@ interface Flags {
   readonly name: string;
   readonly format?: string;
   readonly task?: string;
+  readonly precision?: string;
   readonly requirements?: string;
   readonly message?: string;
   readonly parent?: string;
@@ -39,6 +42,10 @@ export function pushCommand(program: Command, world: World): void {
     .option('--format <FORMAT>', `${FORMATS.join(', ')}; found out if not given`)
     .option('--task <TASK>', 'the task, such as text-classification; found out if not given')
     .option(
+      '--precision <PRECISION>',
+      `how nodes serve a checkpoint unless they are told otherwise: ${PRECISIONS.join(', ')}; its files stay as they are`,
+    )
+    .option(
       '--requirements <FILE>',
       'name==version lines: the Python packages of a joblib model, which a node makes an environment of; the version then is two files, which plain pymongo scripts cannot read',
     )
@@ -57,7 +64,7 @@ export function pushCommand(program: Command, world: World): void {
     );
   withSettings(command, STORE_SETTINGS).action(async (path: string, flags: Flags) =>
     invoke(world, { ...flags }, async ({ out, openStore, signal, user }) => {
-      const { name, format, task, requirements, message, parent, base, force, allowCustomOperators } = flags;
+      const { name, format, task, precision, requirements, message, parent, base, force, allowCustomOperators } = flags;
       const metadata = parseMetadata(flags.metadata);
       const store = await openStore();
       const pushed = await push(store, path, {
@@ -66,6 +73,7 @@ export function pushCommand(program: Command, world: World): void {
         by: user,
         ...(format === undefined ? {} : { format: format as Format }),
         ...(task === undefined ? {} : { task }),
+        ...(precision === undefined ? {} : { precision: checkPrecision(precision) }),
         ...(requirements === undefined ? {} : { requirements }),
         ...(message === undefined ? {} : { message }),
         ...(parent === undefined ? {} : { parent }),

@@ -37,6 +37,11 @@ function warningsOf(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
 }
 
+function describeNode({ host, pid, state, precision, compiled }: Shown['nodes'][number]): string {
+  const form = precision === undefined ? '' : `, ${precision}${compiled === true ? ' compiled' : ''}`;
+  return `${host} (process ${pid}, ${state}${form})`;
+}
+
 function describe({ record, manifest, aliases, nodes }: Shown): string {
   const { pickle: _, warnings, ...metadata } = record.metadata;
   const facts: readonly (readonly [string, string | undefined])[] = [
@@ -45,6 +50,7 @@ function describe({ record, manifest, aliases, nodes }: Shown): string {
     ['id', record.id],
     ['format', record.format],
     ['task', record.task],
+    ['precision', manifest.precision],
     [
       'size',
       `${formatBytes(record.size)} in ${manifest.files.length} files, ${manifest.files.reduce((sum, file) => sum + file.segments.length, 0)} segments`,
@@ -55,7 +61,7 @@ function describe({ record, manifest, aliases, nodes }: Shown): string {
       'published',
       `${formatTime(record.publishedAt)} UTC${record.publishedBy === undefined ? '' : ` by ${record.publishedBy}`}`,
     ],
-    ['held by', nodes.map(({ host, pid, state }) => `${host} (process ${pid}, ${state})`).join(', ') || undefined],
+    ['held by', nodes.map(describeNode).join(', ') || undefined],
     ['message', record.message],
     ['parent', record.parent],
     ...warningsOf(warnings).map((warning): [string, string] => ['warning', warning]),

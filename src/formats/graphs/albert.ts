@@ -56,7 +56,7 @@ export const albert: Family = {
     const { state, words } = embed(c, shape);
     const wide = linear(c, 'encoder', 'encoder.embedding_hidden_mapping_in', state, [shape.size, hidden]);
     const encoded = encode(c, encoder, frame, wide);
-    return { config, frame, words, state: encoded, hidden, vocabulary: shape.vocabulary, embedding: shape.size };
+    return { config, frame, words, state: encoded, hidden };
   },
   heads: {
     ForSequenceClassification: classifyPooled,

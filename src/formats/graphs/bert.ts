@@ -47,7 +47,6 @@ export function encodeBert(c: Checkpoint, config: ModelConfig, counting: Embeddi
     words,
     state: encode(c, encoder, frame, state),
     hidden: encoder.hidden,
-    vocabulary: shape.vocabulary,
   };
 }
 

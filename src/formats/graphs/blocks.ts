@@ -1,6 +1,6 @@
 import { ModelkeepError } from '../../core/index.js';
 import type { ModelWriter } from '../onnx/model-writer.js';
-import type { Checkpoint } from './checkpoint.js';
+import type { Checkpoint, Part } from './checkpoint.js';
 
 /** Lowest finite float32: what transformers adds to the scores of masked tokens. */
 export const LOWEST_FLOAT32 = -3.4028234663852886e38;
@@ -26,10 +26,28 @@ export function activate(writer: ModelWriter, name: string, x: string): string {
   );
 }
 
-/** Which part of the checkpoint holds a layer. */
-export type Part = 'encoder' | 'head';
+/** A linear layer's weight, as PyTorch keeps it: [to, from]. */
+export interface Weight {
+  readonly part: Part;
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
+}
 
-/** A linear layer on [n, from]: x · weightᵀ + bias, with the weight as PyTorch keeps it, [to, from]. */
+/** x · weightᵀ (+ bias) for x float32 [n, from], in the precision of the graph. */
+export function multiply(c: Checkpoint, x: string, weight: Weight, bias?: string): string {
+  const { part, name, from, to } = weight;
+  const matrix = c.quantizer && c.matrix(part, name, [to, from]);
+  if (c.quantizer !== undefined && matrix !== undefined) return c.quantizer.multiply(x, matrix, bias);
+  return multiplyExactly(c, x, weight, bias);
+}
+
+function multiplyExactly(c: Checkpoint, x: string, { part, name, from, to }: Weight, bias?: string): string {
+  const inputs = [x, c[part](name, [to, from]), ...(bias === undefined ? [] : [bias])];
+  return c.writer.node('Gemm', inputs, { transB: { int: 1 } });
+}
+
+/** A linear layer on [n, from], in the precision of the graph. */
 export function linear(
   c: Checkpoint,
   part: Part,
@@ -37,8 +55,31 @@ export function linear(
   x: string,
   [from, to]: readonly [number, number],
 ): string {
-  const weight = c[part](`${name}.weight`, [to, from]);
-  return c.writer.node('Gemm', [x, weight, c[part](`${name}.bias`, [to])], { transB: { int: 1 } });
+  return multiply(c, x, { part, name: `${name}.weight`, from, to }, c[part](`${name}.bias`, [to]));
+}
+
+/** A linear layer that is too small, or too decisive, to be quantized. */
+export function exactLinear(
+  c: Checkpoint,
+  part: Part,
+  name: string,
+  x: string,
+  [from, to]: readonly [number, number],
+): string {
+  return multiplyExactly(c, x, { part, name: `${name}.weight`, from, to }, c[part](`${name}.bias`, [to]));
+}
+
+/** The rows of the table of words that `input_ids` name: float32 [batch, sequence, columns]. */
+export function lookUpWords(c: Checkpoint, { name, shape }: Words): string {
+  const matrix = c.quantizer?.embeddings === true ? c.matrix('encoder', name, shape) : undefined;
+  if (c.quantizer !== undefined && matrix !== undefined) return c.quantizer.lookUp(matrix, 'input_ids');
+  return c.writer.node('Gather', [c.encoder(name, shape), 'input_ids']);
+}
+
+/** The table of words, in the encoder: [vocabulary, columns]. */
+export interface Words {
+  readonly name: string;
+  readonly shape: readonly [number, number];
 }
 
 /** Layer normalisation over the last axis. */

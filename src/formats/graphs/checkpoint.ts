@@ -1,9 +1,11 @@
 import { dirname } from 'node:path';
 import { ModelkeepError, type VersionFiles } from '../../core/index.js';
 import type { ModelWriter } from '../onnx/model-writer.js';
+import { readFloats } from '../float-tensor.js';
 import { readSafetensorsHeader, type SafetensorsDtype, type StoredTensor } from '../safetensors.js';
 import { shardsOf } from '../shards.js';
 import type { ModelConfig } from './config.js';
+import type { QuantizableMatrix, Quantizer } from './quantizer.js';
 
 /** A tensor and the file that holds it. */
 export interface PlacedTensor extends StoredTensor {
@@ -49,14 +51,29 @@ function spellings(name: string): readonly string[] {
   return name.endsWith('.bias') ? [name, `${name.slice(0, -'bias'.length)}beta`] : [name];
 }
 
+/** Which part of the checkpoint holds a layer. */
+export type Part = 'encoder' | 'head';
+
+/** What {@link Checkpoint} is opened with. */
+export interface CheckpointOptions {
+  /** The name of the encoder inside models with a head, such as `bert.`; left out where the checkpoint is a plain encoder. */
+  readonly prefix: string;
+  readonly config: ModelConfig;
+  /** Makes the products with large matrices. @defaultValue they are computed as they were trained */
+  readonly quantizer?: Quantizer | undefined;
+}
+
 /** Hands the tensors of a checkpoint to a graph, checks their shapes, and keeps account of which were used. */
 export class Checkpoint {
   readonly writer: ModelWriter;
+  /** Makes the products with large matrices; undefined: they are computed as they were trained. */
+  readonly quantizer: Quantizer | undefined;
   readonly #tensors: ReadonlyMap<string, PlacedTensor>;
   readonly #files: VersionFiles;
   readonly #prefix: string;
   readonly #config: ModelConfig;
   readonly #used = new Map<string, string>();
+  readonly #quantized = new Set<string>();
   readonly #late: { name: string; tensor: PlacedTensor }[] = [];
   #folder: string | undefined;
 
@@ -69,9 +86,10 @@ export class Checkpoint {
     writer: ModelWriter,
     files: VersionFiles,
     tensors: ReadonlyMap<string, PlacedTensor>,
-    { prefix, config }: { readonly prefix: string; readonly config: ModelConfig },
+    { prefix, config, quantizer }: CheckpointOptions,
   ) {
     this.writer = writer;
+    this.quantizer = quantizer;
     this.#config = config;
     this.#files = files;
     this.#tensors = tensors;
@@ -98,6 +116,24 @@ export class Checkpoint {
     return this.#take(name, shape);
   }
 
+  /** A matrix to quantize; undefined if it lies in several segments, so that its bytes have no one digest. */
+  matrix(part: Part, name: string, shape: readonly [number, number]): QuantizableMatrix | undefined {
+    const tensor = this.#need(part === 'encoder' ? this.#prefix + name : name);
+    const { path, start, end, dtype } = tensor;
+    const span = this.#files.locate(path, start, end);
+    if (span?.digest === undefined || dtype === 'F64') return undefined;
+    this.#check(tensor, shape);
+    this.#folder ??= dirname(span.file);
+    this.#quantized.add(tensor.name);
+    return {
+      name: tensor.name,
+      shape,
+      dtype,
+      source: { digest: span.digest, start: span.offset, end: span.offset + end - start },
+      read: () => readFloats(this.#files, path, tensor),
+    };
+  }
+
   /** The size of a head tensor's first dimension. @throws ModelkeepError `INVALID_ARTIFACT` if there is no such tensor */
   headRows(name: string): number {
     return this.#need(name).shape[0] ?? 1;
@@ -110,7 +146,9 @@ export class Checkpoint {
    * @throws ModelkeepError `INVALID_ARTIFACT` naming the tensors that no part of the graph uses
    */
   async finish(harmless: (name: string) => boolean): Promise<void> {
-    const left = [...this.#tensors.keys()].filter((name) => !this.#used.has(name) && !harmless(name));
+    const left = [...this.#tensors.keys()].filter(
+      (name) => !this.#used.has(name) && !this.#quantized.has(name) && !harmless(name),
+    );
     if (left.length > 0) {
       const shown = left.slice(0, 5).map((name) => `"${name}"`);
       throw invalid(
@@ -129,6 +167,7 @@ export class Checkpoint {
       const raw = await this.#files.read(tensor.path, { start: tensor.start, end: tensor.end });
       this.writer.inlineTensor(name, graphType(tensor), tensor.shape, raw);
     }
+    await this.quantizer?.finish();
   }
 
   #find(name: string): PlacedTensor | undefined {
@@ -147,13 +186,17 @@ export class Checkpoint {
 
   #take(name: string, shape: readonly number[]): string {
     const tensor = this.#need(name);
-    const fits = tensor.shape.length === shape.length && shape.every((dim, i) => dim === -1 || dim === tensor.shape[i]);
-    if (!fits) throw this.#contradicts(tensor, shape);
+    this.#check(tensor, shape);
     const known = this.#used.get(tensor.name);
     if (known !== undefined) return known;
     const value = this.#place(tensor);
     this.#used.set(tensor.name, value);
     return value;
+  }
+
+  #check(tensor: PlacedTensor, shape: readonly number[]): void {
+    const fits = tensor.shape.length === shape.length && shape.every((dim, i) => dim === -1 || dim === tensor.shape[i]);
+    if (!fits) throw this.#contradicts(tensor, shape);
   }
 
   #contradicts(tensor: PlacedTensor, shape: readonly number[]): ModelkeepError {

@@ -1,6 +1,6 @@
 import { ModelkeepError } from '../../core/index.js';
 import { bertEncoder } from './bert.js';
-import { encode, frameOf, layerNorm, type EncoderShape, type Frame } from './blocks.js';
+import { encode, frameOf, layerNorm, multiply, type EncoderShape, type Frame } from './blocks.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
 import { disentangled, type AttentionKind, type DistanceShape } from './disentangled.js';
@@ -74,12 +74,10 @@ function embedDeberta(c: Checkpoint, config: ModelConfig, hidden: number) {
   const wide =
     shape.size === hidden
       ? state
-      : c.writer.node('Gemm', [state, c.encoder('embeddings.embed_proj.weight', [hidden, shape.size])], {
-          transB: { int: 1 },
-        });
+      : multiply(c, state, { part: 'encoder', name: 'embeddings.embed_proj.weight', from: shape.size, to: hidden });
   const epsilon = config.number('layer_norm_eps', 1e-7);
   const normed = layerNorm(c, 'encoder', 'embeddings.LayerNorm', wide, hidden, epsilon);
-  return { state: normed, words, vocabulary: shape.vocabulary, embedding: shape.size };
+  return { state: normed, words };
 }
 
 /**

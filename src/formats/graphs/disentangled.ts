@@ -1,4 +1,4 @@
-import { layerNorm, linear, type EncoderShape, type Frame, type Scored } from './blocks.js';
+import { exactLinear, layerNorm, type EncoderShape, type Frame, type Scored } from './blocks.js';
 import type { Checkpoint } from './checkpoint.js';
 import { byDistance } from './distances.js';
 
@@ -62,7 +62,8 @@ export function disentangled(
   // int32: expanded, they are as many as all scores of a layer.
   const indices = writer.node('Expand', [writer.node('Cast', [chosen], { to: { int: 6 } }), full]);
   const project = (layer: string, name: string, perm: readonly number[]): string => {
-    const flat = linear(c, 'encoder', `${layer}.attention.self.${name}`, table, [hidden, hidden]);
+    // The same for every request: the runtime computes it once, when it loads the graph.
+    const flat = exactLinear(c, 'encoder', `${layer}.attention.self.${name}`, table, [hidden, hidden]);
     const split = writer.node('Reshape', [flat, writer.ints([2 * reach, heads, hidden / heads])]);
     return writer.node('Transpose', [split], { perm: { ints: perm } });
   };

@@ -52,7 +52,7 @@ export const distilbert: Family = {
     const frame = frameOf(c.writer);
     const { state, words } = embed(c, shape);
     const encoded = encode(c, encoder, frame, state);
-    return { config, frame, words, state: encoded, hidden: encoder.hidden, vocabulary: shape.vocabulary };
+    return { config, frame, words, state: encoded, hidden: encoder.hidden };
   },
   heads: {
     ForSequenceClassification: classifyFirst('pre_classifier', 'relu', 'classifier'),

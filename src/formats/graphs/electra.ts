@@ -26,7 +26,7 @@ export const electra: Family = {
     const wide =
       shape.size === hidden ? state : linear(c, 'encoder', 'embeddings_project', state, [shape.size, hidden]);
     const encoded = encode(c, encoder, frame, wide);
-    return { config, frame, words, state: encoded, hidden, vocabulary: shape.vocabulary, embedding: shape.size };
+    return { config, frame, words, state: encoded, hidden };
   },
   heads: {
     ForSequenceClassification: classifyFirst('classifier.dense', 'gelu', 'classifier.out_proj'),

@@ -1,4 +1,4 @@
-import { layerNorm } from './blocks.js';
+import { layerNorm, lookUpWords, type Words } from './blocks.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
 
@@ -50,13 +50,10 @@ function positionsOf(c: Checkpoint, shape: EmbeddingShape): string {
  *
  * @returns `state`: float32 [batch · sequence, size]; `words`: the table of the words
  */
-export function sumEmbeddings(
-  c: Checkpoint,
-  shape: EmbeddingShape,
-): { readonly state: string; readonly words: string } {
+export function sumEmbeddings(c: Checkpoint, shape: EmbeddingShape): { readonly state: string; readonly words: Words } {
   const { writer } = c;
-  const words = c.encoder('embeddings.word_embeddings.weight', [shape.vocabulary, shape.size]);
-  let sum = writer.node('Gather', [words, 'input_ids']);
+  const words: Words = { name: 'embeddings.word_embeddings.weight', shape: [shape.vocabulary, shape.size] };
+  let sum = lookUpWords(c, words);
   if (shape.types > 0) {
     const types = c.encoder('embeddings.token_type_embeddings.weight', [shape.types, shape.size]);
     const chosen = shape.types > 1 ? 'token_type_ids' : writer.int(0);
@@ -67,7 +64,7 @@ export function sumEmbeddings(
 }
 
 /** {@link sumEmbeddings}, normalised. */
-export function embed(c: Checkpoint, shape: EmbeddingShape): { readonly state: string; readonly words: string } {
+export function embed(c: Checkpoint, shape: EmbeddingShape): { readonly state: string; readonly words: Words } {
   const { state, words } = sumEmbeddings(c, shape);
   return { state: layerNorm(c, 'encoder', 'embeddings.LayerNorm', state, shape.size, shape.epsilon), words };
 }

@@ -1,5 +1,5 @@
 import type { TensorInfo } from '../../core/index.js';
-import type { Frame } from './blocks.js';
+import type { Frame, Words } from './blocks.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
 
@@ -10,11 +10,8 @@ export interface Encoded {
   /** float32 [batch · sequence, hidden]. */
   readonly state: string;
   readonly hidden: number;
-  /** Graph value of the word embeddings, [vocabulary, embedding], for tied decoders. */
-  readonly words: string;
-  readonly vocabulary: number;
-  /** Width of the word embeddings. @defaultValue `hidden` */
-  readonly embedding?: number;
+  /** The word embeddings, for tied decoders. */
+  readonly words: Words;
 }
 
 /** A head: from the encoder's state to the graph's outputs. */

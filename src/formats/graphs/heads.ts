@@ -1,5 +1,15 @@
 import { ModelkeepError, type TensorInfo } from '../../core/index.js';
-import { activate, doubled, firstToken, halved, layerNorm, linear, unflatten } from './blocks.js';
+import {
+  activate,
+  doubled,
+  exactLinear,
+  firstToken,
+  halved,
+  layerNorm,
+  linear,
+  multiply,
+  unflatten,
+} from './blocks.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { Encoded, Head } from './family.js';
 
@@ -27,13 +37,13 @@ function poolerOf(c: Checkpoint): string {
 /** BERT's pooler: the first token through a linear layer and tanh; each row twice (see {@link doubled}). */
 function pool(c: Checkpoint, { frame, state, hidden }: Encoded): string {
   const first = doubled(c.writer, firstToken(c.writer, frame, state, hidden), hidden);
-  return c.writer.node('Tanh', [linear(c, 'encoder', poolerOf(c), first, [hidden, hidden])]);
+  return c.writer.node('Tanh', [exactLinear(c, 'encoder', poolerOf(c), first, [hidden, hidden])]);
 }
 
 /** Sequence classification on the pooler's output (BERT). */
 export const classifyPooled: Head = (c, encoded) => {
   const labels = labelsOf(c, encoded, 'classifier.weight');
-  const logits = linear(c, 'head', 'classifier', pool(c, encoded), [encoded.hidden, labels]);
+  const logits = exactLinear(c, 'head', 'classifier', pool(c, encoded), [encoded.hidden, labels]);
   return [named(c, 'logits', halved(c.writer, logits, labels), [-1, labels])];
 };
 
@@ -43,8 +53,8 @@ export function classifyFirst(dense: string, activation: string, output: string)
     const { frame, state, hidden } = encoded;
     const labels = labelsOf(c, encoded, `${output}.weight`);
     const first = doubled(c.writer, firstToken(c.writer, frame, state, hidden), hidden);
-    const active = activate(c.writer, activation, linear(c, 'head', dense, first, [hidden, hidden]));
-    const logits = linear(c, 'head', output, active, [hidden, labels]);
+    const active = activate(c.writer, activation, exactLinear(c, 'head', dense, first, [hidden, hidden]));
+    const logits = exactLinear(c, 'head', output, active, [hidden, labels]);
     return [named(c, 'logits', halved(c.writer, logits, labels), [-1, labels])];
   };
 }
@@ -52,13 +62,13 @@ export function classifyFirst(dense: string, activation: string, output: string)
 /** Token classification: one linear layer on every token. */
 export const classifyTokens: Head = (c, encoded) => {
   const labels = labelsOf(c, encoded, 'classifier.weight');
-  const logits = linear(c, 'head', 'classifier', encoded.state, [encoded.hidden, labels]);
+  const logits = exactLinear(c, 'head', 'classifier', encoded.state, [encoded.hidden, labels]);
   return [named(c, 'logits', unflatten(c.writer, encoded.frame, logits, [labels]), [-1, -1, labels])];
 };
 
 /** Question answering: a score to begin and a score to end for every token. */
 export const answerQuestions: Head = (c, { state, hidden, frame }) => {
-  const both = unflatten(c.writer, frame, linear(c, 'head', 'qa_outputs', state, [hidden, 2]), [2]);
+  const both = unflatten(c.writer, frame, exactLinear(c, 'head', 'qa_outputs', state, [hidden, 2]), [2]);
   return ['start_logits', 'end_logits'].map((name, index) => {
     const one = c.writer.node('Gather', [both, c.writer.int(index)], { axis: { int: 2 } });
     return named(c, name, one, [-1, -1]);
@@ -90,15 +100,18 @@ export interface MaskShape {
 
 /** Masked language model: a transform to the width of the embeddings, and the table of words as the decoder. */
 export function fillMasks(names: MaskShape): Head {
-  return (c, { state, hidden, frame, words, vocabulary, config, embedding = hidden }) => {
+  return (c, { state, hidden, frame, words, config }) => {
+    const [vocabulary, embedding] = words.shape;
     const dense = linear(c, 'head', names.dense, state, [hidden, embedding]);
     const active = activate(c.writer, names.activation ?? config.text('hidden_act', 'gelu'), dense);
     const epsilon = names.epsilon ?? config.number('layer_norm_eps', 1e-12);
     const normed = layerNorm(c, 'head', names.norm, active, embedding, epsilon);
     const bias = c.head(names.bias, [vocabulary]);
     const tied = config.raw('tie_word_embeddings') !== false;
-    const decoder = tied ? words : c.head(names.decoder, [vocabulary, embedding]);
-    const logits = c.writer.node('Gemm', [normed, decoder, bias], { transB: { int: 1 } });
+    const decoder = tied
+      ? ({ part: 'encoder', name: words.name } as const)
+      : ({ part: 'head', name: names.decoder } as const);
+    const logits = multiply(c, normed, { ...decoder, from: embedding, to: vocabulary }, bias);
     return [named(c, 'logits', unflatten(c.writer, frame, logits, [vocabulary]), [-1, -1, vocabulary])];
   };
 }

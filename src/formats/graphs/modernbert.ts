@@ -1,5 +1,17 @@
-import { activate, doubled, firstToken, frameOf, halved, LOWEST_FLOAT32, unflatten, type Part } from './blocks.js';
-import type { Checkpoint } from './checkpoint.js';
+import {
+  activate,
+  doubled,
+  exactLinear,
+  firstToken,
+  frameOf,
+  halved,
+  lookUpWords,
+  LOWEST_FLOAT32,
+  multiply,
+  unflatten,
+  type Words,
+} from './blocks.js';
+import type { Checkpoint, Part } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
 import type { Encoded, Family, Head } from './family.js';
 import { labelsOf, named, plainEncoder } from './heads.js';
@@ -32,8 +44,8 @@ function project(
   biased: boolean,
 ) {
   const [from, to] = sizes;
-  const bias = biased ? [c[part](`${name}.bias`, [to])] : [];
-  return c.writer.node('Gemm', [x, c[part](`${name}.weight`, [to, from]), ...bias], { transB: { int: 1 } });
+  const bias = biased ? c[part](`${name}.bias`, [to]) : undefined;
+  return multiply(c, x, { part, name: `${name}.weight`, from, to }, bias);
 }
 
 /** Layer normalisation that may have no bias. */
@@ -95,7 +107,6 @@ function encodeModernBert(c: Checkpoint, config: ModelConfig): Encoded {
   const { writer } = c;
   const hidden = config.size('hidden_size');
   const heads = config.size('num_attention_heads');
-  const vocabulary = config.size('vocab_size');
   const frame = frameOf(writer);
   const theta = config.number('global_rope_theta', 160_000);
   const localTheta = config.raw('local_rope_theta') === null ? theta : config.number('local_rope_theta', 10_000);
@@ -111,8 +122,8 @@ function encodeModernBert(c: Checkpoint, config: ModelConfig): Encoded {
       bias: windowOf(c, frame.bias, config.size('local_attention', 128)),
     },
   };
-  const words = c.encoder('embeddings.tok_embeddings.weight', [vocabulary, hidden]);
-  const flat = writer.node('Reshape', [writer.node('Gather', [words, 'input_ids']), writer.ints([-1, hidden])]);
+  const words: Words = { name: 'embeddings.tok_embeddings.weight', shape: [config.size('vocab_size'), hidden] };
+  const flat = writer.node('Reshape', [lookUpWords(c, words), writer.ints([-1, hidden])]);
   let state = norm(c, config, 'encoder', 'embeddings.norm', flat);
   for (let layer = 0; layer < config.size('num_hidden_layers'); layer++) {
     // The embeddings of the first layer are normalised already.
@@ -121,7 +132,7 @@ function encodeModernBert(c: Checkpoint, config: ModelConfig): Encoded {
     const middle = norm(c, config, 'encoder', `layers.${layer}.mlp_norm`, state);
     state = writer.node('Add', [state, gated(layers, layer, middle)]);
   }
-  return { config, frame, words, hidden, vocabulary, state: norm(c, config, 'encoder', 'final_norm', state) };
+  return { config, frame, words, hidden, state: norm(c, config, 'encoder', 'final_norm', state) };
 }
 
 /** The layer that all heads begin with. */
@@ -147,25 +158,27 @@ const classify: Head = (c, encoded) => {
   const mean = config.raw('classifier_pooling') === 'mean';
   const pooled = mean ? meanOfTokens(c, encoded) : firstToken(c.writer, frame, state, hidden);
   const active = transform(c, encoded, doubled(c.writer, pooled, hidden));
-  const logits = project(c, 'head', 'classifier', active, [hidden, labels], true);
+  const logits = exactLinear(c, 'head', 'classifier', active, [hidden, labels]);
   return [named(c, 'logits', halved(c.writer, logits, labels), [-1, labels])];
 };
 
 const classifyTokens: Head = (c, encoded) => {
   const labels = labelsOf(c, encoded, 'classifier.weight');
   const active = transform(c, encoded, encoded.state);
-  const logits = project(c, 'head', 'classifier', active, [encoded.hidden, labels], true);
+  const logits = exactLinear(c, 'head', 'classifier', active, [encoded.hidden, labels]);
   return [named(c, 'logits', unflatten(c.writer, encoded.frame, logits, [labels]), [-1, -1, labels])];
 };
 
 const fillMasks: Head = (c, encoded) => {
-  const { config, words, hidden, vocabulary, frame } = encoded;
+  const { config, words, frame } = encoded;
+  const [vocabulary, hidden] = words.shape;
   const tied = config.raw('tie_word_embeddings') !== false;
-  const decoder = tied ? words : c.head('decoder.weight', [vocabulary, hidden]);
-  const bias = config.raw('decoder_bias') === false ? [] : [c.head('decoder.bias', [vocabulary])];
-  const logits = c.writer.node('Gemm', [transform(c, encoded, encoded.state), decoder, ...bias], {
-    transB: { int: 1 },
-  });
+  const decoder = tied
+    ? ({ part: 'encoder', name: words.name } as const)
+    : ({ part: 'head', name: 'decoder.weight' } as const);
+  const bias = config.raw('decoder_bias') === false ? undefined : c.head('decoder.bias', [vocabulary]);
+  const x = transform(c, encoded, encoded.state);
+  const logits = multiply(c, x, { ...decoder, from: hidden, to: vocabulary }, bias);
   return [named(c, 'logits', unflatten(c.writer, frame, logits, [vocabulary]), [-1, -1, vocabulary])];
 };
 

@@ -66,7 +66,7 @@ export const mpnet: Family = {
       relative: () => bias,
     };
     const encoded = encode(c, encoder, frame, state);
-    return { config, frame, words, state: encoded, hidden: base.hidden, vocabulary: shape.vocabulary };
+    return { config, frame, words, state: encoded, hidden: base.hidden };
   },
   heads: {
     ForSequenceClassification: classifyFirst('classifier.dense', 'tanh', 'classifier.out_proj'),

@@ -1,4 +1,4 @@
-import { ModelkeepError, type TensorInfo, type VersionFiles } from '../../core/index.js';
+import { ModelkeepError, partsOfPrecision, type TensorInfo, type VersionFiles } from '../../core/index.js';
 import { adaptCheckpoint, hasAdapter, type Adapted } from '../adapter/adapt.js';
 import { ModelWriter } from '../onnx/model-writer.js';
 import { readJson } from '../read-json.js';
@@ -14,6 +14,7 @@ import { electra } from './electra.js';
 import type { Family, HeadKind } from './family.js';
 import { modernbert } from './modernbert.js';
 import { mpnet } from './mpnet.js';
+import { Quantizer } from './quantizer.js';
 import { roberta } from './roberta.js';
 import { xlmRoberta } from './xlm-roberta.js';
 
@@ -91,11 +92,19 @@ async function adaptedBy(
   return { files, tensors, touched: new Set(), formerHeads: new Set() };
 }
 
+function quantizerOf(writer: ModelWriter, options: PlanOptions): Quantizer | undefined {
+  const { precision = 'fp32', weightBits: bits = 8, derive } = options;
+  const { arithmetic, embeddings } = partsOfPrecision(precision);
+  if (arithmetic === 'fp32') return undefined;
+  if (derive !== undefined) return new Quantizer(writer, { arithmetic, embeddings, bits, derive });
+  throw new ModelkeepError('INTERNAL', `Precision ${precision} needs a place for quantized tensors`);
+}
+
 /**
  * Authors the graph of a Hugging Face directory from its config.json and the headers of its weights.
  *
  * @throws ModelkeepError `UNSUPPORTED_FORMAT` for a family, head or option that is not supported, with the list of
- * those that are; `INVALID_ARTIFACT` if config.json and the tensors do not agree
+ * those that are; `INVALID_ARTIFACT` if config.json and the tensors do not agree; what making quantized tensors says
  */
 export async function planCheckpoint(files: VersionFiles, options: PlanOptions = {}): Promise<SessionPlan> {
   const config = new ModelConfig(await readJson(files, 'config.json'));
@@ -103,12 +112,15 @@ export async function planCheckpoint(files: VersionFiles, options: PlanOptions =
   const head = headOf(config, family);
   const writer = new ModelWriter();
   const { tensors, files: read, ...adapted } = await adaptedBy(files, await readCheckpoint(files), family, options);
-  const checkpoint = new Checkpoint(writer, read, tensors, { prefix: family.prefix, config });
+  const { prefix } = family;
+  const quantizer = quantizerOf(writer, options);
+  const checkpoint = new Checkpoint(writer, read, tensors, { prefix, config, quantizer });
   const outputs = head(checkpoint, family.encode(checkpoint, config));
   await checkpoint.finish((name) => !adapted.touched.has(name) && (adapted.formerHeads.has(name) || isHarmless(name)));
   const names = ['input_ids', 'attention_mask', ...(family.hasTokenTypes(config) ? ['token_type_ids'] : [])];
   const inputs = names.map((name): TensorInfo => ({ name, type: 'int64', dims: [-1, -1] }));
   const { folder } = checkpoint;
-  const plan = { graph: writer.finish(inputs, outputs), inputs, outputs };
+  const derived = quantizer?.derived ?? [];
+  const plan = { graph: writer.finish(inputs, outputs), inputs, outputs, derived };
   return folder === undefined ? plan : { ...plan, externalDataFolder: folder };
 }

@@ -65,27 +65,33 @@ function valueInfo({ name, type, dims }: TensorInfo, axes: readonly string[]): U
   return concat([bytesField(1, name), bytesField(2, bytesField(1, tensor))]);
 }
 
+/** The runtime's own domain, whose operators multiply quantized matrices. */
+const RUNTIME_DOMAIN = 'com.microsoft';
+
+function opset(domain: string, version: number): Uint8Array {
+  return bytesField(8, concat([bytesField(1, domain), integerField(2, version)]));
+}
+
 /**
- * Writes an ONNX graph step by step: plain operators of opset 20, ir_version 10. The same calls give the same bytes.
+ * Writes an ONNX graph step by step: plain operators of opset 20, ir_version 10, and for quantized matrices those of the
+ * runtime. The same calls give the same bytes.
  */
 export class ModelWriter {
   readonly #nodes: Uint8Array[] = [];
   readonly #initializers: Uint8Array[] = [];
   readonly #constants = new Map<string, string>();
   #values = 0;
+  #usesRuntimeDomain = false;
 
   /** Adds a node with one output and returns the output's name. */
   node(op: string, inputs: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}, output?: string) {
-    const name = output ?? `${op}_${this.#values++}`;
-    const fields = [
-      ...inputs.map((input) => bytesField(1, input)),
-      bytesField(2, name),
-      bytesField(3, name),
-      bytesField(4, op),
-      ...Object.entries(attributes).map(([key, value]) => attributeField(key, value)),
-    ];
-    this.#nodes.push(bytesField(1, concat(fields)));
-    return name;
+    return this.#node(op, '', inputs, attributes, output);
+  }
+
+  /** Adds a node of the runtime's own domain; an input that is left out is ''. */
+  runtimeNode(op: string, inputs: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}): string {
+    this.#usesRuntimeDomain = true;
+    return this.#node(op, RUNTIME_DOMAIN, inputs, attributes);
   }
 
   /** A float32 scalar. */
@@ -93,6 +99,11 @@ export class ModelWriter {
     const raw = Buffer.alloc(4);
     raw.writeFloatLE(value);
     return this.#constant(`float_${value}`, 'float32', [], raw);
+  }
+
+  /** A uint8 scalar. */
+  byte(value: number): string {
+    return this.#constant(`byte_${value}`, 'uint8', [], Uint8Array.of(value));
   }
 
   /** An int64 scalar. */
@@ -131,8 +142,28 @@ export class ModelWriter {
       ...inputs.map((info) => bytesField(11, valueInfo(info, axes))),
       ...outputs.map((info) => bytesField(12, valueInfo(info, axes))),
     ]);
-    const opset = concat([bytesField(1, ''), integerField(2, 20)]);
-    return concat([integerField(1, 10), bytesField(2, 'modelkeep'), bytesField(7, graph), bytesField(8, opset)]);
+    const domains = [opset('', 20), ...(this.#usesRuntimeDomain ? [opset(RUNTIME_DOMAIN, 1)] : [])];
+    return concat([integerField(1, 10), bytesField(2, 'modelkeep'), bytesField(7, graph), ...domains]);
+  }
+
+  #node(
+    op: string,
+    domain: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, Attribute>>,
+    output?: string,
+  ): string {
+    const name = output ?? `${op}_${this.#values++}`;
+    const fields = [
+      ...inputs.map((input) => bytesField(1, input)),
+      bytesField(2, name),
+      bytesField(3, name),
+      bytesField(4, op),
+      ...Object.entries(attributes).map(([key, value]) => attributeField(key, value)),
+      ...(domain === '' ? [] : [bytesField(7, domain)]),
+    ];
+    this.#nodes.push(bytesField(1, concat(fields)));
+    return name;
   }
 
   #constant(name: string, type: OnnxTypeName, dims: readonly number[], raw: Uint8Array): string {

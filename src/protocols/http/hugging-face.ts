@@ -20,12 +20,13 @@ export function huggingFace(server: FastifyInstance, { service }: { readonly ser
     const { inputs, parameters, options: _options, ...beside } = checkBody(inferenceBody, request.body);
     const asked = { ...beside, ...parameters };
     const isClient = isInferenceClient(request);
-    const { output, record } = await service.predict(
+    const answer = await service.predict(
       wildcard(request),
       ({ task }) => ({ inputs, parameters: isClient ? clientParameters(task, asked) : asked }),
       requestOptions(request, reply),
     );
-    tellVersion(reply, record);
+    tellVersion(reply, answer);
+    const { output, record } = answer;
     return reply.send(isClient ? clientAnswer(record.task, inputs, output) : output);
   });
 }

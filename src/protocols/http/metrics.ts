@@ -187,12 +187,15 @@ function residencyMetrics(registers: Registry[], residency: Residency, follower:
   new Gauge({
     name: 'modelkeep_resident_bytes',
     help: 'Bytes of the contents of resident versions',
-    labelNames: ['version', 'state'],
+    labelNames: ['version', 'state', 'precision', 'form'],
     registers,
     collect() {
       this.reset();
-      for (const { record, state } of residency.residents)
-        this.set({ version: versionName(record), state }, record.size);
+      for (const { record, state, form } of residency.residents) {
+        const { precision, compiled } = form;
+        const labels = { version: versionName(record), state, precision, form: compiled ? 'compiled' : 'plain' };
+        this.set(labels, record.size);
+      }
     },
   });
 }

@@ -83,13 +83,13 @@ async function infer(
   const options = requestOptions(request, reply);
   const [first] = body.inputs;
   const isText = body.inputs.length === 1 && first!.datatype === 'BYTES' && first!.name === TEXT_INPUT.name;
-  const { record, outputs } = isText
+  const { outputs, ...by } = isText
     ? await answerText(service, reference, body, options)
     : await answerTensors(service, reference, body, options);
-  tellVersion(reply, record);
+  tellVersion(reply, by);
   return {
-    model_name: record.model,
-    model_version: String(record.version),
+    model_name: by.record.model,
+    model_version: String(by.record.version),
     ...(body.id === undefined ? {} : { id: body.id }),
     outputs,
   };
@@ -100,7 +100,7 @@ async function answerText(service: InferenceService, reference: string, body: In
   const { data } = tensorFromJson(body.inputs[0]!);
   const { parameters } = body;
   const work = { inputs: data, ...(parameters === undefined ? {} : { parameters }) };
-  const { output, record } = await service.predict(reference, work, options);
+  const { output, record, form } = await service.predict(reference, work, options);
   const answers = Array.isArray(output) ? output : [output];
   const json: JsonTensor = {
     name: TEXT_OUTPUT.name,
@@ -108,7 +108,7 @@ async function answerText(service: InferenceService, reference: string, body: In
     datatype: 'BYTES',
     data: answers.map((one) => JSON.stringify(one)),
   };
-  return { record, outputs: [json] };
+  return { record, form, outputs: [json] };
 }
 
 async function answerTensors(service: InferenceService, reference: string, body: InferBody, options: RequestOptions) {
@@ -118,6 +118,7 @@ async function answerTensors(service: InferenceService, reference: string, body:
   const reply = await inferOrExplain(service, reference, work, options);
   return {
     record: reply.record,
+    form: reply.form,
     outputs: Object.entries(reply.tensors).map(([name, tensor]) => tensorToJson(name, tensor)),
   };
 }

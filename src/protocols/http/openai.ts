@@ -47,7 +47,7 @@ export function openAi(server: FastifyInstance, { service, store }: OpenAiOption
       },
       requestOptions(request, reply),
     );
-    tellVersion(reply, answered.record);
+    tellVersion(reply, answered);
     const vectors = answered.output as readonly (readonly number[])[];
     const used = answered.tokens ?? 0;
     return {

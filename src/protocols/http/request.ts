@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import { ModelkeepError, type VersionRecord } from '../../core/index.js';
-import type { RequestOptions } from '../../serving/index.js';
+import { ModelkeepError } from '../../core/index.js';
+import type { Prediction, RequestOptions } from '../../serving/index.js';
 
 /** Header by which a client says how long it waits, in ms; `0`: no limit. */
 export const TIMEOUT_HEADER = 'x-modelkeep-timeout-ms';
@@ -40,9 +40,11 @@ export function requestOptions(request: FastifyRequest, reply: FastifyReply): Re
   return { ...asked, timeoutMs };
 }
 
-/** Says which version answered. */
-export function tellVersion(reply: FastifyReply, { model, version, digest }: VersionRecord): void {
+/** Says which version answered, and in which precision. */
+export function tellVersion(reply: FastifyReply, { record, form }: Pick<Prediction, 'record' | 'form'>): void {
+  const { model, version, digest } = record;
   void reply.header('x-modelkeep-model', model).header('x-modelkeep-version', String(version));
+  void reply.header('x-modelkeep-precision', form.precision);
   if (digest !== undefined) void reply.header('x-modelkeep-digest', digest);
 }
 

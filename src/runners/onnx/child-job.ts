@@ -9,6 +9,7 @@ import { asModelkeepError, errorFromJson, ModelkeepError, type Abortable } from 
  *
  * @param program file name of the program, beside this file
  * @param what the work and what its failure means, as in "The process that compiled the version: it is served uncompiled"
+ * @returns what it wrote to its standard output
  * @throws ModelkeepError what the program says; `RUNNER_CRASHED` if it ends otherwise; `CANCELLED` when the signal fires
  */
 export async function runChildJob(
@@ -16,7 +17,7 @@ export async function runChildJob(
   input: string | Uint8Array,
   what: { readonly doer: string; readonly consequence: string },
   { signal }: Abortable = {},
-): Promise<void> {
+): Promise<string> {
   const child = spawn(process.execPath, [fileURLToPath(new URL(program, import.meta.url))], {
     env: {},
     stdio: ['pipe', 'pipe', 'ignore'],
@@ -31,7 +32,7 @@ export async function runChildJob(
   child.stdin.end(input);
   try {
     const [how, words] = await Promise.all([ended, text(child.stdout)]);
-    if (how === 'ended with exit code 0') return;
+    if (how === 'ended with exit code 0') return words;
     if (words.startsWith('{')) throw errorFromJson(JSON.parse(words) as { readonly code?: unknown });
     throw new ModelkeepError('RUNNER_CRASHED', `${what.doer} ${how}: ${what.consequence}`);
   } catch (error) {

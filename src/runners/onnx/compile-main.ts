@@ -12,7 +12,7 @@ import { asModelkeepError, ModelkeepError, type TensorInfo } from '../../core/in
 import type { SessionPlan } from '../../formats/index.js';
 import type { CompileJob } from './compile.js';
 import { COMPILED_GRAPH, splitCompiled } from './compiled-model.js';
-import { planLocal } from './plan-local.js';
+import { packsForItself, planForm } from './form.js';
 
 /** Smallest initializer that gets a file of its own, in bytes: what is smaller stays in the graph. */
 const OWN_FILE_BYTES = 65_536;
@@ -80,8 +80,8 @@ const COMMON: InferenceSession.SessionOptions = {
   logSeverityLevel: 3,
 };
 
-async function compile({ manifest, segmentsFolder, folder }: CompileJob): Promise<void> {
-  const plan = await planLocal(manifest, segmentsFolder);
+async function compile({ folder, ...form }: CompileJob): Promise<void> {
+  const plan = await planForm(form);
   const graph = join(folder, 'runtime.onnx');
   const weights = 'runtime.weights';
   // Reloaded with saved pre-packed weights, this operator answers NaN.
@@ -112,7 +112,7 @@ async function compile({ manifest, segmentsFolder, folder }: CompileJob): Promis
   const uncompiled = await open(plan.graph, { ...COMMON, extra: { session: folderOf(plan) } });
   const mapped = await open(plan.graph, {
     ...COMMON,
-    extra: { session: { ...folderOf(plan), disable_prepacking: '1' } },
+    extra: { session: { ...folderOf(plan), ...(packsForItself(form.quantized) ? {} : { disable_prepacking: '1' }) } },
   });
   const compiled = await open(join(folder, COMPILED_GRAPH), { ...COMMON, graphOptimizationLevel: 'disabled' });
   compare(uncompiled, mapped, compiled);

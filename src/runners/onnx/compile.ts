@@ -2,14 +2,12 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
-import type { Abortable, Manifest } from '../../core/index.js';
+import type { Abortable } from '../../core/index.js';
 import { runChildJob } from './child-job.js';
+import type { VersionForm } from './form.js';
 
 /** What to compile, and where to. */
-export interface CompileJob {
-  readonly manifest: Manifest;
-  /** Absolute folder of the version's verified segments. */
-  readonly segmentsFolder: string;
+export interface CompileJob extends VersionForm {
   /** Absolute path of an empty folder that gets the graph (`model.onnx`) and its tensors, named by digest. */
   readonly folder: string;
 }

@@ -7,7 +7,7 @@ import type { Tensors } from '../frames.js';
 import type { LoadMessage, PredictAnswer, PredictMessage, PredictReply } from '../messages.js';
 import { BATCH_LIMITS, groupByLength, type Batch } from './batches.js';
 import { COMPILED_GRAPH } from './compiled-model.js';
-import { planLocal } from './plan-local.js';
+import { packsForItself, planForm, type QuantizedForm } from './form.js';
 
 /** Session options that every form of a version has. */
 function commonOptions(threads: number): InferenceSession.SessionOptions {
@@ -26,13 +26,18 @@ function commonOptions(threads: number): InferenceSession.SessionOptions {
 const NO_SPINNING = { 'intra_op.allow_spinning': '0' };
 
 /** Session options under which the weights stay clean pages of the segment files. */
-function mappedOptions(plan: SessionPlan, threads: number): InferenceSession.SessionOptions {
+function mappedOptions(
+  plan: SessionPlan,
+  threads: number,
+  quantized: QuantizedForm | undefined,
+): InferenceSession.SessionOptions {
   const folder =
     plan.externalDataFolder === undefined
       ? {}
       : { model_external_initializers_file_folder_path: `${plan.externalDataFolder}/` };
   // Pre-packing copies every weight into private memory.
-  return { ...commonOptions(threads), extra: { session: { disable_prepacking: '1', ...NO_SPINNING, ...folder } } };
+  const packing = packsForItself(quantized) ? {} : { disable_prepacking: '1' };
+  return { ...commonOptions(threads), extra: { session: { ...packing, ...NO_SPINNING, ...folder } } };
 }
 
 /** Session options of a compiled form: it is optimised and pre-packed already, and its files are mapped. */
@@ -69,14 +74,15 @@ export class HostedModel {
   }
 
   /** @throws ModelkeepError `LOAD_FAILED`, or the code of the reader that refused the files */
-  static async load({ manifest, segmentsFolder, compiledFolder, threads }: LoadMessage): Promise<HostedModel> {
+  static async load({ compiledFolder, threads, ...form }: LoadMessage): Promise<HostedModel> {
+    const { manifest, segmentsFolder, quantized } = form;
     const files = openSegmentFiles(manifest, segmentsFolder);
-    const plan = await planLocal(manifest, segmentsFolder);
+    const plan = await planForm(form);
     const open = manifest.task === undefined ? undefined : await openTask(files, { task: manifest.task, tokenizers });
     try {
       const session =
         compiledFolder === undefined
-          ? await InferenceSession.create(plan.graph, mappedOptions(plan, threads))
+          ? await InferenceSession.create(plan.graph, mappedOptions(plan, threads, quantized))
           : await InferenceSession.create(join(compiledFolder, COMPILED_GRAPH), compiledOptions(threads));
       return new HostedModel(session, plan, open, compiledFolder);
     } catch (error) {
