@@ -63,6 +63,7 @@ export {
 export { addKey, listKeys, removeKey, SCOPES, type AddedKey, type KeyDescription } from '../access/index.js';
 export { ACCESS_SETTINGS } from './access-settings.js';
 export { formatBytes, parseBytes } from './bytes.js';
+export { comparePrecision, type ComparePrecisionOptions, type PrecisionComparison } from './compare-precision.js';
 export { compareEvaluations, evaluate, type Comparison, type EvaluateOptions, type Evaluation } from './evaluate.js';
 export {
   Model,

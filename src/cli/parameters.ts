@@ -28,3 +28,11 @@ function parseValue(text: string): unknown {
     return text;
   }
 }
+
+/** The number of `--limit`. @throws ModelkeepError `INVALID_INPUT` for anything but a whole number above 0 */
+export function parseLimit(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const limit = Number(text);
+  if (Number.isInteger(limit) && limit > 0) return limit;
+  throw new ModelkeepError('INVALID_INPUT', `--limit ${JSON.stringify(text)} is not a whole number above 0`);
+}

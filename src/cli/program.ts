@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { asModelkeepError, ModelkeepError } from '../app/index.js';
 import type { World } from './command.js';
 import { aliasCommand } from './commands/alias.js';
+import { comparePrecisionCommand } from './commands/compare-precision.js';
 import { configCommand } from './commands/config.js';
 import { doctorCommand } from './commands/doctor.js';
 import { gcCommand } from './commands/gc.js';
@@ -46,6 +47,7 @@ export function createProgram(world: World): Command {
     verifyCommand,
     predictCommand,
     evalCommand,
+    comparePrecisionCommand,
     serveCommand,
     keyCommand,
     configCommand,

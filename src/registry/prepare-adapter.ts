@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   digestOf,
+  checkPrecision,
   ModelkeepError,
   parseReference,
   versionName,
@@ -38,7 +39,8 @@ const NOWHERE = Object.freeze({ file: '/nowhere/weights', offset: 0, digest: dig
  * @param path the adapter's directory
  * @param base reference of the version that it was trained on
  * @throws ModelkeepError `UNSUPPORTED_FORMAT` for a base that is no checkpoint or an adapter that is not supported;
- * `INVALID_ARTIFACT` for one that is damaged or does not fit its base; what resolving the base says
+ * `INVALID_ARTIFACT` for one that is damaged or does not fit its base; `INVALID_INPUT` for the precision, which is that
+ * of the base if none is chosen; what resolving the base says
  */
 export async function prepareAdapter(
   store: VersionStore,
@@ -63,6 +65,7 @@ export async function prepareAdapter(
     const { task, warnings } = await taskOf(files, asked);
     const manifest = await buildManifest(artifact, {
       ...abortable,
+      precision: checkPrecision(options.precision ?? below.precision ?? 'fp32'),
       onProgress: (progress: TransferProgress) => onProgress?.('hash', progress),
     });
     return {

@@ -3,7 +3,15 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openModelkeep, openStore, push, type Modelkeep, type Pushed, type VersionStore } from '../../src/app/index.js';
+import {
+  openModelkeep,
+  openStore,
+  push,
+  type Modelkeep,
+  type OpenOptions,
+  type Pushed,
+  type VersionStore,
+} from '../../src/app/index.js';
 import { distinctSegments, parseReference, type Tensor } from '../../src/core/index.js';
 import { largestGap } from '../unit/formats/session.js';
 
@@ -35,7 +43,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const open = (): Promise<Modelkeep> => openModelkeep({ store, cacheDir: join(folder, 'cache'), runners: 2 });
+const open = (options: OpenOptions = {}): Promise<Modelkeep> =>
+  openModelkeep({ store, cacheDir: join(folder, 'cache'), runners: 2, ...options });
 
 function int64(values: readonly number[]): Tensor {
   return { type: 'int64', data: BigInt64Array.from(values, BigInt), dims: [1, values.length] };
@@ -57,6 +66,26 @@ async function gapOf(keep: Modelkeep, reference: string): Promise<number> {
 function derivedFiles(): readonly string[] {
   return readdirSync(join(folder, 'cache/derived')).toSorted();
 }
+
+describe('an adapter in int8', () => {
+  test('is merged first and quantized then: it answers nearly as the merged model', async () => {
+    await using keep = await open({ cacheDir: join(folder, 'int8'), precision: 'int8', runners: 1 });
+    const gap = await gapOf(keep, 'reviews:2');
+    expect(gap).toBeGreaterThan(1e-4);
+    expect(gap).toBeLessThan(0.5);
+  });
+
+  test('has the precision of its base unless its publisher chose another', async () => {
+    await push(store, BASE, { name: 'rough', precision: 'int8' });
+    const like = await push(store, ADAPTER, { name: 'rough', base: 'rough:1' });
+    const exact = await push(store, ADAPTER, { name: 'rough', base: 'rough:1', precision: 'fp32' });
+    expect((await store.readManifest(like.record)).precision).toBe('int8');
+    expect((await store.readManifest(exact.record)).precision).toBeUndefined();
+    await expect(
+      push(store, ADAPTER, { name: 'rough', base: 'rough:1', precision: 'int1' as never }),
+    ).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+  });
+});
 
 describe('an adapter published over its base', () => {
   test('is a version of its own that sends its own bytes alone and shares the rest', async () => {

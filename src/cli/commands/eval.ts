@@ -14,7 +14,7 @@ import { invoke, NODE_SETTINGS, withSettings, type Invocation, type World } from
 import { formOfPath, rowsOf } from '../input/requests.js';
 import { openSource } from '../input/text.js';
 import { table } from '../output.js';
-import { parseParameters, type ParameterFlags } from '../parameters.js';
+import { parseLimit, parseParameters, type ParameterFlags } from '../parameters.js';
 
 interface Flags extends Pick<ParameterFlags, 'param'> {
   readonly data: string;
@@ -109,13 +109,6 @@ async function evaluateOne(
 
 async function* rowsAlone(rows: AsyncIterable<{ readonly row: DataRow }>): AsyncGenerator<DataRow, void, undefined> {
   for await (const { row } of rows) yield row;
-}
-
-function parseLimit(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const limit = Number(text);
-  if (Number.isInteger(limit) && limit > 0) return limit;
-  throw new ModelkeepError('INVALID_INPUT', `--limit ${JSON.stringify(text)} is not a whole number above 0`);
 }
 
 /** Without what is kept of each example. */

@@ -24,6 +24,9 @@ const LARGEST_CODE = 127;
 /** Smallest scale of a token: a token of zeros alone must not be divided by 0. */
 const SMALLEST_SCALE = 1e-30;
 
+/** Tensors that are made at the same time: while one is written, the next is computed. */
+const PARALLEL = 4;
+
 /** How a graph's weights are quantized. */
 export interface Quantization {
   readonly arithmetic: Exclude<Arithmetic, 'fp32'>;
@@ -102,8 +105,16 @@ export class Quantizer {
 
   /** Has every tensor made that the graph needs. @throws ModelkeepError what making or writing it says */
   async finish(): Promise<void> {
-    for (const pending of this.#pending.values()) {
-      const tensor = await this.#quantization.derive(pending.recipe);
+    const all = [...this.#pending.values()];
+    const made: DerivedTensor[] = [];
+    const queue = all.entries();
+    const work = async (): Promise<void> => {
+      for (const [at, { recipe }] of queue) made[at] = await this.#quantization.derive(recipe);
+    };
+    await Promise.all(Array.from({ length: PARALLEL }, work));
+    for (const [at, pending] of all.entries()) {
+      const tensor = made[at];
+      if (tensor === undefined) continue;
       this.#place(tensor, pending);
       this.#derived.push(tensor);
     }
