@@ -10,6 +10,8 @@ export * from './errors.js';
 export * from './file-error.js';
 export * from './file-path.js';
 export * from './gate.js';
+export * from './hash-range.js';
+export * from './lanes.js';
 export * from './layout.js';
 export * from './manifest.js';
 export * from './precision.js';

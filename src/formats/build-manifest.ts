@@ -1,7 +1,9 @@
-import { open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import {
-  createDigester,
   fileError,
+  HASH_LANES,
+  hashRange,
+  inLanes,
   ModelkeepError,
   throwIfAborted,
   type Abortable,
@@ -14,9 +16,6 @@ import {
 import { filesOf, type Artifact, type ArtifactFile } from './artifact.js';
 import { cutFile } from './cutting.js';
 
-/** Bytes read at once: large enough that reading costs little beside hashing. */
-const READ_BYTES = 4 * 1024 * 1024;
-
 /** Options of {@link buildManifest}. */
 export interface BuildManifestOptions extends Abortable {
   /** The precision to serve the version in. @defaultValue 'fp32' */
@@ -26,14 +25,13 @@ export interface BuildManifestOptions extends Abortable {
 }
 
 /**
- * Cuts and hashes the files of an artifact. Each file is read once, in order.
+ * Cuts and hashes the files of an artifact. Each file is read once, in a few places at the same time.
  *
  * @throws ModelkeepError `INVALID_ARTIFACT` if a file is damaged or changes while it is read; `CANCELLED`
  */
 export async function buildManifest(artifact: Artifact, options: BuildManifestOptions = {}): Promise<Manifest> {
   const totalBytes = artifact.files.reduce((sum, { size }) => sum + size, 0);
   const source = filesOf(artifact);
-  const buffer = Buffer.allocUnsafe(READ_BYTES);
   let doneBytes = 0;
   const onBytes = (bytes: number): void => {
     doneBytes += bytes;
@@ -43,7 +41,7 @@ export async function buildManifest(artifact: Artifact, options: BuildManifestOp
   for (const file of artifact.files) {
     throwIfAborted(options.signal);
     const cuts = await cutFile(source, file.path);
-    files.push({ path: file.path, size: file.size, segments: await hashFile(file, cuts, buffer, onBytes, options) });
+    files.push({ path: file.path, size: file.size, segments: await hashFile(file, cuts, onBytes, options) });
   }
   const { format, task } = artifact;
   const sorted = files.toSorted((a, b) => (a.path < b.path ? -1 : 1));
@@ -60,32 +58,30 @@ export async function buildManifest(artifact: Artifact, options: BuildManifestOp
 async function hashFile(
   { path, absolutePath, size }: ArtifactFile,
   cuts: readonly number[],
-  buffer: Buffer,
   onBytes: (bytes: number) => void,
   { signal }: Abortable,
 ): Promise<readonly Segment[]> {
   const changed = (): ModelkeepError =>
     new ModelkeepError('INVALID_ARTIFACT', `${path} changed while it was read. Publish when training has ended`);
-  const segments: Segment[] = [];
-  let handle;
+  let handle: FileHandle | undefined;
   try {
-    handle = await open(absolutePath, 'r');
-    for (const cut of cuts) {
-      const digester = createDigester();
-      while (digester.size < cut) {
-        throwIfAborted(signal);
-        const { bytesRead } = await handle.read(buffer, 0, Math.min(READ_BYTES, cut - digester.size));
-        if (bytesRead === 0) throw changed();
-        digester.update(buffer.subarray(0, bytesRead));
-        onBytes(bytesRead);
-      }
-      segments.push({ digest: digester.finish(), size: cut });
-    }
-    if ((await handle.stat()).size !== size) throw changed();
+    const file = await open(absolutePath, 'r');
+    handle = file;
+    let at = 0;
+    const runs = cuts.map((cut) => ({ start: at, size: cut, end: (at += cut) }));
+    const segments = await inLanes(HASH_LANES, runs, async (run): Promise<Segment> => {
+      const digest = await hashRange(file, run.start, run.size, {
+        onBytes,
+        ...(signal === undefined ? {} : { signal }),
+      });
+      if (digest === undefined) throw changed();
+      return { digest, size: run.size };
+    });
+    if ((await file.stat()).size !== size) throw changed();
+    return segments;
   } catch (error) {
     throw fileError(error, `Cannot read ${absolutePath}`, 'make it readable and publish again');
   } finally {
     await handle?.close();
   }
-  return segments;
 }

@@ -21,4 +21,5 @@ export { readSafetensorsHeader, type SafetensorsHeader, type StoredTensor } from
 export { scanPickle, type PickleCompression, type PickleReport } from './joblib/scan.js';
 export { parseRequirements, readRequirements, REQUIREMENTS_FILE } from './joblib/requirements.js';
 export { isSafeGlobal, SAFE_GLOBALS, type GlobalsPolicy } from './joblib/safe-globals.js';
+export { ModelWriter } from './onnx/model-writer.js';
 export { bytesField, fieldsIn, type Field } from './onnx/wire.js';

@@ -1,4 +1,5 @@
 import {
+  inLanes,
   ModelkeepError,
   type Arithmetic,
   type DerivedTensor,
@@ -106,12 +107,7 @@ export class Quantizer {
   /** Has every tensor made that the graph needs. @throws ModelkeepError what making or writing it says */
   async finish(): Promise<void> {
     const all = [...this.#pending.values()];
-    const made: DerivedTensor[] = [];
-    const queue = all.entries();
-    const work = async (): Promise<void> => {
-      for (const [at, { recipe }] of queue) made[at] = await this.#quantization.derive(recipe);
-    };
-    await Promise.all(Array.from({ length: PARALLEL }, work));
+    const made = await inLanes(PARALLEL, all, ({ recipe }) => this.#quantization.derive(recipe));
     for (const [at, pending] of all.entries()) {
       const tensor = made[at];
       if (tensor === undefined) continue;

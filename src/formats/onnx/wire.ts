@@ -8,8 +8,16 @@ import { ModelkeepError } from '../../core/index.js';
 /** How a field's value is encoded. */
 export const WIRE = Object.freeze({ varint: 0, fixed64: 1, bytes: 2, fixed32: 5 });
 
+/** Varints of small numbers, which nearly all tags and lengths are. */
+const SMALL = Array.from({ length: 1_024 }, (_, value) => anyVarint(value));
+
 /** A number as a varint; negative ones as 64-bit two's complement. */
 export function varint(value: number | bigint): Uint8Array {
+  if (typeof value === 'number' && value >= 0 && value < SMALL.length) return SMALL[value] ?? Uint8Array.of();
+  return anyVarint(value);
+}
+
+function anyVarint(value: number | bigint): Uint8Array {
   let rest = BigInt.asUintN(64, BigInt(value));
   const bytes: number[] = [];
   while (rest > 0x7fn) {

@@ -4,6 +4,7 @@ import { asModelkeepError, ModelkeepError } from '../../core/index.js';
 import { encodeFrame, FrameReader, type Frame, type Tensors } from '../frames.js';
 import type { LoadedReply, RunnerMessage, RunnerStats } from '../messages.js';
 import { HostedModel } from './hosted-model.js';
+import { wakeRuntime } from './wake-runtime.js';
 
 const models = new Map<string, HostedModel>();
 let sessionsCreated = 0;
@@ -66,7 +67,8 @@ async function answer(message: RunnerMessage, tensors: Tensors): Promise<{ resul
 
 const channel = new Socket({ fd: 3 });
 const reader = new FrameReader();
-let queue: Promise<void> = Promise.resolve();
+// What cannot be woken cannot load either, and says so there.
+let queue: Promise<void> = wakeRuntime().catch(() => undefined);
 
 async function handle({ header, tensors }: Frame): Promise<void> {
   const { id } = header;

@@ -1,6 +1,8 @@
 import {
   asModelkeepError,
   createDigester,
+  HASH_LANES,
+  inLanes,
   ModelkeepError,
   throwIfAborted,
   type ContentSource,
@@ -115,14 +117,17 @@ export async function sendContents(
     },
   };
   try {
-    for (const place of places) {
+    const whole = await inLanes(HASH_LANES, places, async (place) => {
       throwIfAborted(signal);
-      if (await segments.has(place, signal)) {
-        reusedBytes += place.size;
-        report();
-      } else {
-        await segments.write(place, checkedBytes(source, place, control));
-      }
+      const isWhole = await segments.has(place, signal);
+      if (isWhole) reusedBytes += place.size;
+      report();
+      return isWhole;
+    });
+    for (const [index, place] of places.entries()) {
+      if (whole[index] === true) continue;
+      throwIfAborted(signal);
+      await segments.write(place, checkedBytes(source, place, control));
     }
     await segments.settle(places);
   } catch (error) {
