@@ -35,12 +35,14 @@ export interface PrecisionComparison {
    * for models that choose nothing.
    */
   readonly topLabel?: { readonly agreement: number; readonly decisions: number };
-  /** Texts a second with many under way, the middle one of several passes in turn. */
+  /** Texts a second with many under way, the middle one of several passes in turn; of plain forms, not compiled ones. */
   readonly textsPerSecond: { readonly fp32: number; readonly other: number; readonly ratio: number };
 }
 
 /** Passes over the texts in each precision, in turn, so that what else the machine does meets both. */
 const PASSES = 3;
+/** Plain forms on both sides: compiling one of them meanwhile would slow both down. */
+const PLAIN = Object.freeze({ compileAfter: 0, compile: false });
 /** Requests that are under way at once while speed is measured. */
 const IN_FLIGHT = 64;
 /** Tasks whose answers are vectors. */
@@ -70,12 +72,12 @@ export async function comparePrecision(
   if (precision === 'fp32') throw invalid('fp32 is what others are compared with: choose another precision');
   if (requests.length === 0) throw invalid('There are 0 texts: give at least one');
   const abortable = signal === undefined ? {} : { signal };
-  await using exactKeep = await openModelkeep({ ...rest, store, precision: 'fp32' });
+  await using exactKeep = await openModelkeep({ ...rest, ...PLAIN, store, precision: 'fp32' });
   const model = await exactKeep.load(reference, abortable);
   const { record } = model;
   if (record.format !== 'hf' || record.task === undefined)
     throw invalid(`${String(model)} has one precision: others are made from checkpoints with a tokenizer`);
-  await using otherKeep = await openModelkeep({ ...rest, store, precision });
+  await using otherKeep = await openModelkeep({ ...rest, ...PLAIN, store, precision });
   const { inputs } = await exactKeep.parts.service.describe(String(model), abortable);
   const names = new Set(inputs.map(({ name }) => name));
   const exact = { model, inputs: names };
