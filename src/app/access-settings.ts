@@ -1,4 +1,4 @@
-import { bytes, flag, setting, text, textOrNone, whole } from './setting.js';
+import { bytes, flag, list, setting, text, textOrNone, whole } from './setting.js';
 
 /** Settings of who may connect and do what, and of what one connection may cost. */
 export const ACCESS_SETTINGS = Object.freeze({
@@ -38,6 +38,12 @@ export const ACCESS_SETTINGS = Object.freeze({
     description: 'Whether to listen beyond this machine although nobody needs credentials',
     placeholder: 'BOOL',
     valueOptional: true,
+  }),
+  corsOrigins: setting<readonly string[]>({
+    schema: list,
+    defaultValue: [],
+    description: 'Origins of pages that may ask from a browser, such as https://app.example, with commas; *: any',
+    placeholder: 'ORIGINS',
   }),
   adminPort: setting<number>({
     schema: whole(-1, 65_535),

@@ -117,6 +117,33 @@ describe('with keys', () => {
   });
 });
 
+describe('pages in a browser', () => {
+  const origin = 'https://app.example';
+  const preflight = { origin, 'access-control-request-method': 'POST' };
+
+  test('of an origin that is named may ask, and read what a refusal says', async () => {
+    await using server = await startServer(home, { authKeys: keysFile, corsOrigins: origin });
+    const url = `${server.running.url}/models/sentiment`;
+    const allowed = await fetch(url, { method: 'OPTIONS', headers: preflight });
+    expect(allowed.status).toBe(204);
+    expect(allowed.headers.get('access-control-allow-origin')).toBe(origin);
+    expect(allowed.headers.get('access-control-allow-headers')).toContain('authorization');
+    const refused = await server.post('/models/sentiment', ask, { headers: { origin } });
+    expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([401, origin]);
+    const answered = await server.post('/models/sentiment', ask, { headers: { origin, ...as('infer') } });
+    expect([answered.status, answered.headers.get('access-control-allow-origin')]).toEqual([200, origin]);
+    expect(answered.headers.get('access-control-allow-credentials')).toBeNull();
+    const other = await fetch(url, { method: 'OPTIONS', headers: { ...preflight, origin: 'https://evil.example' } });
+    expect([other.status, other.headers.get('access-control-allow-origin')]).toEqual([404, null]);
+  });
+
+  test('may not ask unless told otherwise', async () => {
+    await using server = await startServer(home);
+    const answered = await server.post('/models/sentiment', ask, { headers: { origin } });
+    expect(answered.headers.get('access-control-allow-origin')).toBeNull();
+  });
+});
+
 describe('a port for management', () => {
   test('has management and health, the main port has the rest', async () => {
     await using server = await startServer(home, { adminPort: 0 });

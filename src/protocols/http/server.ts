@@ -10,6 +10,7 @@ import { errorFor, EVERYBODY, type Access, type Principal } from '../../access/i
 import { asModelkeepError, ModelkeepError, type VersionStore } from '../../core/index.js';
 import type { Follower, Residency } from '../../residency/index.js';
 import type { InferenceService } from '../../serving/index.js';
+import { cors } from './cors.js';
 import { documentation } from './documentation.js';
 import { errorBody, isOpenAi } from './error-body.js';
 import { guard } from './guard.js';
@@ -34,6 +35,8 @@ export interface HttpServerOptions extends ConnectionLimits {
   readonly maxBodyBytes: number;
   /** Tells who asks. */
   readonly access: Access;
+  /** Origins of pages that may ask from a browser; `*`: any. */
+  readonly corsOrigins: readonly string[];
   /** Absent: connections are not encrypted. */
   readonly tls?: TlsMaterial;
   /** Takes the log; absent: nothing is logged. Inputs never are. */
@@ -71,6 +74,7 @@ export function createHttpServer(options: HttpServerOptions, groups: readonly Ro
   acceptAnyJson(server);
   endConnectionsOnClose(server);
   observe(server);
+  cors(server, options.corsOrigins);
   guard(server, access);
   server.setNotFoundHandler(({ method, url }, reply) => {
     const message = `There is no ${method} ${url.slice(0, 200)}: see /openapi.json`;

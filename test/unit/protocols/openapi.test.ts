@@ -69,7 +69,13 @@ describe('the OpenAPI document', () => {
 
   it('has every route of the server, and the server has every path of it', async () => {
     const parts = { service: new EventEmitter(), residency: new EventEmitter(), follower: new EventEmitter() };
-    const limits = { maxHeaderBytes: 8_192, maxConnections: 10, headersTimeoutMs: 1_000, receiveTimeoutMs: 1_000 };
+    const limits = {
+      maxHeaderBytes: 8_192,
+      maxConnections: 10,
+      headersTimeoutMs: 1_000,
+      receiveTimeoutMs: 1_000,
+      corsOrigins: [],
+    };
     const options = { ...parts, ...limits, access: await openAccess({}), version: '0', maxBodyBytes: 1_000 };
     const server = createHttpServer(options as unknown as HttpServerOptions, ['inference', 'management']);
     await server.ready();

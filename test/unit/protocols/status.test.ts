@@ -45,7 +45,13 @@ async function failingServer(error: unknown) {
   const service = Object.assign(new EventEmitter(), { predict });
   const parts = { service, residency: new EventEmitter(), follower: new EventEmitter() };
   const access = await openAccess({});
-  const limits = { maxHeaderBytes: 8_192, maxConnections: 10, headersTimeoutMs: 1_000, receiveTimeoutMs: 1_000 };
+  const limits = {
+    maxHeaderBytes: 8_192,
+    maxConnections: 10,
+    headersTimeoutMs: 1_000,
+    receiveTimeoutMs: 1_000,
+    corsOrigins: [],
+  };
   const options = { ...parts, ...limits, access, version: '0', maxBodyBytes: 1_000 } as unknown as HttpServerOptions;
   const server = createHttpServer(options, ['inference', 'management']);
   opened.push(server);
