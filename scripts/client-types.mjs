@@ -56,5 +56,5 @@ export function clientTypes(document) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { openApiDocument } = await import(`${root}dist/protocols/http/openapi/document.js`);
-  writeFileSync(`${root}src/client/schema.ts`, clientTypes(openApiDocument('')));
+  writeFileSync(`${root}src/client/schema.ts`, clientTypes(openApiDocument('', true)));
 }

@@ -20,6 +20,7 @@ interface Schema extends Json {
   readonly $ref?: string;
 }
 interface Document {
+  readonly security: readonly unknown[];
   readonly info: { readonly title: string; readonly version: string; readonly summary: string };
   readonly paths: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
@@ -42,7 +43,7 @@ table{border-collapse:collapse;width:100%}td{border-top:1px solid var(--line);pa
 
 /** The OpenAPI document as a page that needs nothing else: no script, no other address. */
 export function docsPage(document: Json): string {
-  const { info, paths, components } = document as unknown as Document;
+  const { info, paths, components, security } = document as unknown as Document;
   const all = Object.entries(paths).flatMap(([path, item]) =>
     METHODS.filter((method) => method in item).map((method) => {
       const shared = (item['parameters'] ?? []) as readonly Parameter[];
@@ -60,7 +61,7 @@ export function docsPage(document: Json): string {
   );
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>${escape(info.title)} HTTP</title><style>${STYLE}</style></head><body>
 <h1>${escape(info.title)}</h1><p class="quiet">${escape(info.summary)} · version ${escape(info.version)} · <a href="/openapi.json">openapi.json</a></p>
-<p>Where this server wants credentials, send <code>Authorization: Bearer KEY</code>.</p>
+<p>${wanted(security)}</p>
 ${sections.join('\n')}<h2>Schemas</h2>${schemas.join('')}</body></html>`;
 }
 
@@ -92,6 +93,11 @@ function section({
     ),
   ];
   return `<details><summary><span class="method ${method}">${method.toUpperCase()}</span><code>${escape(path)}</code><span>${escape(summary)}</span></summary><div>${parts.join('')}</div></details>`;
+}
+
+function wanted(security: readonly unknown[]): string {
+  if (security.length === 0) return 'This server wants no credentials.';
+  return 'Send <code>Authorization: Bearer KEY</code> with a key of this server, or a token.';
 }
 
 function parameterRow({ name, in: place, required, description = '' }: Parameter): readonly string[] {

@@ -1,11 +1,15 @@
 import type { FastifyInstance } from 'fastify';
+import type { Access } from '../../access/index.js';
 import { docsPage } from './docs-page.js';
 import { openApiDocument } from './openapi/document.js';
 
 /** What is spoken here: the OpenAPI document, and a page of it. */
-export function documentation(server: FastifyInstance, { version }: { readonly version: string }): void {
+export function documentation(
+  server: FastifyInstance,
+  { version, access }: { readonly version: string; readonly access: Access },
+): void {
   const config = { operation: 'documentation' } as const;
-  const document = openApiDocument(version);
+  const document = openApiDocument(version, access.required);
   const page = docsPage(document);
   server.get('/openapi.json', { config }, () => document);
   server.get('/docs', { config }, (_request, reply) =>

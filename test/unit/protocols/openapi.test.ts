@@ -13,7 +13,7 @@ interface Schema {
   readonly description?: string;
 }
 
-const document = openApiDocument('1.2.3') as {
+const document = openApiDocument('1.2.3', true) as {
   readonly openapi: string;
   readonly info: { readonly version: string };
   readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly responses?: object }>>>>;

@@ -7,8 +7,10 @@ import { taskSchemas } from './task-schemas.js';
 /**
  * The OpenAPI 3.1 document of the server, made from the schemas that check its requests. A test holds it to the routes:
  * each one is in here.
+ *
+ * @param wantsCredentials whether this server asks for keys or tokens
  */
-export function openApiDocument(version: string): Json {
+export function openApiDocument(version: string, wantsCredentials: boolean): Json {
   return {
     openapi: '3.1.0',
     info: {
@@ -17,7 +19,7 @@ export function openApiDocument(version: string): Json {
       summary: 'Every version of your NLP models, one warm copy of each in use',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
-    security: [{ bearer: [] }],
+    security: wantsCredentials ? [{ bearer: [] }] : [],
     paths: { ...inferencePaths(), ...operationsPaths() },
     components: {
       securitySchemes: {
