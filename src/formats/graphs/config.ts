@@ -30,6 +30,13 @@ export class ModelConfig {
     return this.size('max_position_embeddings', undefined, MAX_DISTANCES);
   }
 
+  /** A whole number of at least 0, such as an id. @throws ModelkeepError `INVALID_ARTIFACT` naming the field */
+  count(name: string, fallback: number): number {
+    const value = this.#fields[name] ?? fallback;
+    if (Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= MAX_SIZE) return value as number;
+    throw this.#wrong(name, `a whole number from 0 to ${MAX_SIZE}`);
+  }
+
   /** A number that is not negative. @throws ModelkeepError `INVALID_ARTIFACT` naming the field */
   number(name: string, fallback: number): number {
     const value = this.#fields[name] ?? fallback;

@@ -68,7 +68,7 @@ function embedDeberta(c: Checkpoint, config: ModelConfig, hidden: number) {
   const shape = {
     ...embeddingShape(config, config.raw('position_biased_input') === false ? 'none' : 'count'),
     size: config.size('embedding_size', hidden),
-    types: config.number('type_vocab_size', 0),
+    types: config.count('type_vocab_size', 0),
   };
   const { state, words } = sumEmbeddings(c, shape);
   const wide =
@@ -87,7 +87,7 @@ function embedDeberta(c: Checkpoint, config: ModelConfig, hidden: number) {
 export const debertaV2: Family = {
   className: 'DebertaV2',
   prefix: 'deberta.',
-  hasTokenTypes: (config) => config.number('type_vocab_size', 0) > 1,
+  hasTokenTypes: (config) => config.count('type_vocab_size', 0) > 1,
   check: (config) => {
     config.only('conv_kernel_size', [0]);
     config.only('norm_rel_ebd', ['none', 'layer_norm']);

@@ -24,10 +24,10 @@ export function embeddingShape(config: ModelConfig, counting: EmbeddingShape['co
     size: config.size('hidden_size'),
     vocabulary: config.size('vocab_size'),
     positions: config.size('max_position_embeddings'),
-    types: config.number('type_vocab_size', 2),
+    types: config.count('type_vocab_size', 2),
     epsilon: config.number('layer_norm_eps', 1e-12),
     counting,
-    padId: config.number('pad_token_id', counting === 'count' ? 0 : 1),
+    padId: config.count('pad_token_id', counting === 'count' ? 0 : 1),
   };
 }
 

@@ -78,6 +78,8 @@ test.each([
   ['another number of labels', { id2label: { 0: 'a', 1: 'b' } }, 'INVALID_ARTIFACT'],
   ['heads that do not divide', { num_attention_heads: 5 }, 'INVALID_ARTIFACT'],
   ['no vocabulary', { vocab_size: undefined }, 'INVALID_ARTIFACT'],
+  ['a padding id beyond all numbers', { pad_token_id: 2 ** 64 }, 'INVALID_ARTIFACT'],
+  ['half a token type', { type_vocab_size: 1.5 }, 'INVALID_ARTIFACT'],
 ])('a config.json with %s is refused', async (_what, changes, code) => {
   await expect(planBert(changes)).rejects.toMatchObject({ code });
 });
