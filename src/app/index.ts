@@ -13,6 +13,7 @@ export {
   type PullOptions,
   type PushPhase,
   type Shown,
+  findEvaluation,
   getAlias,
   history,
   promote,
@@ -20,6 +21,9 @@ export {
   rollback,
   setAliasPolicy,
   setAliasTraffic,
+  weightChanges,
+  type EvaluationSet,
+  type EvidenceOptions,
   type MoveOptions,
   type PolicyChange,
   type GateRequest,
@@ -27,6 +31,7 @@ export {
   type PromoteOptions,
   type RollbackOptions,
   type RunGates,
+  type WeightChanges,
 } from '../registry/index.js';
 export {
   collectGarbage,
@@ -62,6 +67,8 @@ export {
 } from '../tasks/index.js';
 export { addKey, listKeys, removeKey, SCOPES, type AddedKey, type KeyDescription } from '../access/index.js';
 export { ACCESS_SETTINGS } from './access-settings.js';
+export { openGates, type OpenGatesOptions } from './gates.js';
+export type { ParityPolicy } from '../residency/index.js';
 export { formatBytes, parseBytes } from './bytes.js';
 export { comparePrecision, type ComparePrecisionOptions, type PrecisionComparison } from './compare-precision.js';
 export { compareEvaluations, evaluate, type Comparison, type EvaluateOptions, type Evaluation } from './evaluate.js';

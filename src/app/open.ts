@@ -8,9 +8,10 @@ import {
   type VersionStore,
 } from '../core/index.js';
 import { push, type Pushed, type PushOptions } from '../registry/index.js';
-import { Follower, Residency } from '../residency/index.js';
+import { Follower, Residency, type ParityPolicy } from '../residency/index.js';
 import { onnxRunnerCommand, PicklePools, RunnerPool } from '../runners/index.js';
 import {
+  chooseRecord,
   InferenceService,
   traceRequests,
   type Freshness,
@@ -24,6 +25,8 @@ import type { TaskName } from '../tasks/index.js';
 import { CloseStack } from './close-stack.js';
 import { compilerFor, quantizeBy } from './forms.js';
 import { Model, requireTask } from './model.js';
+import { openShadow } from './open-shadow.js';
+import { Watchman } from './watchman.js';
 import { checkSetting, SETTINGS, type SettingName, type Settings } from './settings.js';
 
 /** What a node is made of, for those who put protocols in front of it. */
@@ -35,6 +38,8 @@ export interface NodeParts {
   /** For pickled models; absent where they are not allowed. */
   readonly pickles?: PicklePools;
   readonly service: InferenceService;
+  /** Moves aliases back from versions that fail, and records what is held back. */
+  readonly watchman: Watchman;
 }
 
 type NodeSettings = Pick<
@@ -68,6 +73,8 @@ type NodeSettings = Pick<
 export interface OpenOptions extends Partial<Omit<NodeSettings, 'store'>> {
   /** A store's URL, or an open store, which stays open when this closes. @defaultValue the embedded store */
   readonly store?: string | VersionStore;
+  /** Golden answers that versions must give where no alias says otherwise. @defaultValue the defaults of each field */
+  readonly parity?: ParityPolicy;
   /** Called with what a runner process writes to its standard error. */
   readonly onRunnerLog?: (line: string) => void;
 }
@@ -78,6 +85,8 @@ export interface LoadOptions<Task extends TaskName | undefined = undefined> exte
   readonly task?: Task;
   /** `'checked'` asks the store first whether the reference still means the same version. @defaultValue 'watched' */
   readonly freshness?: Freshness;
+  /** Where an alias is split: for whom; the same key gets the same version. @defaultValue the alias's own version */
+  readonly key?: string;
 }
 
 /** A node as a library: every version in the store, one warm copy of each in use. */
@@ -185,7 +194,8 @@ export class Modelkeep implements AsyncDisposable {
 
   async #load(reference: string, options: LoadOptions): Promise<Model> {
     if (this.#closing !== undefined) throw new ModelkeepError('CLOSED', 'This modelkeep is closed');
-    const { record } = await this.parts.service.follow(reference, options);
+    const followed = await this.parts.service.follow(reference, options);
+    const record = options.key === undefined ? followed.record : chooseRecord(followed, options.key);
     // It may have been let go for room since it was followed.
     await this.parts.residency.ensure(record, options);
     return this.#modelOf(record);
@@ -229,14 +239,19 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
     const pools = { pool, ...(pickles === undefined ? {} : { pickles }) };
     const compiler = await compilerFor(settings, cache.folder);
     const quantize = await quantizeBy(settings, cache.folder);
-    const residency = new Residency({ ...settings, store, cache, ...pools, ...compiler, quantize });
+    const { shadow, ...shadowing } = openShadow({ ...settings, store, cache });
+    stack.push(() => shadowing.close());
+    const forms = { ...compiler, quantize };
+    const residency = new Residency({ ...settings, store, cache, ...pools, ...forms, alsoMeasured: shadowing.pids });
     stack.push(() => residency.close());
     const follower = await Follower.open(store, residency, settings.swapMode);
     stack.push(() => follower.close());
-    const service = new InferenceService({ residency, follower, ...pools, ...settings });
+    const service = new InferenceService({ residency, follower, shadow, ...pools, ...settings });
     traceRequests(service);
+    const watchman = new Watchman({ store, follower, service });
+    stack.push(() => watchman.close());
     stack.push(() => service.close());
-    return new Modelkeep({ store, residency, follower, ...pools, service }, stack);
+    return new Modelkeep({ store, residency, follower, ...pools, service, watchman }, stack);
   } catch (error) {
     await stack.closeQuietly();
     throw asModelkeepError(error);

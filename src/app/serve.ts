@@ -4,7 +4,7 @@ import { versionName } from '../core/index.js';
 import { openFrontDoor } from './front-door.js';
 import { Heartbeat } from './heartbeat.js';
 import { listenHttp } from './listen-http.js';
-import { openModelkeep, type Modelkeep, type OpenOptions } from './open.js';
+import { openModelkeep, type Modelkeep, type NodeParts, type OpenOptions } from './open.js';
 import { preload } from './preload.js';
 import type { Settings } from './settings.js';
 
@@ -64,7 +64,8 @@ export async function serve({ settings, version, logger, ...options }: ServeOpti
   }
 }
 
-function logEvents(log: Logger, { parts: { residency, follower, pool, pickles } }: Modelkeep): void {
+function logEvents(log: Logger, { parts: { residency, follower, pool, pickles, watchman, service } }: Modelkeep): void {
+  logTraffic(log, { follower, watchman, service });
   residency.on('transition', ({ record, from, to, durationMs, bytes, error }) => {
     const facts = { version: versionName(record), from, to, ms: Math.round(durationMs), bytes };
     if (error === undefined) log.debug(facts, 'version changed its state');
@@ -107,6 +108,24 @@ function logEvents(log: Logger, { parts: { residency, follower, pool, pickles } 
     one?.on('ended', (runner, error) => log.error({ pid: runner.pid, err: error }, 'runner ended, it is replaced'));
     one?.on('failed', (error) => log.error({ err: error }, 'runner could not be started, tried again'));
   }
+}
+
+function logTraffic(
+  log: Logger,
+  { follower, watchman, service }: Pick<NodeParts, 'follower' | 'watchman' | 'service'>,
+) {
+  follower.on('traffic', ({ text, alias }) =>
+    log.info({ reference: text, traffic: alias?.traffic }, 'shared otherwise'),
+  );
+  watchman.on('rolled-back', (reference, from, why) =>
+    log.error({ reference, from: from.version, why }, 'moved back from a version'),
+  );
+  watchman.on('failed', (reference, error) => log.error({ reference, err: error }, 'could not be moved back'));
+  watchman.on('unrecorded', (error) => log.warn({ err: error }, 'the store took no record of a version held back'));
+  service.on('compared', ({ reference, shadow, error }) => {
+    if (error !== undefined)
+      log.warn({ reference, shadow: versionName(shadow), err: error }, 'a shadow did not answer');
+  });
 }
 
 /** Resolves when the signal fires. */

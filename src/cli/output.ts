@@ -24,6 +24,9 @@ const SPEED_AFTER_MS = 500;
 /** Streams that have their one JSON document. */
 const answered = new WeakSet<Writable>();
 
+/** How an amount is written: bytes, unless somebody counts something else. */
+type Show = (amount: number) => string;
+
 /** Results on standard output, progress and messages on standard error. */
 export class Output {
   readonly json: boolean;
@@ -52,9 +55,9 @@ export class Output {
   }
 
   /** Reports how far a long task is: a bar on a terminal, a few plain lines elsewhere, nothing for small ones. */
-  progress(label: string, { doneBytes, totalBytes }: TransferProgress): void {
-    if (this.#stderr.isTTY === true) this.#drawBar(label, doneBytes, totalBytes);
-    else this.#writeSteps(label, doneBytes, totalBytes);
+  progress(label: string, { doneBytes, totalBytes }: TransferProgress, show = formatBytes): void {
+    if (this.#stderr.isTTY === true) this.#drawBar(label, doneBytes, totalBytes, show);
+    else this.#writeSteps(label, doneBytes, totalBytes, show);
   }
 
   /** Ends a bar, if there is one, and wipes it off: the result says what was done. */
@@ -75,7 +78,7 @@ export class Output {
     if (error.code === 'INTERNAL' && !this.json) this.#stderr.write(`${error.stack ?? ''}\n`);
   }
 
-  #drawBar(label: string, done: number, total: number): void {
+  #drawBar(label: string, done: number, total: number, show: Show): void {
     const now = performance.now();
     if (this.#bar?.label !== label) {
       this.endProgress();
@@ -83,7 +86,7 @@ export class Output {
     }
     const elapsedMs = now - this.#bar.startedMs;
     if (elapsedMs < BAR_AFTER_MS) return;
-    const rest = { size: formatBytes(total), speed: speedOf(done, total, elapsedMs) };
+    const rest = { size: show(total), speed: speedOf(done, total, elapsedMs, show) };
     if (this.#bar.drawn === undefined) {
       this.#bar.drawn = new SingleBar(
         {
@@ -100,7 +103,7 @@ export class Output {
     this.#bar.drawn.update(done, rest);
   }
 
-  #writeSteps(label: string, done: number, total: number): void {
+  #writeSteps(label: string, done: number, total: number, show: Show): void {
     const now = performance.now();
     if (this.#plain?.label !== label) this.#plain = { label, startedMs: now, step: 0 };
     const step = total === 0 ? PLAIN_STEPS : Math.floor((PLAIN_STEPS * done) / total);
@@ -108,16 +111,16 @@ export class Output {
     if (step <= this.#plain.step || now - this.#plain.startedMs < PLAIN_AFTER_MS) return;
     this.#plain.step = step;
     if (!this.json)
-      this.#stderr.write(`${label} ${Math.round((100 * done) / Math.max(1, total))}% of ${formatBytes(total)}\n`);
+      this.#stderr.write(`${label} ${Math.round((100 * done) / Math.max(1, total))}% of ${show(total)}\n`);
   }
 }
 
 /** `, 20.4 MB/s, 12 s left`, as soon as it can be told. */
-function speedOf(done: number, total: number, elapsedMs: number): string {
+function speedOf(done: number, total: number, elapsedMs: number, show: Show): string {
   if (elapsedMs < SPEED_AFTER_MS || done === 0) return '';
   const leftSeconds = Math.ceil((((total - done) / done) * elapsedMs) / 1_000);
   const left = leftSeconds < 120 ? `${leftSeconds} s` : `${Math.ceil(leftSeconds / 60)} min`;
-  return `, ${formatBytes(Math.round((1_000 * done) / elapsedMs))}/s, ${left} left`;
+  return `, ${show(Math.round((1_000 * done) / elapsedMs))}/s, ${left} left`;
 }
 
 /** A text that somebody else wrote, on one line and without the power to steer the terminal. */

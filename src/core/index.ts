@@ -7,6 +7,7 @@ export * from './contents.js';
 export * from './derived.js';
 export * from './digest.js';
 export * from './errors.js';
+export * from './evidence.js';
 export * from './file-error.js';
 export * from './file-path.js';
 export * from './gate.js';

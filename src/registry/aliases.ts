@@ -119,7 +119,8 @@ function changedPolicy(before: AliasPolicy, change: PolicyChange): AliasPolicy {
   };
 }
 
-function definedOf(policy: NonNullable<PolicyChange['gates']>): GatePolicy {
+/** The gates without those that go back to their defaults. */
+export function definedOf(policy: NonNullable<PolicyChange['gates']>): GatePolicy {
   return Object.fromEntries(Object.entries(policy).filter(([, value]) => value !== undefined));
 }
 

@@ -23,6 +23,7 @@ import {
   validateFiles,
   type Artifact,
 } from '../formats/index.js';
+import { addEvidence } from './evidence.js';
 import { sourceOf, taskOf, type Prepared } from './prepare.js';
 import type { PushOptions } from './push.js';
 import { openStoredFiles } from './stored-files.js';
@@ -62,15 +63,16 @@ export async function prepareAdapter(
     const artifact = await withConfig(own, stored, temporary);
     const files = overlay(artifact, stored);
     await validateFiles(files, 'hf', { derive: () => Promise.resolve(NOWHERE) });
-    const { task, warnings } = await taskOf(files, asked);
-    const manifest = await buildManifest(artifact, {
+    const { task, opened, warnings } = await taskOf(files, asked);
+    const evident = addEvidence(artifact, path, options, opened);
+    const manifest = await buildManifest(evident, {
       ...abortable,
       precision: checkPrecision(options.precision ?? below.precision ?? 'fp32'),
       onProgress: (progress: TransferProgress) => onProgress?.('hash', progress),
     });
     return {
       manifest: joined(manifest, below, task),
-      source: sourceFrom(artifact, record),
+      source: sourceFrom(evident, record),
       warnings: [...artifact.warnings, ...warnings],
       metadata: { base: { version: versionName(record), digest: record.digest } },
       parent: versionName(record),

@@ -21,7 +21,8 @@ import {
   type PickleReport,
 } from '../formats/index.js';
 import { checkGraph } from '../runners/index.js';
-import { detectTask, openTask } from '../tasks/index.js';
+import { detectTask, openTask, type OpenTask } from '../tasks/index.js';
+import { addEvidence } from './evidence.js';
 import type { PushOptions } from './push.js';
 
 /** A version that was read and checked, and can be sent. */
@@ -54,7 +55,8 @@ export async function prepareFiles(path: string, options: PushOptions): Promise<
   onProgress?.('inspect', { doneBytes: 0, totalBytes: found.files.reduce((sum, { size }) => sum + size, 0) });
   const validated = await validateArtifact(found, allowCustomOperators === undefined ? {} : { allowCustomOperators });
   if (validated.graph !== undefined) await checkGraph(validated.graph.path, validated.graph.plan, abortable);
-  const artifact = await withTask(found);
+  const { opened, ...described } = await withTask(found);
+  const artifact = addEvidence(described, path, options, opened);
   const precision = precisionFor(artifact, options.precision);
   const pickle = scanIfPickled(artifact);
   const manifest = await buildManifest(artifact, {
@@ -98,15 +100,17 @@ function pickleWarnings(pickle: PickleReport | undefined): readonly string[] {
   ];
 }
 
-async function withTask(artifact: Artifact): Promise<Artifact> {
+async function withTask(artifact: Artifact): Promise<Artifact & Pick<FoundTask, 'opened'>> {
   if (artifact.format === 'joblib') return artifact;
-  const { task, warnings } = await taskOf(openLocalFiles(artifact.files), artifact.task);
-  return { ...artifact, ...(task === undefined ? {} : { task }), warnings: [...artifact.warnings, ...warnings] };
+  const { task, opened, warnings } = await taskOf(openLocalFiles(artifact.files), artifact.task);
+  const found = task === undefined || opened === undefined ? {} : { task, opened };
+  return { ...artifact, ...found, warnings: [...artifact.warnings, ...warnings] };
 }
 
 /** A version's task, and what is odd about it. */
 interface FoundTask {
   readonly task?: string;
+  readonly opened?: OpenTask;
   readonly warnings: readonly string[];
 }
 
@@ -115,8 +119,7 @@ export async function taskOf(files: VersionFiles, asked: string | undefined): Pr
   const task = asked ?? (await detectTask(files));
   if (task === undefined) return { warnings: [] };
   try {
-    await openTask(files, { task });
-    return { task, warnings: [] };
+    return { task, opened: await openTask(files, { task }), warnings: [] };
   } catch (error) {
     // A model without a tokenizer still takes tensors, unless its publisher asked for a task.
     if (asked !== undefined || !(error instanceof ModelkeepError) || error.code !== 'UNSUPPORTED_FORMAT') throw error;

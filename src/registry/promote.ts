@@ -11,7 +11,15 @@ import {
   type VersionRecord,
   type VersionStore,
 } from '../core/index.js';
-import { about, abortable, checkProtection, findAlias, type MoveOptions } from './aliases.js';
+import {
+  about,
+  abortable,
+  checkProtection,
+  definedOf,
+  findAlias,
+  type MoveOptions,
+  type PolicyChange,
+} from './aliases.js';
 
 /** What gates are asked about. */
 export interface GateRequest {
@@ -25,7 +33,7 @@ export interface GateRequest {
   readonly signal?: AbortSignal;
 }
 
-/** Runs the gates that need models: whoever can run some gives it, such as `Modelkeep.promote`. */
+/** Runs the gates that need models: `openGates` of the library makes one. */
 export type RunGates = (request: GateRequest) => Promise<readonly GateResult[]>;
 
 /** Options of {@link promote}. */
@@ -36,8 +44,8 @@ export interface PromoteOptions extends MoveOptions {
   readonly expect?: number | null;
   /** What the history calls the move. @defaultValue 'promote' */
   readonly action?: MoveAction;
-  /** Stronger than the alias's policy, for this move. */
-  readonly gates?: GatePolicy;
+  /** Stronger than the alias's policy, for this move; a field that is `undefined` goes back to its default. */
+  readonly gates?: NonNullable<PolicyChange['gates']>;
   /** Absent: no gate is run, and a policy that asks for one refuses the move. */
   readonly runGates?: RunGates;
 }
@@ -83,7 +91,7 @@ async function pass(
   candidate: VersionRecord,
   options: PromoteOptions,
 ): Promise<readonly GateResult[]> {
-  const policy = { ...now?.policy?.gates, ...options.gates };
+  const policy = definedOf({ ...now?.policy?.gates, ...options.gates });
   const { to: alias, runGates, signal } = options;
   if (runGates === undefined) {
     requireNone(policy, candidate, alias);
@@ -129,7 +137,7 @@ function requireNone(policy: GatePolicy, candidate: VersionRecord, alias: string
   if (wanted.length === 0) return;
   throw new ModelkeepError(
     'GATE_FAILED',
-    `${versionName(candidate)} was not promoted: the gates of "${alias}" (${wanted.join(', ')}) need models to run, and the caller can run none: use Modelkeep.promote or modelkeep promote`,
+    `${versionName(candidate)} was not promoted: the gates of "${alias}" (${wanted.join(', ')}) need models to run, and none was given to run them: use modelkeep promote, or give openGates`,
     { details: { alias, wanted } },
   );
 }

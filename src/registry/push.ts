@@ -8,6 +8,7 @@ import {
   type TransferProgress,
   type VersionStore,
 } from '../core/index.js';
+import type { EvidenceOptions } from './evidence.js';
 import { prepareAdapter } from './prepare-adapter.js';
 import { prepareFiles } from './prepare.js';
 
@@ -15,7 +16,7 @@ import { prepareFiles } from './prepare.js';
 export type PushPhase = 'inspect' | 'hash' | 'send';
 
 /** Options of {@link push}. */
-export interface PushOptions extends Abortable {
+export interface PushOptions extends Abortable, EvidenceOptions {
   /** The model's name. */
   readonly name: string;
   /** The format, where it is not to be found out. */

@@ -1,4 +1,4 @@
-import { ModelkeepError } from '../core/index.js';
+import { ModelkeepError, type ErrorCode } from '../core/index.js';
 
 /** First and longest time for which a failure is answered without trying again, in ms. */
 const FIRST_MS = 1_000;
@@ -14,6 +14,11 @@ export class Backoff {
   /** @param now the clock, in ms; a test owns it */
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
+  }
+
+  /** The code of the last failure. */
+  get code(): ErrorCode | undefined {
+    return this.#error?.code;
   }
 
   /** Takes a failure; the next one within reach doubles the pause. */

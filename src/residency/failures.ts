@@ -14,9 +14,13 @@ export class Failures {
   /** When versions ended runners, in ms of the monotonic clock. */
   readonly #crashes = new Map<string, readonly number[]>();
 
-  /** @throws ModelkeepError the remembered failure of a version, while its back-off time lasts */
-  check(id: string): void {
-    this.#backoffs.get(id)?.check();
+  /**
+   * @param except a code that says nothing to this caller
+   * @throws ModelkeepError the remembered failure of a version, while its back-off time lasts
+   */
+  check(id: string, except?: ErrorCode): void {
+    const backoff = this.#backoffs.get(id);
+    if (backoff?.code !== except) backoff?.check();
   }
 
   /**

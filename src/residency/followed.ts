@@ -1,13 +1,15 @@
 import type { ModelkeepError, Reference, VersionRecord } from '../core/index.js';
 import type { SharedWork } from './shared-work.js';
+import type { Target } from './target.js';
 
-/** A reference that this node keeps current. */
-export interface Followed {
+/**
+ * A reference that this node keeps current. `record` is the version that answers for it now; it may have been let go for
+ * room, and is loaded again when it is asked. Where the alias is split, `shares` say who answers.
+ */
+export interface Followed extends Target {
   readonly reference: Reference;
   /** Its canonical text. */
   readonly text: string;
-  /** The version that answers for it now; it may have been let go for room, and is loaded again when it is asked. */
-  readonly record: VersionRecord;
   /** Since when that version answers. */
   readonly since: Date;
   /** While a swap that releases first is under way: settles when the reference can be asked again; never rejects. */
@@ -32,6 +34,14 @@ export interface StoreHealth {
 export interface FollowerEvents {
   /** New requests for `text` now go to `to`. `seconds` is the time since `to` was published, by this node's clock. */
   swapped: [text: string, from: VersionRecord, to: VersionRecord, seconds: number];
+  /** A reference is followed from now on. */
+  opened: [Followed];
+  /** The requests of an alias are shared otherwise than before, among the same versions or others. */
+  traffic: [Followed];
+  /** What guards the alias has changed, and nothing else. */
+  policy: [Followed];
+  /** A version does not give its golden answers here; `details.gates` of the error says which. Told once for each load. */
+  'held-back': [text: string, error: ModelkeepError];
   /** The version that answered kept ending its runners; the one before it answers again. */
   'fell-back': [text: string, from: VersionRecord, to: VersionRecord];
   /** A newer version could not be loaded; the old one goes on serving, and it is tried again. */

@@ -10,8 +10,9 @@ import {
   type Watch,
 } from '../core/index.js';
 import type { Entry, Followed, FollowerEvents, StoreHealth, SwapMode } from './followed.js';
-import type { Residency } from './residency.js';
+import type { EnsureOptions, Residency } from './residency.js';
 import { SharedWork } from './shared-work.js';
+import { parityOf, recordsOf, resolveTarget, sameTraffic, type Target } from './target.js';
 
 /** First and longest pause before a failed swap is tried again, in ms. */
 const FIRST_RETRY_MS = 1_000;
@@ -131,20 +132,35 @@ export class Follower extends EventEmitter<FollowerEvents> {
 
   async #open(entry: Entry, signal: AbortSignal): Promise<Followed> {
     entry.again = false;
-    const record = await this.#store.resolve(entry.reference, { signal });
-    await this.#makeReady(record, { signal });
-    const followed = this.#serve(entry, record);
+    const target = await resolveTarget(this.#store, entry.reference, { signal });
+    try {
+      for (const record of recordsOf(target)) await this.#makeReady(record, { signal, parity: parityOf(target) });
+    } catch (error) {
+      this.#tellHeldBack(entry, error);
+      throw error;
+    }
+    const followed = this.#serve(entry, target);
+    this.emit('opened', followed);
     if (entry.again) this.#refresh(entry);
     return followed;
   }
 
   /** Ready at the very moment when this resolves: another reference may be letting the version go. */
-  async #makeReady(record: VersionRecord, options: Abortable): Promise<void> {
-    while (this.#residency.ready(record.id) === undefined) await this.#residency.ensure(record, options);
+  async #makeReady(record: VersionRecord, options: EnsureOptions): Promise<void> {
+    do await this.#residency.ensure(record, options);
+    while (this.#residency.ready(record.id) === undefined);
   }
 
-  #serve(entry: Entry, record: VersionRecord): Followed {
-    entry.followed = { reference: entry.reference, text: entry.text, record, since: new Date() };
+  /** A failure that is only remembered was told when it happened. */
+  #tellHeldBack({ text }: Entry, thrown: unknown): void {
+    const error = asModelkeepError(thrown);
+    const remembered = error.cause instanceof ModelkeepError;
+    if (error.code === 'GATE_FAILED' && !remembered) this.emit('held-back', text, error);
+  }
+
+  #serve(entry: Entry, target: Target): Followed {
+    const since = entry.followed?.record.id === target.record.id ? entry.followed.since : new Date();
+    entry.followed = { ...target, reference: entry.reference, text: entry.text, since };
     return entry.followed;
   }
 
@@ -153,25 +169,39 @@ export class Follower extends EventEmitter<FollowerEvents> {
     if (entry.followed === undefined) return;
     const options = signal === undefined ? {} : { signal };
     const question = (entry.asked += 1);
-    const record = await this.#store.resolve(entry.reference, options);
-    if (record.id !== entry.followed.record.id) await this.#prepare(entry, entry.followed, record, options);
+    const target = await resolveTarget(this.#store, entry.reference, options);
+    if (!sameTraffic(entry.followed, target)) await this.#prepare(entry, entry.followed, target, options);
     // A swap that asked later may have come first; going back to the older answer would undo it.
     if (question < entry.answered) {
-      this.#letGo(record);
+      for (const record of recordsOf(target)) this.#letGo(record);
       return;
     }
     entry.answered = question;
-    const from = entry.followed.record;
-    if (from.id === record.id) return;
-    entry.previous = from;
-    this.#serve(entry, record);
-    this.emit('swapped', entry.text, from, record, (Date.now() - record.publishedAt.getTime()) / 1_000);
-    this.#letGo(from);
+    this.#take(entry, entry.followed, target);
   }
 
-  /** Makes the new version ready: beside the old one, or in its place. */
-  async #prepare(entry: Entry, before: Followed, record: VersionRecord, options: Abortable): Promise<void> {
-    if (this.#mode === 'keep-serving') return this.#makeReady(record, options);
+  /** From now on requests go where the target says. */
+  #take(entry: Entry, before: Followed, target: Target): void {
+    const { record } = target;
+    const followed = this.#serve(entry, target);
+    if (before.record.id !== record.id) {
+      entry.previous = before.record;
+      this.emit('swapped', entry.text, before.record, record, (Date.now() - record.publishedAt.getTime()) / 1_000);
+    }
+    const sameShares = sameTraffic({ ...before, record }, target);
+    if (!sameShares) this.emit('traffic', followed);
+    else if (before.record.id === record.id && before.alias?.revision !== target.alias?.revision)
+      this.emit('policy', followed);
+    for (const old of recordsOf(before)) this.#letGo(old);
+  }
+
+  /** Makes the new versions ready: beside the old one, or in its place. */
+  async #prepare(entry: Entry, before: Followed, target: Target, options: Abortable): Promise<void> {
+    const { record } = target;
+    const ready = async (): Promise<void> => {
+      for (const each of recordsOf(target)) await this.#makeReady(each, { ...options, parity: parityOf(target) });
+    };
+    if (this.#mode === 'keep-serving' || before.record.id === record.id) return ready();
     let moved!: () => void;
     const moving = new Promise<void>((resolve) => {
       moved = resolve;
@@ -179,7 +209,7 @@ export class Follower extends EventEmitter<FollowerEvents> {
     entry.followed = { ...before, moving };
     try {
       await this.#residency.release(before.record.id);
-      await this.#makeReady(record, options);
+      await ready();
     } catch (error) {
       // Requests go to the old version again, which the first of them loads.
       entry.followed = before;
@@ -193,15 +223,19 @@ export class Follower extends EventEmitter<FollowerEvents> {
   readonly #onQuarantined = (record: VersionRecord): void => {
     for (const entry of this.#entries.values()) {
       const { previous, followed } = entry;
-      if (followed?.record.id !== record.id || previous === undefined || previous.id === record.id) continue;
-      this.#serve(entry, previous);
-      this.emit('fell-back', entry.text, record, previous);
+      if (followed === undefined) continue;
+      const { shares: _shares, ...alone } = followed;
+      const shared = followed.shares?.some((share) => share.record.id === record.id) === true;
+      const healthy = followed.record.id === record.id ? previous : shared ? followed.record : undefined;
+      if (healthy === undefined || healthy.id === record.id) continue;
+      this.#serve(entry, { ...alone, record: healthy });
+      this.emit('fell-back', entry.text, record, healthy);
     }
   };
 
   /** Lets a version go that no followed reference means any more. */
   #letGo({ id }: VersionRecord): void {
-    const wanted = this.followed.some(({ record }) => record.id === id);
+    const wanted = this.followed.some((followed) => recordsOf(followed).some((record) => record.id === id));
     if (!wanted && !this.#residency.isPinned(id)) void this.#residency.release(id);
   }
 
@@ -233,6 +267,7 @@ export class Follower extends EventEmitter<FollowerEvents> {
         pauseMs = FIRST_RETRY_MS;
       } catch (error) {
         if (signal.aborted) return;
+        this.#tellHeldBack(entry, error);
         this.emit('swap-failed', entry.text, asModelkeepError(error));
         entry.again = true;
         // A change, or the store's return, is a reason to try at once.

@@ -5,8 +5,11 @@
 export type { Followed, FollowerEvents, StoreHealth, SwapMode } from './followed.js';
 export type { CompileReport, CompilerOptions } from './compiler.js';
 export { canonicalReference, Follower } from './follower.js';
+export type { ParityPolicy } from './parity.js';
+export type { Share } from './target.js';
 export {
   Residency,
+  type EnsureOptions,
   type EvictionReason,
   type Quantize,
   type ResidencyEvents,

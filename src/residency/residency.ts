@@ -6,6 +6,7 @@ import {
   throwIfAborted,
   versionName,
   type Abortable,
+  type GateResult,
   type Manifest,
   type Segment,
   type VersionRecord,
@@ -16,6 +17,7 @@ import { addedBytes, MemoryBudget, type Reservation } from './budget.js';
 import { Failures } from './failures.js';
 import { Compiler, type CompileReport, type CompilerOptions } from './compiler.js';
 import { Hosting, type HostingEvents } from './hosting.js';
+import { Parity, type ParityPolicy } from './parity.js';
 import { Pins } from './pins.js';
 import { Pools } from './pools.js';
 import { Resident, type Lease, type Transition } from './resident.js';
@@ -35,6 +37,8 @@ export interface ResidencyOptions {
   readonly store: VersionStore;
   readonly cache: SegmentCache;
   readonly pool: RunnerPool;
+  /** Further processes whose memory counts to the budget. @defaultValue none */
+  readonly alsoMeasured?: () => readonly number[];
   /** For pickled models, which can run any code; absent: they are refused. */
   readonly pickles?: PicklePools;
   /** Threads of one run in one runner; at least 1. */
@@ -52,6 +56,14 @@ export interface ResidencyOptions {
    * takes its place. @defaultValue 48 MiB: what the runtime and the JavaScript engine take when they are warm
    */
   readonly keptBytes?: number;
+  /** Golden answers that versions must give where no alias says otherwise. @defaultValue the defaults of each field */
+  readonly parity?: ParityPolicy;
+}
+
+/** Options of {@link Residency.ensure}. */
+export interface EnsureOptions extends Abortable {
+  /** Golden answers that the version must give. @defaultValue those asked of it last, else those of the residency */
+  readonly parity?: ParityPolicy | undefined;
 }
 
 /** What a residency tells. */
@@ -95,6 +107,8 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   readonly #leaving = new Map<string, Promise<void>>();
   readonly #unpinSegments = new Map<string, () => void>();
   readonly #failures = new Failures();
+  readonly #parity: Parity;
+  readonly #parityPolicies = new Map<string, ParityPolicy>();
   readonly #hosting: Hosting;
   readonly #compiler: Compiler | undefined;
   readonly #pins = new Pins();
@@ -109,6 +123,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     this.#pools = new Pools(options.pool, options.pickles);
     const { cache, store, threads, memoryBudget = 0, idleUnloadMs = 0 } = options;
     const residents = (): Iterable<Resident> => this.#residents.values();
+    this.#parity = new Parity(cache.folder);
     this.#hosting = new Hosting({
       pools: this.#pools,
       threads,
@@ -147,10 +162,27 @@ export class Residency extends EventEmitter<ResidencyEvents> {
    * Makes a version ready, once, however many callers ask. A caller that gives up cancels nothing for the others; the
    * last one that gives up cancels the work.
    *
-   * @throws ModelkeepError `LOAD_FAILED`, `RUNNER_CRASHED`, or what the store, cache or reader said; after a failure
+   * @throws ModelkeepError `GATE_FAILED` if it does not give its golden answers here; `LOAD_FAILED`, `RUNNER_CRASHED`, or what the store, cache or reader said; after a failure
    * the same error for a back-off time of 1 s, doubling to 60 s. `CLOSED` once closed
    */
-  async ensure(record: VersionRecord, { signal }: Abortable = {}): Promise<Resident> {
+  async ensure(record: VersionRecord, { signal, parity }: EnsureOptions = {}): Promise<Resident> {
+    if (parity !== undefined) this.#parityPolicies.set(record.id, parity);
+    const resident = await this.#ensure(record, signal);
+    // It may have been loaded for somebody who asks for less; what was computed for it is not computed again.
+    await this.#parity.check(resident, this.#parityOf(record.id), signal);
+    return resident;
+  }
+
+  /** What the golden answers of a ready version show. @throws ModelkeepError what a runner says if it cannot be asked */
+  parityOf(resident: Resident): Promise<GateResult> {
+    return this.#parity.result(resident, this.#parityOf(resident.record.id));
+  }
+
+  #parityOf(id: string): ParityPolicy {
+    return this.#parityPolicies.get(id) ?? this.#options.parity ?? {};
+  }
+
+  async #ensure(record: VersionRecord, signal: AbortSignal | undefined): Promise<Resident> {
     for (;;) {
       if (this.#closed) throw new ModelkeepError('CLOSED', 'This modelkeep is closed');
       throwIfAborted(signal);
@@ -170,7 +202,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   }
 
   /** A lease on a version, loading it if need be. @throws ModelkeepError as {@link ensure} */
-  async acquire(record: VersionRecord, options: Abortable = {}): Promise<Lease> {
+  async acquire(record: VersionRecord, options: EnsureOptions = {}): Promise<Lease> {
     for (;;) {
       const resident = await this.ensure(record, options);
       // Somebody may have let it go before this caller could go on.
@@ -180,7 +212,8 @@ export class Residency extends EventEmitter<ResidencyEvents> {
 
   /** Memory of this process and its runners now, by proportional set size, in bytes. */
   memory(): Promise<number> {
-    return proportionalMemory([process.pid, ...this.#pools.pids]);
+    const { alsoMeasured = () => [] } = this.#options;
+    return proportionalMemory([process.pid, ...alsoMeasured(), ...this.#pools.pids]);
   }
 
   /** Keeps a version from eviction until the returned function is called. */
@@ -251,7 +284,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
 
   /** @throws ModelkeepError the remembered failure, while its back-off time lasts */
   #startLoad(record: VersionRecord): SharedWork<Resident> {
-    this.#failures.check(record.id);
+    this.#failures.check(record.id, this.#parityOf(record.id).mode === 'off' ? 'GATE_FAILED' : undefined);
     const load = new SharedWork((signal) => this.#load(record, signal));
     this.#loads.set(record.id, load);
     const forget = (): void => void this.#loads.delete(record.id);
@@ -277,6 +310,8 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       resident.learn({ loaded: await this.#hosting.loadIntoAll(resident, manifest, signal) });
       resident.enter('warming');
       await this.#hosting.warm(resident, manifest, signal);
+      this.#parity.forget(resident);
+      await this.#parity.check(resident, this.#parityOf(record.id), signal);
       this.#failures.forget(record.id);
       resident.enter('ready');
       this.#hosting.hostMissing(resident);

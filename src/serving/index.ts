@@ -2,10 +2,13 @@
  * serving/: the inference service that knows no protocol: which version answers, a bounded queue for each, batches that
  * form by themselves, deadlines and cancellation.
  */
+export { Shadow, type Asked, type ShadowOptions, type ShadowPlace, type ShadowReport } from './shadow.js';
+export { chooseRecord, MAX_KEY_LENGTH, pointOfKey } from './traffic.js';
 export type { RequestTiming, RunLimits, TensorWork, TextWork } from './queue.js';
 export type { RunReport, SchedulerLimits } from './scheduler.js';
 export {
   InferenceService,
+  type FollowedStatus,
   type Freshness,
   type InferenceServiceEvents,
   type InferenceServiceOptions,

@@ -6,6 +6,7 @@ import {
   throwIfAborted,
   type Precision,
   type TensorInfo,
+  type TrafficShare,
   type VersionRecord,
 } from '../core/index.js';
 import {
@@ -21,6 +22,8 @@ import {
 import type { PicklePools, RunnerPool, Tensors } from '../runners/index.js';
 import type { Answered, RequestTiming, TensorWork, TextWork } from './queue.js';
 import { Scheduler, type RunReport, type SchedulerLimits } from './scheduler.js';
+import type { Shadow, ShadowReport } from './shadow.js';
+import { chooseRecord } from './traffic.js';
 
 /** How current the version must be: `'watched'` trusts the watch (no query), `'checked'` asks the store first. */
 export type Freshness = 'watched' | 'checked';
@@ -35,6 +38,8 @@ export interface RequestOptions {
   readonly freshness?: Freshness;
   /** What the spans of this request lie below. @defaultValue what is active */
   readonly traceContext?: Context;
+  /** Where an alias is split, the same key gets the same version. @defaultValue any version, by its share */
+  readonly key?: string;
 }
 
 /** An answer and the version that gave it. */
@@ -67,10 +72,21 @@ export interface ModelDescription {
   readonly outputs: readonly TensorInfo[];
 }
 
+/** What a reference means on a node. */
+export interface FollowedStatus {
+  readonly reference: string;
+  readonly version: number;
+  readonly since: Date;
+  /** Where the alias is split: who gets how much. */
+  readonly shares?: readonly TrafficShare[];
+  /** The version that shadows it. */
+  readonly shadow?: number;
+}
+
 /** What a node holds and follows. */
 export interface ServiceStatus {
   readonly store: StoreHealth;
-  readonly follows: readonly { readonly reference: string; readonly version: number; readonly since: Date }[];
+  readonly follows: readonly FollowedStatus[];
   readonly holds: readonly {
     readonly model: string;
     readonly version: number;
@@ -108,6 +124,8 @@ const LONGEST_TIMER_MS = 2_147_483_647;
 export interface InferenceServiceEvents {
   request: [RequestReport];
   run: [RunReport];
+  /** A shadow was asked what another version had answered. */
+  compared: [ShadowReport];
 }
 
 /** What {@link InferenceService} is made of, and its limits. */
@@ -117,6 +135,8 @@ export interface InferenceServiceOptions extends SchedulerLimits {
   readonly pool: RunnerPool;
   /** For pickled models, where they are allowed. */
   readonly pickles?: PicklePools;
+  /** For aliases that are shadowed; absent: nothing is compared. Borrowed. */
+  readonly shadow?: Shadow;
   /** Time that a request may take, in ms; `0`: no limit. */
   readonly requestTimeoutMs: number;
 }
@@ -144,6 +164,8 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     options.residency.on('hosted', () => this.#scheduler.dispatch());
     // A request may come while every runner is busy with loading or letting go of another version.
     options.residency.on('freed', () => this.#scheduler.dispatch());
+    options.shadow?.on('compared', (report) => this.emit('compared', report));
+    options.follower.on('traffic', () => this.#keepShadows()).on('swapped', () => this.#keepShadows());
   }
 
   /**
@@ -213,10 +235,14 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     const alive = [...pool.runners, ...(pickles?.runners ?? [])];
     return {
       store: follower.health,
-      follows: follower.followed.map(({ text, record, since }) => ({
+      follows: follower.followed.map(({ text, record, since, shares, shadow: shadowed }) => ({
         reference: text,
         version: record.version,
         since,
+        ...(shares === undefined
+          ? {}
+          : { shares: shares.map((share) => ({ version: share.record.version, percent: share.percent })) }),
+        ...(shadowed === undefined ? {} : { shadow: shadowed.version }),
       })),
       holds: residency.residents.map(({ record, state, since, leases, runners, form }) => {
         const { id, model, version, size } = record;
@@ -235,6 +261,12 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     if (this.#open > 0) await new Promise<void>((resolve) => (this.#onDrained = resolve));
   }
 
+  /** Versions that shadow nothing any more are let go. */
+  #keepShadows(): void {
+    const { follower, shadow } = this.#options;
+    shadow?.keepOnly(new Set(follower.followed.flatMap((followed) => followed.shadow?.id ?? [])));
+  }
+
   async #answer(
     target: string | VersionRecord,
     workFor: (record: VersionRecord) => TextWork | TensorWork,
@@ -247,13 +279,15 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     const asked = { reference, ...(traceContext === undefined ? {} : { traceContext }) };
     const deadline = this.#deadline(options);
     const { signal } = deadline;
-    let lease: Lease | undefined;
+    let lease: Leased | undefined;
     this.#open += 1;
     try {
       lease = await this.#lease(target, { ...options, signal });
       const { record, form } = lease.resident;
       const answered = await this.#scheduler.submit(lease.resident, workFor(record), deadline);
       this.emit('request', { ...asked, record, timing: answered, durationMs: performance.now() - startedMs });
+      if (lease.shadow !== undefined)
+        this.#options.shadow?.offer(lease.shadow, { reference, record, workFor, answered });
       return { answered, record, form };
     } catch (thrown) {
       const error = asModelkeepError(thrown);
@@ -274,21 +308,23 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
   }
 
   /** A lease on what answers; a version that is just being let go is simply kept. */
-  async #lease(target: string | VersionRecord, options: RequestOptions): Promise<Lease> {
+  async #lease(target: string | VersionRecord, options: RequestOptions): Promise<Leased> {
     const { residency, follower } = this.#options;
     const abortable = options.signal === undefined ? {} : { signal: options.signal };
     if (typeof target !== 'string') return residency.ready(target.id)?.lease() ?? residency.acquire(target, abortable);
     for (;;) {
       const followed = await this.follow(target, options);
-      const { record, text, moving } = followed;
+      const { text, moving, shadow } = followed;
       if (moving !== undefined) {
         await within(moving, options.signal);
         continue;
       }
+      const record = chooseRecord(followed, options.key);
+      const compared = shadow === undefined ? {} : { shadow };
       const resident = residency.ready(record.id);
-      if (resident !== undefined) return resident.lease();
+      if (resident !== undefined) return { ...resident.lease(), ...compared };
       // Taking back what a swap has just let go would keep it for ever: what came in its place answers.
-      if (follower.current(text) === followed) return residency.acquire(record, abortable);
+      if (follower.current(text) === followed) return { ...(await residency.acquire(record, abortable)), ...compared };
     }
   }
 
@@ -320,6 +356,9 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     return { signal: controller.signal, deadlineMs, clear };
   }
 }
+
+/** A lease on what answers, and the version that is to be compared with it. */
+type Leased = Lease & { readonly shadow?: VersionRecord };
 
 /** Waits for `work`, at most until the signal fires. @throws ModelkeepError the signal's */
 async function within(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {

@@ -17,6 +17,8 @@ export * from './zero-shot-classification.js';
 export * from './sentence-embeddings.js';
 export * from './sentence-similarity.js';
 export * from './text-ranking.js';
+export * from './golden.js';
+export * from './json-lines.js';
 export * from './rows.js';
 export * from './evaluation/index.js';
 export type * from './task-types.js';

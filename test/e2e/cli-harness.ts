@@ -41,6 +41,8 @@ export interface RunOptions {
   /** Written to standard input, which is then closed. */
   readonly input?: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** After which it is killed, in ms. @defaultValue 25_000 */
+  readonly patienceMs?: number;
 }
 
 /** A user's machine: a home of its own, a local store and a cache. */
@@ -54,7 +56,7 @@ export interface CliHome extends Disposable {
   json(args: readonly string[], options?: RunOptions): Promise<JsonRan>;
 }
 
-function collect(child: ChildProcess): Running {
+function collect(child: ChildProcess, patienceMs: number): Running {
   const text = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name]!.setEncoding('utf8').on('data', (part: string) => {
@@ -62,7 +64,7 @@ function collect(child: ChildProcess): Running {
       child.emit('said');
     });
   }
-  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
+  const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs);
   const ended = once(child, 'close').then(([code]): Ran => {
     clearTimeout(timer);
     return { code: (code as number | null) ?? undefined, ...text };
@@ -89,13 +91,16 @@ export function cliHome(): CliHome {
     MODELKEEP_CACHE_DIR: join(root, 'cache'),
     MODELKEEP_RUNNERS: '1',
   };
-  const start = (args: readonly string[], { input, environment = {} }: RunOptions = {}): Running => {
+  const start = (
+    args: readonly string[],
+    { input, environment = {}, patienceMs = PATIENCE_MS }: RunOptions = {},
+  ): Running => {
     const env = { ...base, ...environment };
     const child = spawn(process.execPath, [PROGRAM, ...args], { cwd: root, env, stdio: 'pipe' });
     // A command may end without reading its input.
     child.stdin.on('error', () => undefined);
     child.stdin.end(input ?? '');
-    return collect(child);
+    return collect(child, patienceMs);
   };
   const run = (args: readonly string[], options?: RunOptions): Promise<Ran> => start(args, options).ended;
   return {

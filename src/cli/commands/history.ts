@@ -58,8 +58,14 @@ function describeShares(traffic: Parameters<typeof describeTraffic>[0] & object)
   return traffic.kind === 'shadow' ? `shadowed by ${traffic.version}` : describeTraffic(traffic, 0);
 }
 
-function gatesOf(event: StoreEvent): readonly GateResult[] {
-  return 'gates' in event ? (event.gates ?? []) : [];
+/** Those that passed by name, those that failed with what they found. */
+function describeGates(event: StoreEvent): string {
+  const gates: readonly GateResult[] = 'gates' in event ? (event.gates ?? []) : [];
+  const passed = gates.filter(({ outcome }) => outcome === 'passed').map(({ gate }) => gate);
+  return [
+    ...gates.filter(({ outcome }) => outcome === 'failed').map(({ gate, summary }) => `${gate} failed: ${summary}`),
+    ...(passed.length === 0 ? [] : [`${passed.join(', ')} passed`]),
+  ].join('; ');
 }
 
 function describeHistory(events: readonly StoreEvent[]): string {
@@ -69,9 +75,7 @@ function describeHistory(events: readonly StoreEvent[]): string {
     describeEvent(event),
     event.by ?? '',
     event.message ?? '',
-    gatesOf(event)
-      .map(({ gate, outcome, summary }) => `${gate} ${outcome}: ${summary}`)
-      .join('; '),
+    describeGates(event),
   ]);
   return table(['WHEN (UTC)', 'WHAT', 'BY', 'WHY', 'GATES'], rows);
 }

@@ -19,6 +19,8 @@ interface Flags {
   readonly task?: string;
   readonly precision?: string;
   readonly requirements?: string;
+  readonly golden?: string;
+  readonly eval?: string;
   readonly message?: string;
   readonly parent?: string;
   readonly base?: string;
@@ -50,6 +52,11 @@ export function pushCommand(program: Command, world: World): void {
       'name==version lines: the Python packages of a joblib model, which a node makes an environment of; the version then is two files, which plain pymongo scripts cannot read',
     )
     .option('--base <REF>', 'the version that a PEFT adapter directory was trained on; the new version is both')
+    .option(
+      '--golden <FILE>',
+      'JSON lines of inputs with their outputs; every node computes them again before it serves',
+    )
+    .option('--eval <FILE>', 'JSON lines of labelled examples; promotions are measured on them')
     .option('-m, --message <TEXT>', 'why, for the history')
     .option('--parent <REF>', 'the version that it was made from')
     .option('--metadata <JSON>', 'free facts as a JSON object')
@@ -60,11 +67,12 @@ export function pushCommand(program: Command, world: World): void {
     .option('--force', 'make a new version even if the newest has the same contents')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ modelkeep push ./checkpoint-500 --name sentiment\n  $ modelkeep push ./v3 --name sentiment -m "trained on more reviews" --store mongodb://127.0.0.1:27017/models\n  $ modelkeep push model.joblib --name iris --json\n  $ modelkeep push model.joblib --name iris --requirements requirements.txt\n  $ modelkeep push ./adapter --base sentiment:3 --name sentiment',
+      '\nExamples:\n  $ modelkeep push ./checkpoint-500 --name sentiment\n  $ modelkeep push ./v3 --name sentiment -m "trained on more reviews" --store mongodb://127.0.0.1:27017/models\n  $ modelkeep push ./v3 --name sentiment --golden golden.jsonl --eval eval.jsonl\n  $ modelkeep push model.joblib --name iris --json\n  $ modelkeep push model.joblib --name iris --requirements requirements.txt\n  $ modelkeep push ./adapter --base sentiment:3 --name sentiment',
     );
   withSettings(command, STORE_SETTINGS).action(async (path: string, flags: Flags) =>
     invoke(world, { ...flags }, async ({ out, openStore, signal, user }) => {
-      const { name, format, task, precision, requirements, message, parent, base, force, allowCustomOperators } = flags;
+      const { name, format, task, precision, requirements, golden, message } = flags;
+      const { parent, base, force, allowCustomOperators } = flags;
       const metadata = parseMetadata(flags.metadata);
       const store = await openStore();
       const pushed = await push(store, path, {
@@ -75,6 +83,8 @@ export function pushCommand(program: Command, world: World): void {
         ...(task === undefined ? {} : { task }),
         ...(precision === undefined ? {} : { precision: checkPrecision(precision) }),
         ...(requirements === undefined ? {} : { requirements }),
+        ...(golden === undefined ? {} : { golden }),
+        ...(flags.eval === undefined ? {} : { evaluation: flags.eval }),
         ...(message === undefined ? {} : { message }),
         ...(parent === undefined ? {} : { parent }),
         ...(base === undefined ? {} : { base }),

@@ -19,6 +19,7 @@ export function nodeMetrics({ service, residency, follower }: MetricsOptions): R
   const registers = [registry];
   requestMetrics(registers, service);
   firstAnswers(registers, service);
+  shadowMetrics(registers, service);
   residencyMetrics(registers, residency, follower);
   new Gauge({
     name: 'modelkeep_store_reachable',
@@ -114,6 +115,18 @@ function firstAnswers(registers: Registry[], service: InferenceService): void {
     const publishedMs = record.publishedAt.getTime();
     if (publishedMs >= sinceMs) seconds.set({ version: versionName(record) }, (Date.now() - publishedMs) / 1_000);
   });
+}
+
+function shadowMetrics(registers: Registry[], service: InferenceService): void {
+  const compared = new Counter({
+    name: 'modelkeep_shadow_total',
+    help: 'Answers that a shadow version was compared with: same, different, failed or dropped',
+    labelNames: ['version', 'shadow', 'outcome'],
+    registers,
+  });
+  service.on('compared', ({ record, shadow, outcome }) =>
+    compared.inc({ version: versionName(record), shadow: versionName(shadow), outcome }),
+  );
 }
 
 function residencyMetrics(registers: Registry[], residency: Residency, follower: Follower): void {

@@ -8,6 +8,8 @@ export const TIMEOUT_HEADER = 'x-modelkeep-timeout-ms';
 
 /** Longest time that a client may name, in ms: a day, as that of the setting. */
 const MAX_TIMEOUT_MS = 86_400_000;
+/** Header by which a client says for whom it asks: where an alias is split, the same key gets the same version. */
+const KEY_HEADER = 'x-modelkeep-key';
 
 /** The value of a body, checked. @throws ModelkeepError `INVALID_INPUT` naming the field */
 export function checkBody<T>(schema: z.ZodType<T>, body: unknown): T {
@@ -18,7 +20,7 @@ export function checkBody<T>(schema: z.ZodType<T>, body: unknown): T {
   throw new ModelkeepError('INVALID_INPUT', `${field}: ${issue?.message ?? 'is malformed'}`);
 }
 
-/** The client's deadline, and a signal that fires when its connection closes before it has its answer. */
+/** The client's deadline and key, and a signal that fires when its connection closes before it has its answer. */
 export function requestOptions(request: FastifyRequest, reply: FastifyReply): RequestOptions {
   const controller = new AbortController();
   const onClose = (): void => {
@@ -26,9 +28,13 @@ export function requestOptions(request: FastifyRequest, reply: FastifyReply): Re
   };
   // The response's own event: it also fires after a complete answer, so nothing stays on a kept-alive socket.
   reply.raw.once('close', onClose);
-  const header = request.headers[TIMEOUT_HEADER];
+  const { [TIMEOUT_HEADER]: header, [KEY_HEADER]: key } = request.headers;
   const { traceContext } = request;
-  const asked = { signal: controller.signal, ...(traceContext === undefined ? {} : { traceContext }) };
+  const asked = {
+    signal: controller.signal,
+    ...(typeof key === 'string' ? { key } : {}),
+    ...(traceContext === undefined ? {} : { traceContext }),
+  };
   if (header === undefined) return asked;
   const timeoutMs = Number(header);
   if (typeof header !== 'string' || !Number.isSafeInteger(timeoutMs) || timeoutMs < 0 || timeoutMs > MAX_TIMEOUT_MS) {

@@ -32,6 +32,7 @@ export const evaluateAnswers: TaskEvaluation<readonly string[], AnswerOutcome> =
     const given = best?.answer ?? '';
     return { exact: exactMatch(expected, given), f1: answerF1(expected, given) };
   },
+  loss: ({ f1 }) => 1 - f1,
   measure: (outcomes) => {
     const all = everyPlace(outcomes);
     const exactMatches = meanOf(outcomes.map(({ exact }) => exact))(all);

@@ -109,6 +109,7 @@ export const evaluateEntities: TaskEvaluation<Expected, EntityOutcome> = {
         : overWords(groups, words);
     return { right: [...given].filter((key) => spans.has(key)).length, given: given.size, wanted: spans.size };
   },
+  loss: ({ right, given, wanted }) => (given + wanted === 0 ? 0 : 1 - (2 * right) / (given + wanted)),
   measure: (outcomes) => ({ figures: figuresOf(outcomes, everyPlace(outcomes)) }),
   compare: (first, second) => {
     requireSameLength(first, second);

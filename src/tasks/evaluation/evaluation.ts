@@ -46,6 +46,8 @@ export interface TaskEvaluation<Expected = unknown, Outcome = unknown> {
   example(row: DataRow): LabelledExample<Expected>;
   /** Compares an answer. @throws ModelkeepError `INVALID_INPUT` if the right answer is none that the model could give */
   outcome(expected: Expected, output: unknown): Outcome;
+  /** How wrong an answer is, from 0 (right): to find the worst examples. */
+  loss(outcome: Outcome): number;
   measure(outcomes: readonly Outcome[]): EvaluationMetrics;
   /** @throws ModelkeepError `INVALID_INPUT` if the lists differ in length or are empty */
   compare(first: readonly Outcome[], second: readonly Outcome[]): PairedTest;

@@ -10,6 +10,8 @@ import { byRightness, textField, type TaskEvaluation } from './evaluation.js';
 interface LabelOutcome {
   readonly expected: string;
   readonly given: string;
+  /** How sure the model was, 0 to 1. */
+  readonly score?: number;
 }
 
 const isRight = ({ expected, given }: LabelOutcome): boolean => expected === given;
@@ -23,8 +25,10 @@ function requireKnown(label: string, known: readonly string[]): void {
   }
 }
 
-const ofLabels: Pick<TaskEvaluation<string, LabelOutcome>, 'figure' | 'measure' | 'compare'> = {
+const ofLabels: Pick<TaskEvaluation<string, LabelOutcome>, 'figure' | 'loss' | 'measure' | 'compare'> = {
   figure: 'accuracy',
+  // The surer a wrong answer, the worse.
+  loss: (outcome) => (isRight(outcome) ? 0 : (outcome.score ?? 1)),
   measure: (outcomes) => {
     const { accuracy, macroF1, ...report } = classificationMetrics(
       outcomes.map(({ expected }) => expected),
@@ -42,9 +46,13 @@ export const evaluateClassification: TaskEvaluation<string, LabelOutcome> = {
   parameters: { top_k: null },
   example: (row) => ({ inputs: inputOfRow('text-classification', row), expected: textField(row, 'label') }),
   outcome: (expected, output) => {
-    const labels = (output as readonly LabelScore[]).map(({ label }) => label);
-    requireKnown(expected, labels);
-    return { expected, given: labels[0] ?? '' };
+    const scores = output as readonly LabelScore[];
+    requireKnown(
+      expected,
+      scores.map(({ label }) => label),
+    );
+    const { label: given = '', score = 0 } = scores[0] ?? {};
+    return { expected, given, score };
   },
 };
 
@@ -62,9 +70,9 @@ export const evaluateZeroShot: TaskEvaluation<string, LabelOutcome> = {
     return { inputs, expected: textField(row, 'label'), ...(parameters === undefined ? {} : { parameters }) };
   },
   outcome: (expected, output) => {
-    const { labels } = output as ZeroShotAnswer;
+    const { labels, scores } = output as ZeroShotAnswer;
     requireKnown(expected, labels);
-    return { expected, given: labels[0] ?? '' };
+    return { expected, given: labels[0] ?? '', score: scores[0] ?? 0 };
   },
 };
 
@@ -85,6 +93,7 @@ export const evaluateFillMask: TaskEvaluation<string, MaskOutcome> = {
     const tokens = (output as readonly MaskProposal[]).map(({ token_str }) => token_str.trim());
     return { place: tokens.indexOf(expected.trim()) };
   },
+  loss: ({ place }) => (place < 0 ? 1 : 1 - 1 / (place + 1)),
   measure: (outcomes) => {
     const share = (holds: (outcome: MaskOutcome) => boolean): number =>
       outcomes.length === 0 ? 0 : outcomes.filter(holds).length / outcomes.length;

@@ -26,8 +26,9 @@ const correlation =
     return Number.isNaN(rho) ? 0 : rho;
   };
 
-const ofScores: Pick<TaskEvaluation<number, ScoreOutcome>, 'figure' | 'measure' | 'compare'> = {
+const ofScores: Pick<TaskEvaluation<number, ScoreOutcome>, 'figure' | 'loss' | 'measure' | 'compare'> = {
   figure: 'spearman',
+  loss: ({ expected, given }) => Math.abs(expected - given),
   measure: (outcomes) => ({ figures: { spearman: correlation(outcomes)(everyPlace(outcomes)) } }),
   compare: (first, second) => {
     requireSameLength(first, second);
@@ -79,6 +80,7 @@ export const evaluateRanking: TaskEvaluation<readonly number[], number> = {
     const place = (output as readonly RankedText[]).findIndex(({ index }) => expected.includes(index));
     return place < 0 ? 0 : 1 / (place + 1);
   },
+  loss: (reciprocalRank) => 1 - reciprocalRank,
   measure: (outcomes) => ({ figures: { mrr: meanOf(outcomes)(everyPlace(outcomes)) } }),
   compare: (first, second) => byBootstrap('mrr', pairedBootstrap(first, second)),
 };
