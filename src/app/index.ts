@@ -37,17 +37,25 @@ export {
   collectGarbage,
   DEFAULT_GRACE_MS,
   MIN_GRACE_MS,
+  diff,
   setRetention,
   storeSource,
   verify,
   type Amount,
   type Collected,
   type GcOptions,
+  type ChangedTensor,
+  type DiffOptions,
+  type FileDiff,
   type Finding,
   type FindingKind,
   type FindingPlace,
   type GcProgress,
   type SegmentSource,
+  type TensorDescription,
+  type TokenizerDiff,
+  type ValueChange,
+  type VersionDiff,
   type Verified,
   type VerifyOptions,
   type SetRetentionOptions,
@@ -71,6 +79,7 @@ export { openGates, type OpenGatesOptions } from './gates.js';
 export type { ParityPolicy } from '../residency/index.js';
 export { formatBytes, parseBytes } from './bytes.js';
 export { comparePrecision, type ComparePrecisionOptions, type PrecisionComparison } from './compare-precision.js';
+export { compareAnswers, type ChangedAnswer, type ComparedAnswers } from './compare-answers.js';
 export { compareEvaluations, evaluate, type Comparison, type EvaluateOptions, type Evaluation } from './evaluate.js';
 export {
   Model,

@@ -4,6 +4,7 @@ import type { World } from './command.js';
 import { aliasCommand } from './commands/alias.js';
 import { comparePrecisionCommand } from './commands/compare-precision.js';
 import { configCommand } from './commands/config.js';
+import { diffCommand } from './commands/diff.js';
 import { doctorCommand } from './commands/doctor.js';
 import { gcCommand } from './commands/gc.js';
 import { evalCommand } from './commands/eval.js';
@@ -45,6 +46,7 @@ export function createProgram(world: World): Command {
     retentionCommand,
     gcCommand,
     verifyCommand,
+    diffCommand,
     predictCommand,
     evalCommand,
     comparePrecisionCommand,

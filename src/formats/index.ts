@@ -23,3 +23,5 @@ export { parseRequirements, readRequirements, REQUIREMENTS_FILE } from './joblib
 export { isSafeGlobal, SAFE_GLOBALS, type GlobalsPolicy } from './joblib/safe-globals.js';
 export { ModelWriter } from './onnx/model-writer.js';
 export { bytesField, fieldsIn, type Field } from './onnx/wire.js';
+export { measureChange, type TensorAt, type TensorChange } from './tensor-change.js';
+export { readWeightTensors, type WeightTensor } from './weight-tensors.js';

@@ -11,6 +11,15 @@ export {
   type GcOptions,
   type GcProgress,
 } from './gc.js';
+export {
+  diff,
+  type ChangedTensor,
+  type DiffOptions,
+  type FileDiff,
+  type TensorDescription,
+  type VersionDiff,
+} from './diff.js';
+export type { TokenizerDiff, ValueChange } from './diff-values.js';
 export type { Finding, FindingKind, FindingPlace } from './finding.js';
 export { storeSource, type SegmentSource } from './repair.js';
 export { verify, type Verified, type VerifyOptions } from './verify.js';
