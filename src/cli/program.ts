@@ -19,6 +19,7 @@ import { pushCommand } from './commands/push.js';
 import { retentionCommand } from './commands/retention.js';
 import { serveCommand } from './commands/serve.js';
 import { showCommand } from './commands/show.js';
+import { transferCommands } from './commands/transfer.js';
 import { verifyCommand } from './commands/verify.js';
 import { EXIT_CODE } from './exit-code.js';
 import { Output } from './output.js';
@@ -47,6 +48,7 @@ export function createProgram(world: World): Command {
     gcCommand,
     verifyCommand,
     diffCommand,
+    transferCommands,
     predictCommand,
     evalCommand,
     comparePrecisionCommand,

@@ -11,6 +11,9 @@ export {
   type GcOptions,
   type GcProgress,
 } from './gc.js';
+export { copy, type Copied, type CopiedVersion, type CopyOptions } from './copy.js';
+export { exportOci, type Exported, type ExportOptions } from './oci/export.js';
+export { importOci, type ImportOptions } from './oci/import.js';
 export {
   diff,
   type ChangedTensor,

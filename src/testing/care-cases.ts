@@ -70,7 +70,9 @@ function deletingCases(suite: StoreSuite): void {
     await expect(store.setState(model, 9, 'deleted')).rejects.toMatchObject({ code: 'VERSION_NOT_FOUND' });
     expect(await store.collectVersion(model, 1, { before: await later(store) })).toBe(false);
   });
+}
 
+function endingCases(suite: StoreSuite): void {
   it('lets one of an alias that moves to a version and its deletion win', async () => {
     const store = suite.store();
     const other = (await suite.second()) ?? store;
@@ -151,7 +153,9 @@ function sweepingCases(suite: StoreSuite): void {
     const again = await store.publish({ model: freshModel(), manifest: old.manifest }, old.source);
     expect(await readBack(store, again.record)).toEqual(digestsOf(old.files));
   });
+}
 
+function racingCases(suite: StoreSuite): void {
   it('stores again what was removed while it was published', async () => {
     const store = suite.store();
     const other = (await suite.second()) ?? store;
@@ -274,7 +278,9 @@ function copyingCases(suite: StoreSuite): void {
 /** Looking after what is stored: deleting, removing, mending, copying. */
 export function careCases(suite: StoreSuite): void {
   deletingCases(suite);
+  endingCases(suite);
   sweepingCases(suite);
+  racingCases(suite);
   repairCases(suite);
   copyingCases(suite);
 }

@@ -28,6 +28,14 @@ function eventOf(did: Did): unknown {
   return { kind: KIND[state ?? 'ready'], message, version };
 }
 
+/** A version that somebody else had brought into the same state a moment before: then there was nothing to do. */
+function sameByAnother({ operation, message, model, version, state }: Did, all: readonly StoreEvent[]): unknown {
+  if (operation !== 'state') return undefined;
+  const kind = KIND[state ?? 'ready'];
+  const same = all.some((one) => one.model === model && one.kind === kind && one.version === version);
+  return same ? { kind, message, version } : undefined;
+}
+
 /** Checks that the history tells everything that was acknowledged, and aliases and states follow from it. */
 export async function checkHistory(
   store: VersionStore,
@@ -38,7 +46,10 @@ export async function checkHistory(
   const all = (await Promise.all(models.map((model) => store.listEvents({ model })))).flat();
   const byMessage = new Map(all.map((event) => [event.message, event]));
   const told = acknowledged.filter(({ operation }) => ['publish', 'promote', 'state'].includes(operation));
-  for (const did of told) expect(byMessage.get(did.message)).toMatchObject(eventOf(did) as object);
+  for (const did of told) {
+    const event = byMessage.get(did.message) ?? sameByAnother(did, all);
+    expect(event).toMatchObject(eventOf(did) as object);
+  }
   // What was not acknowledged is at most what each killed process was at.
   const unsaid = all.filter(({ message }) => message !== undefined && !told.some((did) => did.message === message));
   expect(unsaid.length).toBeLessThanOrEqual(kills);

@@ -133,6 +133,10 @@ async function sweepVersionFile(database: Database, hex: string, before: Date): 
   const { files, chunks, leases, status } = database;
   if (!ObjectId.isValid(hex)) return false;
   const id = new ObjectId(hex);
+  const there = await files.findOne({ _id: id }, { projection: { _id: 1 } });
+  const ours = await files.findOne({ $and: [{ _id: id }, OURS] }, { projection: { uploadDate: 1, touched_at: 1 } });
+  // Another software's, or touched in between.
+  if (there !== null && (ours === null || (ours.touched_at ?? ours.uploadDate) >= before)) return false;
   const lease = await leases.findOne({ file_id: id });
   if (lease !== null) {
     const { touched_at: touchedAt } = lease;
