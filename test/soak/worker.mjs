@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { writeSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { openStore } from '../../dist/stores/index.js';
 import { collectGarbage, verify } from '../../dist/registry/index.js';
 import { contentsOf } from '../../dist/testing/drafts.js';
@@ -15,7 +16,7 @@ const MODELS = ['alpha', 'beta', 'gamma'];
 const ALIASES = ['production', 'staging'];
 const SEGMENT_BYTES = 20_000;
 /** Contents are made of these, so that versions share most of what they need. */
-const POOL = 20;
+const POOL = 100;
 /** What a random schedule runs into by its nature: somebody else was faster. */
 const EXPECTED = new Set(['ALIAS_CONFLICT', 'VERSION_NOT_FOUND', 'MODEL_NOT_FOUND', 'ALIAS_NOT_FOUND']);
 
@@ -36,12 +37,24 @@ function say(what) {
 
 const segment = (text) => createHash('shake256', { outputLength: SEGMENT_BYTES }).update(text).digest();
 
+/** A source that takes its time for what is new, while what is reused waits to be committed. */
+function slow(source) {
+  const pauseMs = 200 + random() * 1_000;
+  return {
+    async *open(path, range, options) {
+      if (path.startsWith('z')) await delay(pauseMs);
+      yield* source.open(path, range, options);
+    },
+  };
+}
+
 function contents() {
-  const shared = Buffer.concat(Array.from({ length: 3 }, () => segment(`pool ${Math.floor(random() * POOL)}`)));
-  const own = segment(`own ${Math.floor(random() * 1_000)}`);
+  const shared = Buffer.concat(Array.from({ length: 2 }, () => segment(`pool ${Math.floor(random() * POOL)}`)));
+  const own = segment(`own ${Math.floor(random() * 1e9)}`);
   if (random() < 0.2) return contentsOf({ 'model.joblib': own }, { format: 'joblib', segmentBytes: SEGMENT_BYTES });
-  const files = random() < 0.5 ? { 'trunk.bin': shared } : { 'head.bin': own, 'trunk.bin': shared };
-  return contentsOf(files, { segmentBytes: SEGMENT_BYTES });
+  const files = random() < 0.5 ? { 'a-trunk.bin': shared } : { 'a-trunk.bin': shared, 'z-head.bin': own };
+  const made = contentsOf(files, { segmentBytes: SEGMENT_BYTES });
+  return random() < 0.5 ? made : { ...made, source: slow(made.source) };
 }
 
 const store = await openStore(url, { pollIntervalMs: 500 });
@@ -71,7 +84,7 @@ const OPERATIONS = {
   },
   async state(message) {
     const target = await someVersion(pick(MODELS));
-    const wanted = pick(['archived', 'deleted', 'deleted', 'ready']);
+    const wanted = pick(['archived', 'deleted', 'deleted', 'deleted', 'deleted', 'ready']);
     if (target === undefined || target.state === wanted) return undefined;
     await store.setState(target.model, target.version, wanted, { message });
     return { model: target.model, version: target.version, state: wanted };
@@ -86,7 +99,7 @@ const OPERATIONS = {
     return { segments };
   },
 };
-const MIX = ['publish', 'publish', 'publish', 'publish', 'promote', 'promote', 'state', 'state', 'gc', 'verify'];
+const MIX = ['publish', 'publish', 'publish', 'promote', 'state', 'state', 'state', 'gc', 'verify'];
 
 const end = new AbortController();
 process.stdin.on('end', () => end.abort()).resume();
