@@ -57,7 +57,7 @@ describe('copy', () => {
         expect(await readBack(other, same)).toEqual(await readBack(store, record));
       }
       const events = await other.listEvents({ model: 'm' });
-      expect(events.filter(({ kind }) => kind === 'alias-moved').at(-1)).toMatchObject({
+      expect(events.findLast(({ kind }) => kind === 'alias-moved')).toMatchObject({
         to: 1,
         by: 'ann',
         message: 'first',
