@@ -82,6 +82,12 @@ export const ACCESS_SETTINGS = Object.freeze({
     description: 'Connections that may be open at once on a port; the next one is closed',
     placeholder: 'N',
   }),
+  maxRequestTokens: setting<number>({
+    schema: whole(0, 1_000_000_000),
+    defaultValue: 250_000,
+    description: 'Tokens that one request may have, by an estimate from its words and signs; 0: no limit',
+    placeholder: 'N',
+  }),
   headersTimeoutMs: setting<number>({
     schema: whole(1, 3_600_000),
     defaultValue: 10_000,

@@ -55,6 +55,7 @@ type NodeSettings = Pick<
   | 'maxQueueMs'
   | 'maxBatchRequests'
   | 'maxBatchTokens'
+  | 'maxRequestTokens'
   | 'pollIntervalMs'
   | 'memoryBudget'
   | 'idleUnloadMs'

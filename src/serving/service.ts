@@ -23,6 +23,7 @@ import type { PicklePools, RunnerPool, Tensors } from '../runners/index.js';
 import type { Answered, RequestTiming, TensorWork, TextWork } from './queue.js';
 import { Scheduler, type RunReport, type SchedulerLimits } from './scheduler.js';
 import type { Shadow, ShadowReport } from './shadow.js';
+import { checkTokens } from './text-length.js';
 import { chooseRecord } from './traffic.js';
 
 /** How current the version must be: `'watched'` trusts the watch (no query), `'checked'` asks the store first. */
@@ -139,6 +140,8 @@ export interface InferenceServiceOptions extends SchedulerLimits {
   readonly shadow?: Shadow;
   /** Time that a request may take, in ms; `0`: no limit. */
   readonly requestTimeoutMs: number;
+  /** Tokens that one request may have, about; `0`: no limit. */
+  readonly maxRequestTokens: number;
 }
 
 /** Answers requests: resolve, make ready, queue, run. Knows no protocol. */
@@ -196,10 +199,11 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     request: TextWork['request'] | ((record: VersionRecord) => TextWork['request']),
     options: RequestOptions = {},
   ): Promise<Prediction> {
-    const workFor = (record: VersionRecord): TextWork => ({
-      kind: 'predict',
-      request: typeof request === 'function' ? request(record) : request,
-    });
+    const workFor = (record: VersionRecord): TextWork => {
+      const asked = typeof request === 'function' ? request(record) : request;
+      checkTokens(asked.inputs, this.#options.maxRequestTokens);
+      return { kind: 'predict', request: asked };
+    };
     const { answered, ...by } = await this.#answer(target, workFor, options);
     const { output, tokens } = answered;
     return { output, ...by, timing: answered, ...(tokens === undefined ? {} : { tokens }) };

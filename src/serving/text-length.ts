@@ -1,3 +1,5 @@
+import { ModelkeepError } from '../core/index.js';
+
 /** About how long the sequences of a request are, found without a tokenizer: what the queue groups and bounds by. */
 export interface TextSize {
   /** Words and signs of the longest sequence. */
@@ -56,4 +58,24 @@ export function textSize(inputs: unknown): TextSize {
     total: lengths.reduce((sum, one) => sum + one, 0),
     sequences: Math.max(1, lengths.length),
   };
+}
+
+/** About how many tokens a request's inputs are: words and signs of its texts, and ids of tokens as they are. */
+function tokensIn(value: unknown): number {
+  if (typeof value === 'string') return countWords(value);
+  if (typeof value === 'number') return 1;
+  if (typeof value !== 'object' || value === null) return 0;
+  return Object.values(value).reduce<number>((sum, one) => sum + tokensIn(one), 0);
+}
+
+/** @throws ModelkeepError `INVALID_INPUT` for inputs of about more than `maxTokens` tokens; `0`: no limit */
+export function checkTokens(inputs: unknown, maxTokens: number): void {
+  if (maxTokens === 0) return;
+  const count = Math.ceil(tokensIn(inputs));
+  if (count <= maxTokens) return;
+  throw new ModelkeepError(
+    'INVALID_INPUT',
+    `inputs has about ${count} tokens, a request may have ${maxTokens}: send less at once, or raise maxRequestTokens`,
+    { details: { field: 'inputs' } },
+  );
 }

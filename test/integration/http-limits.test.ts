@@ -149,6 +149,18 @@ describe('sizes', () => {
     expect((await server.post('/models/sentiment', { inputs: 'a'.repeat(900) })).status).toBe(200);
   });
 
+  test('more tokens than a request may have are refused', async () => {
+    await using server = await startServer(home, { maxRequestTokens: 20, preload: ['sentiment'] });
+    for (const inputs of ['one two three '.repeat(9), ['a b c d e f g h i j k', 'a b c d e f g h i j k']]) {
+      const { status, body } = await server.post('/models/sentiment', { inputs });
+      expect(body).toMatchObject({ code: 'INVALID_INPUT', error: expect.stringContaining('maxRequestTokens') });
+      expect(status).toBe(400);
+    }
+    expect((await server.post('/models/sentiment', { inputs: 'one two three' })).status).toBe(200);
+    await using open = await startServer(home, { maxRequestTokens: 0, preload: ['sentiment'] });
+    expect((await open.post('/models/sentiment', { inputs: 'one two three '.repeat(9) })).status).toBe(200);
+  });
+
   test('JSON nested 100,000 deep harms nobody', async () => {
     await using server = await startServer(home, { preload: ['sentiment'] });
     const deep = '['.repeat(100_000) + ']'.repeat(100_000);
