@@ -32,9 +32,16 @@ async function treeOf(pid: number): Promise<number[]> {
 async function startServer() {
   const program = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
   const flags = ['--store', STORE_URL, '--cache-dir', join(BENCH_FOLDER, 'node'), '--cache-max-bytes', '40GB'];
-  const args = [program, 'serve', ...flags, '--port', '0', '--grpc-port', '-1', '--memory-budget', '600MB', '--json'];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
-  const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
+  const args = [program, 'serve', ...flags, '--port', '0', '--memory-budget', '600MB', '--log-level', 'warn', '--json'];
+  // Any free port for every protocol.
+  const env = { ...process.env, MODELKEEP_GRPC_PORT: '0' };
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], env });
+  const exited = once(child, 'exit').then(([code]) => {
+    throw new Error(`modelkeep serve ended with exit code ${String(code)}`);
+  });
+  const [line] = (await Promise.race([once(createInterface(child.stdout), 'line'), exited])) as [string];
+  // Its end is awaited where it is asked to end.
+  exited.catch(() => undefined);
   const { url } = JSON.parse(line) as { readonly url: string };
   return { child, pid: child.pid ?? Number.NaN, url };
 }
