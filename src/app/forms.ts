@@ -1,6 +1,6 @@
-import { CompiledCache } from '../cache/index.js';
+import { CompiledCache, type SegmentCache } from '../cache/index.js';
 import { manifestDigest, servedPrecision } from '../core/index.js';
-import type { CompilerOptions, Quantize } from '../residency/index.js';
+import type { CompilerOptions, Quantize, Resident } from '../residency/index.js';
 import { compileTarget, compileVersion, detectWeightBits, formKey, quantizeVersion } from '../runners/index.js';
 import type { Settings } from './settings.js';
 
@@ -22,20 +22,42 @@ export async function quantizeBy(
   };
 }
 
-/** How hot versions are compiled; nothing where none is to be. */
+/**
+ * How hot versions are compiled; nothing where none is to be. The folders are made when the first form is looked for: a
+ * cache that cannot be written to is no reason not to serve what is in it.
+ *
+ * @param cache the node's cache, whose bound on the disk holds for compiled forms too
+ * @param residents the versions on this node; what one of them runs from stays on the disk
+ */
 export async function compilerFor(
-  { compileAfter, cacheDir }: Pick<Settings, 'compileAfter' | 'cacheDir'>,
-  segmentsFolder: string,
+  { compileAfter, compile, cacheDir }: Pick<Settings, 'compileAfter' | 'compile' | 'cacheDir'>,
+  { folder: segmentsFolder, budget }: SegmentCache,
+  residents: () => readonly Resident[],
 ): Promise<{ readonly compiler?: CompilerOptions }> {
-  if (compileAfter === 0) return {};
-  const forms = await CompiledCache.open({ directory: cacheDir, target: await compileTarget() });
+  if (compileAfter === 0 && !compile) return {};
+  const target = await compileTarget();
+  const inUse = (): ReadonlySet<string> => new Set(residents().flatMap(({ compiledFolder }) => compiledFolder ?? []));
+  let opened: CompiledCache | undefined;
+  let opening: Promise<CompiledCache> | undefined;
+  const open = async (): Promise<CompiledCache> => {
+    try {
+      opened = await CompiledCache.open({ directory: cacheDir, target, budget, inUse });
+      return opened;
+    } catch (error) {
+      // Tried again by the next that looks for a form.
+      opening = undefined;
+      throw error;
+    }
+  };
+  const forms = (): Promise<CompiledCache> => (opening ??= open());
   return {
     compiler: {
-      hotRunsPerMinute: compileAfter,
-      find: ({ record: { digest }, quantized }) =>
-        digest === undefined ? Promise.resolve(undefined) : forms.find(formKey(digest, quantized)),
-      compile: ({ quantized }, manifest, options) =>
-        forms.ensure(
+      hotRunsPerMinute: compileAfter === 0 ? Number.POSITIVE_INFINITY : compileAfter,
+      dropped: () => opened?.dropped ?? 0,
+      find: async ({ record: { digest }, quantized }) =>
+        digest === undefined ? undefined : (await forms()).find(formKey(digest, quantized)),
+      compile: async ({ quantized }, manifest, options) =>
+        (await forms()).ensure(
           formKey(manifestDigest(manifest), quantized),
           (folder, given) =>
             compileVersion(

@@ -238,12 +238,19 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
     const pickles = picklePool(settings, cache.folder, options.onRunnerLog);
     if (pickles !== undefined) stack.push(() => pickles.close());
     const pools = { pool, ...(pickles === undefined ? {} : { pickles }) };
-    const compiler = await compilerFor(settings, cache.folder);
+    const compiler = await compilerFor(settings, cache, () => residency.residents);
     const quantize = await quantizeBy(settings, cache.folder);
     const { shadow, ...shadowing } = openShadow({ ...settings, store, cache });
     stack.push(() => shadowing.close());
     const forms = { ...compiler, quantize };
-    const residency = new Residency({ ...settings, store, cache, ...pools, ...forms, alsoMeasured: shadowing.pids });
+    const residency: Residency = new Residency({
+      ...settings,
+      store,
+      cache,
+      ...pools,
+      ...forms,
+      alsoMeasured: shadowing.pids,
+    });
     stack.push(() => residency.close());
     const follower = await Follower.open(store, residency, settings.swapMode);
     stack.push(() => follower.close());

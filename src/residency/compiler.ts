@@ -7,6 +7,8 @@ import type { Resident } from './resident.js';
 export interface CompilerOptions {
   /** Runs of a version within a minute from which it is hot. */
   readonly hotRunsPerMinute: number;
+  /** Compiled forms that were found damaged and removed since the start. */
+  readonly dropped: () => number;
   /** The folder of a version's compiled form, in its precision, if there is one. */
   readonly find: (resident: Resident) => Promise<string | undefined>;
   /** Makes the compiled form, once for a machine, in a process of low priority; the folder that holds it. */

@@ -243,6 +243,11 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     this.#compiler?.ran(resident);
   }
 
+  /** Compiled forms that were found damaged and removed since the start. */
+  get compiledDropped(): number {
+    return this.#options.compiler?.dropped() ?? 0;
+  }
+
   /** Has a ready version compiled in the background, whatever its heat; nothing where nothing is compiled. */
   compile(id: string): void {
     const resident = this.ready(id);

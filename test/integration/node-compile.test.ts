@@ -1,4 +1,4 @@
-import { lstat, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -103,6 +103,20 @@ describe('a version that is asked often', () => {
     expect((await keep.predict('sentiment', 'after')).record.id).toBe(record.id);
     expect(keep.parts.residency.residents[0]?.compiledFolder).toBeUndefined();
     expect(troubles.length).toBeGreaterThan(0);
+  });
+
+  it('is served as it is from a cache in which nothing can be written, with a word on what to do', async () => {
+    // A file where the folder of compiled forms would be, as good as a disk that is read-only.
+    await mkdir(join(folder, 'sealed'));
+    await writeFile(join(folder, 'sealed', 'compiled'), '');
+    await using keep = await open('sealed');
+    const refused = report(keep);
+    await keep.predict('sentiment', 'Happy coding !!!');
+    const { error } = await refused;
+    expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    expect(error?.message).toContain('--cache-dir');
+    for (let run = 0; run < HOT; run++) await keep.predict('sentiment', 'Happy coding !!!');
+    expect(keep.parts.residency.residents[0]?.compiledFolder).toBeUndefined();
   });
 
   it('is not compiled where nobody asked for that', async () => {

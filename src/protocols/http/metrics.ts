@@ -185,6 +185,15 @@ function residencyMetrics(registers: Registry[], residency: Residency, follower:
     registers,
   });
   residency.on('compiled', ({ error }) => compiles.inc({ outcome: error === undefined ? 'done' : 'failed' }));
+  new Counter({
+    name: 'modelkeep_compiled_dropped_total',
+    help: 'Compiled forms on disk that were found damaged and removed',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(residency.compiledDropped);
+    },
+  });
   const renewals = new Counter({
     name: 'modelkeep_runner_renewals_total',
     help: 'Times that the runners were started anew because they kept memory',
