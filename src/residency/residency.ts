@@ -52,8 +52,9 @@ export interface ResidencyOptions {
   /** Milliseconds without a request after which a version that is not pinned is let go; `0`: never. @defaultValue 0 */
   readonly idleUnloadMs?: number;
   /**
-   * Bytes that a runner may keep when a version has left it, beyond a tenth of that version, before a fresh process
-   * takes its place. @defaultValue 48 MiB: what the runtime and the JavaScript engine take when they are warm
+   * Bytes that a runner may keep when a version has left it, before a fresh process takes its place.
+   * @defaultValue 48 MiB, what the runtime and the JavaScript engine take when they are warm; a tenth of the version that
+   * left if that is more
    */
   readonly keptBytes?: number;
   /** Golden answers that versions must give where no alias says otherwise. @defaultValue the defaults of each field */
@@ -382,7 +383,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   async #reclaim({ size }: VersionRecord): Promise<void> {
     if (this.#closed) return;
     try {
-      const bytes = await this.#hosting.reclaim(Math.max(this.#options.keptBytes ?? KEPT_BYTES, KEPT_SHARE * size));
+      const bytes = await this.#hosting.reclaim(this.#options.keptBytes ?? Math.max(KEPT_BYTES, KEPT_SHARE * size));
       if (bytes > 0) this.emit('renewed', bytes);
     } catch (error) {
       // The runners serve on as they are; the next version that leaves has it tried again.
