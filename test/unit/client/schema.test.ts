@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { openApiDocument } from '../../../src/protocols/http/openapi/document.js';
 
-const plain = (text: string) => text.replaceAll(/[\s;,|()'"]+/g, '');
+/** The types alone: a description that is worded anew breaks nobody. */
+const plain = (text: string) => text.replaceAll(/\/\*[^]*?\*\//g, '').replaceAll(/[\s;,|()'"]+/g, '');
 
 test('the client’s types are those of the OpenAPI document', async () => {
   const script = fileURLToPath(new URL('../../../scripts/client-types.mjs', import.meta.url));
