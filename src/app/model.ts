@@ -96,7 +96,7 @@ export class Model<Task extends TaskName | undefined = undefined> {
     const { inFlight, ...each } = options;
     const ask = async (request: Request): Promise<ManyAnswer<Request, OutputOf<Task>>> => {
       const parameters = { ...each.parameters, ...request.parameters } as ParametersOf<Task>;
-      return { request, output: await this.predict(request.inputs, { ...each, parameters }) };
+      return { request, output: await this.predict(request.inputs, { ...each, parameters, patient: true }) };
     };
     return predictMany(requests, ask, inFlight === undefined ? {} : { inFlight });
   }

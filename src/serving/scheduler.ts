@@ -20,6 +20,8 @@ export interface SubmitOptions {
   readonly signal?: AbortSignal;
   /** When the answer is of no use any more, in ms of the monotonic clock. @defaultValue never */
   readonly deadlineMs?: number;
+  /** Bounded by the number of those that wait alone. @defaultValue false */
+  readonly patient?: boolean;
 }
 
 /** What a scheduler tells of a finished run. */
@@ -72,10 +74,10 @@ export class Scheduler {
    * `DEADLINE_EXCEEDED` when the signal fires or the time is over, before work starts or during it; else what the run says
    */
   submit(resident: Resident, work: TextWork | TensorWork, options: SubmitOptions = {}): Promise<Answered> {
-    const { signal, deadlineMs = Number.POSITIVE_INFINITY } = options;
+    const { signal, deadlineMs = Number.POSITIVE_INFINITY, patient = false } = options;
     if (signal?.aborted === true) return Promise.reject(asModelkeepError(signal.reason, 'CANCELLED'));
     const queue = this.#queueOf(resident);
-    const refusal = this.#refusal(queue);
+    const refusal = this.#refusal(queue, patient);
     if (refusal !== undefined) return Promise.reject(refusal);
     return new Promise<Answered>((resolve, reject) => {
       const onAbort = (): void => {
@@ -133,8 +135,9 @@ export class Scheduler {
   }
 
   /** Why a queue takes nothing more, if it is full. */
-  #refusal(queue: VersionQueue): ModelkeepError | undefined {
-    const { maxQueue, maxQueueMs } = this.#limits;
+  #refusal(queue: VersionQueue, patient: boolean): ModelkeepError | undefined {
+    const { maxQueue } = this.#limits;
+    const maxQueueMs = patient ? 0 : this.#limits.maxQueueMs;
     const waitMs = this.#waitMs(queue);
     const isFull = queue.length >= maxQueue;
     if (!isFull && (maxQueueMs === 0 || waitMs < maxQueueMs)) return undefined;

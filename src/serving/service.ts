@@ -37,6 +37,8 @@ export interface RequestOptions {
   readonly timeoutMs?: number;
   /** @defaultValue 'watched' */
   readonly freshness?: Freshness;
+  /** Not refused for the time that the queue stands for, since its caller bounds what is under way. @defaultValue false */
+  readonly patient?: boolean;
   /** What the spans of this request lie below. @defaultValue what is active */
   readonly traceContext?: Context;
   /** Where an alias is split, the same key gets the same version. @defaultValue any version, by its share */
@@ -283,12 +285,13 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     const asked = { reference, ...(traceContext === undefined ? {} : { traceContext }) };
     const deadline = this.#deadline(options);
     const { signal } = deadline;
+    const patience = options.patient === true ? { patient: true } : {};
     let lease: Leased | undefined;
     this.#open += 1;
     try {
       lease = await this.#lease(target, { ...options, signal });
       const { record, form } = lease.resident;
-      const answered = await this.#scheduler.submit(lease.resident, workFor(record), deadline);
+      const answered = await this.#scheduler.submit(lease.resident, workFor(record), { ...deadline, ...patience });
       this.emit('request', { ...asked, record, timing: answered, durationMs: performance.now() - startedMs });
       if (lease.shadow !== undefined)
         this.#options.shadow?.offer(lease.shadow, { reference, record, workFor, answered });

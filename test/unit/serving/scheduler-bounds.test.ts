@@ -30,6 +30,20 @@ describe('the time that a request would wait', () => {
     await learnt(bench, resident);
   });
 
+  it('bounds nobody who is patient, as one who reads a file is', async () => {
+    const bench = benchOf({ maxQueueMs: 1 });
+    const resident = residentOf('a', bench.runners);
+    await learnt(bench, resident);
+    const first = bench.ask(resident, 'one');
+    const second = bench.ask(resident, 'two');
+    const work = { kind: 'predict', request: { inputs: 'three' } } as const;
+    await expect(bench.scheduler.submit(resident, work)).rejects.toMatchObject({ code: 'OVERLOADED' });
+    const patient = bench.scheduler.submit(resident, work, { patient: true });
+    for (let run = 1; run < bench.runs.length; run++) await bench.end(bench.runs[run]);
+    expect(await patient).toMatchObject({ output: '<three>' });
+    await Promise.all([first, second]);
+  });
+
   it('is told as the time after which to try again', async () => {
     const bench = benchOf({ maxQueue: 4, maxQueueMs: 0 });
     const resident = residentOf('a', bench.runners);
