@@ -12,6 +12,7 @@ import {
   type Words,
 } from './blocks.js';
 import type { Checkpoint, Part } from './checkpoint.js';
+import { ModelkeepError } from '../../core/index.js';
 import type { ModelConfig } from './config.js';
 import type { Encoded, Family, Head } from './family.js';
 import { labelsOf, named, plainEncoder } from './heads.js';
@@ -191,6 +192,13 @@ export const modernbert: Family = {
   prefix: 'model.',
   hasTokenTypes: () => false,
   check: (config) => {
+    const width = config.size('hidden_size') / config.size('num_attention_heads');
+    if (width % 2 !== 0) {
+      throw new ModelkeepError(
+        'INVALID_ARTIFACT',
+        `config.json: hidden_size / num_attention_heads is ${width}; rotary positions turn pairs of features, so it must be even`,
+      );
+    }
     for (const field of ['rope_scaling', 'rope_parameters', 'layer_types']) config.only(field, [null]);
   },
   encode: encodeModernBert,

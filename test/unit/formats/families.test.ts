@@ -45,6 +45,7 @@ test.each([
   ['mpnet', { max_position_embeddings: 2 ** 31 }],
   ['modernbert', { hidden_size: 2 ** 40, num_attention_heads: 1 }],
   ['modernbert', { num_hidden_layers: 2 ** 24 }],
+  ['modernbert', { num_attention_heads: 8 }],
   ['deberta-v2', { position_buckets: 8 }],
   ['deberta-v2', { share_att_key: false }],
   ['deberta-v2', { norm_rel_ebd: 'none' }],
