@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { pino, type Logger } from 'pino';
 import { versionName } from '../core/index.js';
+import { ModelRepository } from '../serving/index.js';
 import { openFrontDoor } from './front-door.js';
 import { Heartbeat } from './heartbeat.js';
+import { listenGrpc } from './listen-grpc.js';
 import { listenHttp } from './listen-http.js';
 import { openModelkeep, type Modelkeep, type NodeParts, type OpenOptions } from './open.js';
 import { preload } from './preload.js';
@@ -23,13 +25,15 @@ export interface RunningServer extends AsyncDisposable {
   readonly url: string;
   /** Where management, status and metrics are, if they have a port of their own. */
   readonly adminUrl?: string;
+  /** Where gRPC is served, such as `127.0.0.1:8081`; absent if it is not. */
+  readonly grpc?: string;
   readonly keep: Modelkeep;
   /** Takes no new connection, answers what is in flight, gives everything back. Idempotent. */
   close(): Promise<void>;
 }
 
 /**
- * Opens a node and serves it over HTTP. Resolves when it listens and the preloaded versions are ready.
+ * Opens a node and serves it over HTTP and gRPC. Resolves when it listens and the preloaded versions are ready.
  *
  * @throws ModelkeepError as `openModelkeep`; `INVALID_INPUT` if the address or port cannot be had, or if it would
  * listen beyond this machine with nobody being asked for credentials; what a preloaded reference says
@@ -44,20 +48,31 @@ export async function serve({ settings, version, logger, ...options }: ServeOpti
   });
   try {
     logEvents(log, keep);
+    const repository = new ModelRepository(keep.parts);
     await preload(keep, settings);
-    const http = await listenHttp({ ...settings, ...keep.parts, ...door, version, logger: log });
+    const parts = { ...settings, ...keep.parts, ...door, repository, version, logger: log };
+    const http = await listenHttp(parts);
+    const grpc = await listenGrpc(parts).catch(async (error: unknown) => {
+      await http.close();
+      throw error;
+    });
     const heartbeat = new Heartbeat(keep, (error) =>
       log.debug({ err: error }, 'the store took no report of this node'),
     );
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> => {
-      closing ??= http
-        .close()
+      closing ??= Promise.all([http.close(), grpc?.close()])
         .then(() => heartbeat.close())
         .then(() => keep.close());
       return closing;
     };
-    return { ...http, keep, close, [Symbol.asyncDispose]: close };
+    return {
+      ...http,
+      ...(grpc === undefined ? {} : { grpc: grpc.address }),
+      keep,
+      close,
+      [Symbol.asyncDispose]: close,
+    };
   } catch (error) {
     await keep.close();
     throw error;

@@ -196,6 +196,13 @@ export const SETTINGS = Object.freeze({
     description: 'Port to listen on; 0: any free one',
     placeholder: 'PORT',
   }),
+  grpcPort: setting<number | 'next' | 'off'>({
+    schema: z.union([z.enum(['next', 'off']), whole(0, 65_535)]),
+    defaultValue: 'next',
+    description:
+      'Port for gRPC; next: the one after --port (8081), any free one with --port 0; 0: any free one; off: none',
+    placeholder: 'PORT',
+  }),
   maxBodyBytes: setting<number>({
     schema: bytes,
     defaultValue: 10_000_000,

@@ -92,6 +92,17 @@ export class Follower extends EventEmitter<FollowerEvents> {
     return entry.followed ?? followed;
   }
 
+  /** Keeps matching references current no longer: nothing but a new request brings their versions back. */
+  forget(matches: (followed: Followed) => boolean): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.followed === undefined || !matches(entry.followed)) continue;
+      this.#entries.delete(entry.text);
+      entry.followed = undefined;
+      entry.again = false;
+      entry.wake?.();
+    }
+  }
+
   /** Stops watching and swapping. Idempotent. */
   async close(): Promise<void> {
     this.#stop.abort(new ModelkeepError('CLOSED', 'modelkeep was closed'));
@@ -170,7 +181,13 @@ export class Follower extends EventEmitter<FollowerEvents> {
     const options = signal === undefined ? {} : { signal };
     const question = (entry.asked += 1);
     const target = await resolveTarget(this.#store, entry.reference, options);
-    if (!sameTraffic(entry.followed, target)) await this.#prepare(entry, entry.followed, target, options);
+    const before: Followed | undefined = entry.followed;
+    if (before !== undefined && !sameTraffic(before, target)) await this.#prepare(entry, before, target, options);
+    // It may have been forgotten meanwhile.
+    if (this.#entries.get(entry.text) !== entry) {
+      for (const record of recordsOf(target)) this.#letGo(record);
+      return;
+    }
     // A swap that asked later may have come first; going back to the older answer would undo it.
     if (question < entry.answered) {
       for (const record of recordsOf(target)) this.#letGo(record);
@@ -212,7 +229,7 @@ export class Follower extends EventEmitter<FollowerEvents> {
       await ready();
     } catch (error) {
       // Requests go to the old version again, which the first of them loads.
-      entry.followed = before;
+      if (this.#entries.get(entry.text) === entry) entry.followed = before;
       throw error;
     } finally {
       moved();

@@ -85,10 +85,13 @@ export function encodeFrame(header: Readonly<Record<string, unknown>>, tensors: 
 }
 
 /** True if the bytes lie in the body and are as many as the type and dimensions make. */
-function fits({ type, dims, offset, bytes, strings }: TensorPlace, body: Buffer): boolean {
+function fits({ name, type, dims, offset, bytes, strings }: TensorPlace, body: Buffer): boolean {
+  if (typeof name !== 'string' || typeof type !== 'string') return false;
   if (!Array.isArray(dims) || !dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) return false;
   const elements = dims.reduce((product, dim) => product * dim, 1);
-  if (type === 'string') return Array.isArray(strings) && strings.length === elements;
+  if (type === 'string') {
+    return Array.isArray(strings) && strings.length === elements && strings.every((text) => typeof text === 'string');
+  }
   if (!Object.hasOwn(ARRAYS, type) || bytes !== elements * ARRAYS[type].BYTES_PER_ELEMENT) return false;
   return Number.isSafeInteger(offset) && offset >= 0 && offset + bytes <= body.byteLength;
 }
@@ -108,7 +111,7 @@ function decodeTensor(place: TensorPlace, body: Buffer): Tensor {
   return { type, dims, data: new ARRAYS[type](copy) };
 }
 
-function parseHeader(json: Buffer): Record<string, unknown> & { readonly tensors?: readonly TensorPlace[] } {
+function parseHeader(json: Buffer): Record<string, unknown> & { readonly tensors?: unknown } {
   try {
     const header: unknown = JSON.parse(json.toString('utf8'));
     if (typeof header === 'object' && header !== null) return header as Record<string, unknown>;
@@ -121,6 +124,9 @@ function parseHeader(json: Buffer): Record<string, unknown> & { readonly tensors
 function decodeFrame(json: Buffer, body: Buffer): Frame {
   const { tensors: places, ...header } = parseHeader(json);
   if (places === undefined) return { header, tensors: {} };
+  if (!Array.isArray(places) || places.some((place) => typeof place !== 'object' || place === null)) {
+    throw new ModelkeepError('RUNNER_CRASHED', "A frame's tensors are no list of places");
+  }
   return { header, tensors: Object.fromEntries(places.map((place) => [place.name, decodeTensor(place, body)])) };
 }
 

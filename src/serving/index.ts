@@ -6,6 +6,7 @@ export { Shadow, type Asked, type ShadowOptions, type ShadowPlace, type ShadowRe
 export { chooseRecord, MAX_KEY_LENGTH, pointOfKey } from './traffic.js';
 export type { RequestTiming, RunLimits, TensorWork, TextWork } from './queue.js';
 export type { RunReport, SchedulerLimits } from './scheduler.js';
+export { ModelRepository, type IndexEntry, type ModelRepositoryOptions, type RepositoryState } from './repository.js';
 export {
   InferenceService,
   type FollowedStatus,

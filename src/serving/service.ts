@@ -3,6 +3,7 @@ import type { Context } from '@opentelemetry/api';
 import {
   asModelkeepError,
   ModelkeepError,
+  parseReference,
   throwIfAborted,
   type Precision,
   type TensorInfo,
@@ -232,7 +233,16 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
   isReady(reference: string): boolean {
     const { follower, residency } = this.#options;
     const followed = follower.current(canonicalReference(reference));
-    return followed !== undefined && residency.ready(followed.record.id) !== undefined;
+    if (followed !== undefined) return residency.ready(followed.record.id) !== undefined;
+    // A number always means the same version, whoever asked for it by whatever name.
+    const { model, selector } = parseReference(reference);
+    return residency.residents.some(
+      ({ record, state }) =>
+        state === 'ready' &&
+        record.model === model &&
+        selector.kind === 'version' &&
+        record.version === selector.version,
+    );
   }
 
   /** What this node holds and follows now. */

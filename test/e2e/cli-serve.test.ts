@@ -38,7 +38,9 @@ async function runnersOf(url: string): Promise<readonly { readonly pid: number; 
 
 test('says where it listens, and answers', async () => {
   await using server = await startServe(['--preload', 'sentiment']);
-  expect(server.running.said('stdout')).toMatch(/^modelkeep \S+ serves file:\/\/\S+ on http:\/\/127\.0\.0\.1:\d+\n$/);
+  expect(server.running.said('stdout')).toMatch(
+    /^modelkeep \S+ serves file:\/\/\S+ on http:\/\/127\.0\.0\.1:\d+ and gRPC on 127\.0\.0\.1:\d+\n$/,
+  );
   const response = await ask(server.url);
   expect(response.headers.get('x-modelkeep-version')).toBe('1');
   expect(await response.json()).toMatchObject([{ label: 'POSITIVE' }]);
@@ -48,6 +50,7 @@ test('with --json the ready line is one document', async () => {
   await using server = await startServe(['--json']);
   expect(JSON.parse(server.running.said('stdout'))).toEqual({
     url: server.url,
+    grpc: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
     store: home.storeUrl,
     pid: server.running.child.pid,
   });

@@ -38,3 +38,34 @@ export function onnxWithExternalData(location: string): Buffer {
   const opset = numberField(2, 17);
   return Buffer.concat([numberField(1, 8), field(7, graph), field(8, opset)]);
 }
+
+/** Element types, by the numbers that ONNX gives them. */
+export const ELEMENT_TYPES = Object.freeze({
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  string: 8,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  uint32: 12,
+  uint64: 13,
+});
+
+/** An ONNX model that gives out each of its inputs: `in_TYPE`, of one dimension of any size, as `out_TYPE`. */
+export function onnxThatEchoes(types: readonly (keyof typeof ELEMENT_TYPES)[]): Buffer {
+  const anySize = field(2, field(1, field(2, 'n')));
+  const value = (name: string, type: keyof typeof ELEMENT_TYPES): Buffer =>
+    Buffer.concat([field(1, name), field(2, field(1, Buffer.concat([numberField(1, ELEMENT_TYPES[type]), anySize])))]);
+  const parts = types.flatMap((type) => [
+    field(1, Buffer.concat([field(1, `in_${type}`), field(2, `out_${type}`), field(4, 'Identity')])),
+    field(11, value(`in_${type}`, type)),
+    field(12, value(`out_${type}`, type)),
+  ]);
+  const graph = Buffer.concat([...parts, field(2, 'echo')]);
+  return Buffer.concat([numberField(1, 8), field(7, graph), field(8, numberField(2, 17))]);
+}

@@ -12,7 +12,7 @@ export interface ModelHome extends Disposable {
   readonly root: string;
   /** The store's URL. */
   readonly url: string;
-  /** Publishes a path below {@link FIXTURES}. */
+  /** Publishes an absolute path, or one below {@link FIXTURES}. */
   publish(path: string, name: string): Promise<void>;
   /** Moves an alias. */
   setAlias(model: string, alias: string, to: number): Promise<void>;
@@ -27,7 +27,7 @@ export function modelHome(): ModelHome {
     url,
     async publish(path, name) {
       await using store = await openStore(url);
-      await push(store, join(FIXTURES, path), { name });
+      await push(store, resolve(FIXTURES, path), { name });
     },
     async setAlias(model, alias, to) {
       await using store = await openStore(url);

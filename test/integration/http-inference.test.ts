@@ -148,11 +148,17 @@ describe('the Open Inference Protocol', () => {
   test('describes a text model and a model of tensors', async () => {
     expect((await server.get('/v2/models/sentiment')).body).toEqual({
       name: 'sentiment',
-      versions: ['2'],
+      versions: ['1', '2'],
       platform: 'modelkeep_hf',
       inputs: [{ name: 'text', datatype: 'BYTES', shape: [-1] }],
       outputs: [{ name: 'output', datatype: 'BYTES', shape: [-1] }],
-      parameters: { task: 'text-classification' },
+      parameters: {
+        task: 'text-classification',
+        tensor_inputs: ['input_ids', 'attention_mask', 'token_type_ids'].map((name) => {
+          return { name, datatype: 'INT64', shape: [-1, -1] };
+        }),
+        tensor_outputs: [{ name: 'logits', datatype: 'FP32', shape: [-1, 2] }],
+      },
     });
     expect((await server.get('/v2/models/iris/versions/1')).body).toEqual({
       name: 'iris',

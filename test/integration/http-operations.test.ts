@@ -18,7 +18,11 @@ afterAll(async () => {
 test('says what it is', async () => {
   const { status, body } = await server.get('/v2');
   expect(status).toBe(200);
-  expect(body).toEqual({ name: 'modelkeep', version: '0.0.0-test', extensions: [] });
+  expect(body).toEqual({
+    name: 'modelkeep',
+    version: '0.0.0-test',
+    extensions: ['binary_tensor_data', 'model_repository', 'parameters'],
+  });
 });
 
 test('is live and ready, and says how the store is', async () => {

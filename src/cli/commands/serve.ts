@@ -12,18 +12,19 @@ const SERVER_SETTINGS = [
   'preload',
   'host',
   'port',
+  'grpcPort',
   'maxBodyBytes',
   'logLevel',
   ...(Object.keys(ACCESS_SETTINGS) as (keyof typeof ACCESS_SETTINGS)[]),
 ] as const satisfies readonly SettingName[];
 
-/** `modelkeep serve`: answer over HTTP until interrupted. */
+/** `modelkeep serve`: answer over HTTP and gRPC until interrupted. */
 export function serveCommand(program: Command, world: World): void {
   const command = program
     .command('serve')
-    .summary('answer over HTTP')
+    .summary('answer over HTTP and gRPC')
     .description(
-      'Serves every version of the store over HTTP: POST /models/REF and POST /v2/models/REF/infer. Listens on loopback unless told otherwise. Ends gracefully on SIGTERM or Ctrl-C.',
+      'Serves every version of the store over HTTP (POST /models/REF and POST /v2/models/REF/infer) and, by the Open Inference Protocol, over gRPC. Listens on loopback unless told otherwise. Ends gracefully on SIGTERM or Ctrl-C.',
     )
     .addHelpText(
       'after',
@@ -37,11 +38,12 @@ export function serveCommand(program: Command, world: World): void {
         {
           url: server.url,
           ...(server.adminUrl === undefined ? {} : { adminUrl: server.adminUrl }),
+          ...(server.grpc === undefined ? {} : { grpc: server.grpc }),
           store: store.location,
           pid: process.pid,
         },
-        ({ url, adminUrl }) =>
-          `modelkeep ${version} serves ${store.location} on ${url}${adminUrl === undefined ? '' : `, management on ${adminUrl}`}`,
+        ({ url, adminUrl, grpc }) =>
+          `modelkeep ${version} serves ${store.location} on ${url}${grpc === undefined ? '' : ` and gRPC on ${grpc}`}${adminUrl === undefined ? '' : `, management on ${adminUrl}`}`,
       );
       await untilAborted(signal);
       out.note('Stopping: requests in flight are answered first');

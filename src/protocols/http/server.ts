@@ -9,15 +9,18 @@ import Fastify, {
 import { errorFor, EVERYBODY, type Access, type Principal } from '../../access/index.js';
 import { asModelkeepError, ModelkeepError, type VersionStore } from '../../core/index.js';
 import type { Follower, Residency } from '../../residency/index.js';
-import type { InferenceService } from '../../serving/index.js';
+import type { InferenceService, ModelRepository } from '../../serving/index.js';
+import { acceptCompressedBodies } from './compression.js';
 import { cors } from './cors.js';
 import { documentation } from './documentation.js';
 import { errorBody, isOpenAi } from './error-body.js';
 import { guard } from './guard.js';
 import { health } from './health.js';
 import { huggingFace } from './hugging-face.js';
+import { parseJsonBody } from './json-body.js';
 import { createListener, refuseConnection, type ConnectionLimits, type TlsMaterial } from './listener.js';
 import { management } from './management.js';
+import { repositoryChanges } from './model-repository.js';
 import { observe, requestIdOf } from './observe.js';
 import { openAi } from './openai.js';
 import { openInference } from './open-inference.js';
@@ -29,6 +32,7 @@ export interface HttpServerOptions extends ConnectionLimits {
   readonly residency: Residency;
   readonly follower: Follower;
   readonly store: VersionStore;
+  readonly repository: ModelRepository;
   /** This software's version. */
   readonly version: string;
   /** Largest body of a request, in bytes. */
@@ -45,8 +49,6 @@ export interface HttpServerOptions extends ConnectionLimits {
 
 /** Longest model path: a reference with every part at its longest. */
 const MAX_PATH_LENGTH = 1_000;
-/** Deepest nesting of a body: far more than any tensor or task has, far less than what ends a stack. */
-const MAX_DEPTH = 64;
 
 /** Routes that belong together; `inference` is what clients use, `management` what operators do. */
 export type RouteGroup = 'inference' | 'management';
@@ -71,6 +73,7 @@ export function createHttpServer(options: HttpServerOptions, groups: readonly Ro
     frameworkErrors: (error, request, reply) => void sendError(request, reply, error, undefined),
     ...(logger === undefined ? { logger: false } : { loggerInstance: logger }),
   });
+  acceptCompressedBodies(server);
   acceptAnyJson(server);
   endConnectionsOnClose(server);
   observe(server);
@@ -92,39 +95,25 @@ export function createHttpServer(options: HttpServerOptions, groups: readonly Ro
     huggingFace(server, options);
     openAi(server, options);
   }
-  if (groups.includes('management')) management(server, options);
+  if (groups.includes('management')) {
+    management(server, options);
+    repositoryChanges(server, options.repository);
+  }
   return server;
 }
 
 /** Refuses what is not UTF-8, where a plain conversion would ask the model something else. */
-const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Clients that leave the content type out, or say `text/plain`, send JSON all the same. */
 function acceptAnyJson(server: FastifyInstance): void {
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
+  server.addContentTypeParser<Buffer>('*', { parseAs: 'buffer' }, (_request, body, done) => {
     try {
-      if (body.length === 0) throw new ModelkeepError('INVALID_INPUT', 'The body is empty: send a JSON document');
-      const parsed: unknown = JSON.parse(UTF8.decode(body as Buffer));
-      if (isDeeper(parsed, MAX_DEPTH)) {
-        throw new ModelkeepError('INVALID_INPUT', `The body is nested more than ${MAX_DEPTH} deep`);
-      }
-      done(null, parsed);
+      done(null, parseJsonBody(body));
     } catch (error) {
-      if (error instanceof ModelkeepError) return done(error);
-      done(new ModelkeepError('INVALID_INPUT', `The body is not JSON: ${(error as Error).message}`, { cause: error }));
+      done(asModelkeepError(error));
     }
   });
-}
-
-/** True if arrays and objects lie more than `levels` deep in one another. */
-function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (levels === 0) return true;
-  for (const one of Array.isArray(value) ? value : Object.values(value)) {
-    if (typeof one === 'object' && isDeeper(one, levels - 1)) return true;
-  }
-  return false;
 }
 
 /** What is answered while the server closes ends its connection, or an idle client would hold the server open. */

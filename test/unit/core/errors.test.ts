@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { status as Status } from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
 import { EXIT_CODE } from '../../../src/cli/exit-code.js';
 import {
@@ -10,6 +11,7 @@ import {
   throwIfAborted,
   type ErrorCode,
 } from '../../../src/core/index.js';
+import { GRPC_STATUS } from '../../../src/protocols/grpc/status.js';
 import { HTTP_STATUS } from '../../../src/protocols/http/status.js';
 
 const codes = Object.keys(ERROR_CODES) as ErrorCode[];
@@ -26,12 +28,13 @@ describe('the page of errors', () => {
     expect([...sections.keys()]).toEqual(codes);
   });
 
-  it.each(codes)('says what %s means and what to do, with its HTTP status and exit code', (code) => {
+  it.each(codes)('says what %s means and what to do, with its statuses and exit code', (code) => {
     const section = sections.get(code) ?? '';
     expect(section).toContain(ERROR_CODES[code]);
     expect(/^- Usual causes: (.+)$/m.exec(section)?.[1]?.length).toBeGreaterThan(10);
     expect(/^- Next step: (.+)$/m.exec(section)?.[1]?.length).toBeGreaterThan(10);
     expect(/^- HTTP status: (\d+)$/m.exec(section)?.[1]).toBe(String(HTTP_STATUS[code]));
+    expect(/^- gRPC status: (\w+)$/m.exec(section)?.[1]).toBe(Status[GRPC_STATUS[code]]);
     expect(/^- Exit code: (\d+)$/m.exec(section)?.[1]).toBe(String(EXIT_CODE[code]));
   });
 });

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ModelkeepError, parseReference } from '../../../src/core/index.js';
-import { parseModelPath } from '../../../src/protocols/http/model-path.js';
+import { parseModelPath } from '../../../src/protocols/open-inference/model-path.js';
 
 test.each([
   ['sentiment', 'sentiment', 'describe'],

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Tensor } from '../../../src/core/index.js';
+import { ModelkeepError, type Tensor } from '../../../src/core/index.js';
 import { encodeFrame, FrameReader, type Frame } from '../../../src/runners/index.js';
 
 const ARRAYS = {
@@ -148,5 +148,57 @@ describe('what is no frame', () => {
 
   it('is waited for where the largest allowed is announced', () => {
     expect(readAll(prefixOf(256 * 1024 * 1024, 1024 * 1024 * 1024))).toEqual([]);
+  });
+});
+
+/** What the reader makes of bytes: frames of whole tensors, or the one error; anything else is a defect. */
+function outcomeOf(bytes: Buffer, cuts: readonly number[]): 'read' | 'refused' | 'defect' {
+  try {
+    const tensors = readAll(bytes, cuts).flatMap((frame) => Object.values(frame.tensors));
+    return tensors.every(({ dims, data }) => data.length === elementsOf(dims)) ? 'read' : 'defect';
+  } catch (error) {
+    return error instanceof ModelkeepError && error.code === 'RUNNER_CRASHED' ? 'refused' : 'defect';
+  }
+}
+
+describe('a runner that says anything', () => {
+  it('is understood or refused, whatever the bytes', () => {
+    const anyBytes = fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes));
+    const framed = fc
+      .tuple(fc.uint8Array({ maxLength: 40 }), fc.uint8Array({ maxLength: 20 }))
+      .map(([header, body]) => Buffer.concat([prefixOf(header.length, body.length), header, body]));
+    fc.assert(
+      fc.property(fc.oneof(anyBytes, framed), fc.array(fc.nat(), { maxLength: 4 }), (bytes, cuts) => {
+        expect(outcomeOf(bytes, cuts)).not.toBe('defect');
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  it('is understood or refused, whatever its header says of tensors', () => {
+    const number = fc.oneof(fc.nat(40), fc.double(), fc.constantFrom(-1, 2 ** 53, 2 ** 31, null, '4'));
+    const anyPlace = fc.oneof(
+      fc.jsonValue({ maxDepth: 2 }),
+      fc.record(
+        {
+          name: fc.oneof(fc.string(), fc.constant('__proto__')),
+          type: fc.constantFrom(...TYPES, 'string', 'complex', '__proto__', 'toString'),
+          dims: fc.oneof(fc.array(number, { maxLength: 3 }), fc.jsonValue({ maxDepth: 1 })),
+          offset: number,
+          bytes: number,
+          strings: fc.oneof(fc.array(fc.string(), { maxLength: 3 }), fc.jsonValue({ maxDepth: 1 })),
+        },
+        { requiredKeys: [] },
+      ),
+    );
+    const tensors = fc.oneof(fc.array(anyPlace, { maxLength: 3 }), fc.jsonValue({ maxDepth: 1 }));
+    fc.assert(
+      fc.property(tensors, fc.uint8Array({ maxLength: 40 }), (given, body) => {
+        expect(outcomeOf(rawFrame(JSON.stringify({ id: 1, tensors: given }), Buffer.from(body)), [])).not.toBe(
+          'defect',
+        );
+      }),
+      { numRuns: 3_000 },
+    );
   });
 });

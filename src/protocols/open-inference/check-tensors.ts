@@ -1,21 +1,38 @@
 import { ModelkeepError, type Tensor, type TensorInfo } from '../../core/index.js';
-import { datatypeOf } from './tensors.js';
+import { datatypeOf } from './datatypes.js';
+
+function namesOf(tensors: readonly TensorInfo[]): string {
+  return tensors.map(({ name }) => `"${name}"`).join(', ');
+}
 
 /**
  * Says what about the tensors of a request is not what the model declares.
  *
+ * @param instead an input that may be given in the place of all others
  * @throws ModelkeepError `INVALID_INPUT` naming the input and what the model takes
  */
-export function checkTensors(declared: readonly TensorInfo[], tensors: Readonly<Record<string, Tensor>>): void {
-  const known = declared.map(({ name }) => `"${name}"`).join(', ');
+export function checkTensors(
+  declared: readonly TensorInfo[],
+  tensors: Readonly<Record<string, Tensor>>,
+  instead: readonly TensorInfo[] = [],
+): void {
+  const known = `${namesOf(declared)}${instead.map(({ name }) => `, or one input "${name}" of BYTES alone`).join('')}`;
   for (const name of Object.keys(tensors)) {
-    if (!declared.some((one) => one.name === name)) throw wrong(`The model has no input "${name}"; it takes ${known}`);
+    if (declared.some((one) => one.name === name)) continue;
+    throw wrong(`The model has no input "${name.slice(0, 100)}"; it takes ${known}`);
   }
   for (const info of declared) {
     const tensor = Object.hasOwn(tensors, info.name) ? tensors[info.name] : undefined;
     if (tensor === undefined) throw wrong(`Input "${info.name}" is missing; the model takes ${known}`);
     checkTensor(info, tensor);
   }
+}
+
+/** Says which output that was asked for the model does not have. @throws ModelkeepError `INVALID_INPUT` */
+export function checkOutputs(declared: readonly TensorInfo[], wanted: readonly string[]): void {
+  const unknown = wanted.find((name) => !declared.some((one) => one.name === name));
+  if (unknown === undefined) return;
+  throw wrong(`The model has no output "${unknown.slice(0, 100)}"; it gives ${namesOf(declared)}`);
 }
 
 function checkTensor({ name, type, dims }: TensorInfo, tensor: Tensor): void {

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Tensor, TensorType } from '../../../src/core/index.js';
-import { datatypeOf, tensorFromJson, tensorToJson, type JsonTensor } from '../../../src/protocols/http/tensors.js';
+import { datatypeOf } from '../../../src/protocols/open-inference/datatypes.js';
+import { tensorFromJson, tensorToJson, type JsonTensor } from '../../../src/protocols/open-inference/json-tensors.js';
 
 /** Each datatype with its elements in memory, and what lies just outside of its range. */
 const DATATYPES: readonly {
@@ -98,7 +99,7 @@ describe.each(DATATYPES)('$name', ({ type, name, elements, make, wrong }) => {
     );
     fc.assert(
       fc.property(tensors, (tensor) => {
-        const json = JSON.parse(JSON.stringify(tensorToJson('x', tensor))) as JsonTensor;
+        const json = JSON.parse(JSON.stringify(tensorToJson({ name: 'x', tensor }))) as JsonTensor;
         expect(json).toMatchObject({ name: 'x', shape: tensor.dims, datatype: name });
         const nested = { ...json, data: nest(json.data, json.shape) };
         for (const form of [json, nested]) {
@@ -166,19 +167,19 @@ test('a shape whose product is no number that can be held is INVALID_INPUT', () 
 
 test('FP16 has no JSON form, either way', () => {
   expect(() => tensorFromJson(one('FP16', 1))).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }));
-  expect(() => tensorToJson('x', { type: 'float16', dims: [1], data: Uint16Array.of(0) })).toThrow(
+  expect(() => tensorToJson({ name: 'x', tensor: { type: 'float16', dims: [1], data: Uint16Array.of(0) } })).toThrow(
     expect.objectContaining({ code: 'UNSUPPORTED_FORMAT' }),
   );
 });
 
 test('values of a model that JSON cannot hold are told, not turned into null', () => {
   for (const value of [Number.NaN, Infinity, -Infinity]) {
-    expect(() => tensorToJson('x', { type: 'float32', dims: [1], data: Float32Array.of(value) })).toThrow(
-      expect.objectContaining({ code: 'UNSUPPORTED_FORMAT', message: expect.stringContaining('"x"') }),
-    );
+    expect(() =>
+      tensorToJson({ name: 'x', tensor: { type: 'float32', dims: [1], data: Float32Array.of(value) } }),
+    ).toThrow(expect.objectContaining({ code: 'UNSUPPORTED_FORMAT', message: expect.stringContaining('"x"') }));
   }
   const large = BigInt64Array.of(2n ** 60n);
-  expect(() => tensorToJson('x', { type: 'int64', dims: [1], data: large })).toThrow(
+  expect(() => tensorToJson({ name: 'x', tensor: { type: 'int64', dims: [1], data: large } })).toThrow(
     expect.objectContaining({ code: 'UNSUPPORTED_FORMAT' }),
   );
 });

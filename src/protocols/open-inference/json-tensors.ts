@@ -1,16 +1,9 @@
 import { ModelkeepError, type Tensor, type TensorData, type TensorType } from '../../core/index.js';
+import { DATATYPE_NAMES, datatypeOf, elementsOf, typeOf, type NamedTensor, type TensorHead } from './datatypes.js';
 
-/** A tensor of the Open Inference Protocol in its JSON form. */
-export interface JsonTensor {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly datatype: string;
+/** A tensor in its JSON form. */
+export interface JsonTensor extends TensorHead {
   readonly data: readonly unknown[];
-}
-
-interface Datatype {
-  readonly name: string;
-  readonly parse: (values: readonly unknown[]) => TensorData;
 }
 
 type NumberArray =
@@ -66,28 +59,21 @@ function strings(values: readonly unknown[]): TensorData {
 
 const FLOAT32_MAX = 3.4028234663852886e38;
 
-/** The protocol's name of each element type, and how its JSON values are read. FP16 has no JSON form. */
-const DATATYPES: Readonly<Partial<Record<TensorType, Datatype>>> = {
-  float32: { name: 'FP32', parse: numbers((v) => Float32Array.from(v), -FLOAT32_MAX, FLOAT32_MAX, false) },
-  float64: { name: 'FP64', parse: numbers((v) => Float64Array.from(v), -Number.MAX_VALUE, Number.MAX_VALUE, false) },
-  int8: { name: 'INT8', parse: numbers((v) => Int8Array.from(v), -128, 127, true) },
-  int16: { name: 'INT16', parse: numbers((v) => Int16Array.from(v), -32_768, 32_767, true) },
-  int32: { name: 'INT32', parse: numbers((v) => Int32Array.from(v), -2_147_483_648, 2_147_483_647, true) },
-  int64: { name: 'INT64', parse: integers((v) => BigInt64Array.from(v), Number.MIN_SAFE_INTEGER) },
-  uint8: { name: 'UINT8', parse: numbers((v) => Uint8Array.from(v), 0, 255, true) },
-  uint16: { name: 'UINT16', parse: numbers((v) => Uint16Array.from(v), 0, 65_535, true) },
-  uint32: { name: 'UINT32', parse: numbers((v) => Uint32Array.from(v), 0, 4_294_967_295, true) },
-  uint64: { name: 'UINT64', parse: integers((v) => BigUint64Array.from(v), 0) },
-  bool: { name: 'BOOL', parse: truthy },
-  string: { name: 'BYTES', parse: strings },
+/** How the JSON values of each type are read. FP16 and BF16 have no JSON form. */
+const PARSERS: Readonly<Partial<Record<TensorType, (values: readonly unknown[]) => TensorData>>> = {
+  float32: numbers((v) => Float32Array.from(v), -FLOAT32_MAX, FLOAT32_MAX, false),
+  float64: numbers((v) => Float64Array.from(v), -Number.MAX_VALUE, Number.MAX_VALUE, false),
+  int8: numbers((v) => Int8Array.from(v), -128, 127, true),
+  int16: numbers((v) => Int16Array.from(v), -32_768, 32_767, true),
+  int32: numbers((v) => Int32Array.from(v), -2_147_483_648, 2_147_483_647, true),
+  int64: integers((v) => BigInt64Array.from(v), Number.MIN_SAFE_INTEGER),
+  uint8: numbers((v) => Uint8Array.from(v), 0, 255, true),
+  uint16: numbers((v) => Uint16Array.from(v), 0, 65_535, true),
+  uint32: numbers((v) => Uint32Array.from(v), 0, 4_294_967_295, true),
+  uint64: integers((v) => BigUint64Array.from(v), 0),
+  bool: truthy,
+  string: strings,
 };
-
-/** The protocol's name of an element type. @throws ModelkeepError `UNSUPPORTED_FORMAT` for one without a JSON form */
-export function datatypeOf(type: TensorType): string {
-  const found = DATATYPES[type];
-  if (found === undefined) throw new ModelkeepError('UNSUPPORTED_FORMAT', `Tensors of type ${type} have no JSON form`);
-  return found.name;
-}
 
 /** The values in row-major order; the protocol allows a flat list, and lists that are nested as the shape says. */
 function flatten({ name, shape, data }: JsonTensor): readonly unknown[] {
@@ -110,51 +96,53 @@ function flatten({ name, shape, data }: JsonTensor): readonly unknown[] {
 /** Reads a tensor. @throws ModelkeepError `INVALID_INPUT` naming the tensor and what is wrong with it */
 export function tensorFromJson(json: JsonTensor): Tensor {
   const { name, shape, datatype } = json;
-  const entry = Object.entries(DATATYPES).find(([, known]) => known.name === datatype);
-  if (entry === undefined) {
-    const known = Object.values(DATATYPES).map((one) => one.name);
-    throw new ModelkeepError(
-      'INVALID_INPUT',
-      `Input "${name}" has the datatype "${datatype}"; known are ${known.join(', ')}`,
-    );
-  }
+  const type = typeOf(datatype);
+  const parse = type === undefined ? undefined : PARSERS[type];
+  if (type === undefined || parse === undefined) throw unknownDatatype(json);
   const values = flatten(json);
-  const count = shape.reduce((product, dim) => product * dim, 1);
+  const count = elementsOf(shape);
   if (values.length !== count) {
     throw new ModelkeepError(
       'INVALID_INPUT',
-      `Input "${name}" has ${values.length} values, its shape [${shape.join(', ')}] wants ${count}`,
+      `Input "${name}" has ${values.length} values, its shape [${shape.join(', ')}] makes ${count}`,
     );
   }
   try {
-    return { type: entry[0] as TensorType, dims: shape, data: entry[1].parse(values) };
+    return { type, dims: shape, data: parse(values) };
   } catch (error) {
     throw new ModelkeepError('INVALID_INPUT', `Input "${name}": ${(error as Error).message}`, { cause: error });
   }
 }
 
+function unknownDatatype({ name, datatype }: JsonTensor): ModelkeepError {
+  const why = DATATYPE_NAMES.includes(datatype)
+    ? `${datatype} has no JSON form: send it as binary data`
+    : `known are ${DATATYPE_NAMES.join(', ')}`;
+  return new ModelkeepError('INVALID_INPUT', `Input "${name}" has the datatype "${datatype.slice(0, 40)}"; ${why}`);
+}
+
 /**
  * Writes a tensor; 64-bit integers become JSON numbers.
  *
- * @throws ModelkeepError `UNSUPPORTED_FORMAT` for a value that JSON cannot hold: NaN, an infinity, an integer of 2^53 or
- * more
+ * @throws ModelkeepError `UNSUPPORTED_FORMAT` for FP16, and for a value that JSON cannot hold: NaN, an infinity, an
+ * integer of 2^53 or more
  */
-export function tensorToJson(name: string, { type, dims, data }: Tensor): JsonTensor {
-  const datatype = datatypeOf(type);
+export function tensorToJson({ name, tensor: { type, dims, data } }: NamedTensor): JsonTensor {
+  if (PARSERS[type] === undefined) throw unspeakable(name, `is of the datatype ${datatypeOf(type)}`);
   const values = Array.from(data as ArrayLike<unknown>, (value) => {
     if (type === 'bool') return Boolean(value);
     const plain = typeof value === 'bigint' ? Number(value) : value;
     const holds =
       typeof plain !== 'number' || (typeof value === 'bigint' ? Number.isSafeInteger(plain) : Number.isFinite(plain));
-    if (!holds) throw unspeakable(name, value);
+    if (!holds) throw unspeakable(name, `holds the value ${String(value)}`);
     return plain;
   });
-  return { name, shape: dims, datatype, data: values };
+  return { name, shape: dims, datatype: datatypeOf(type), data: values };
 }
 
-function unspeakable(name: string, value: unknown): ModelkeepError {
+function unspeakable(name: string, what: string): ModelkeepError {
   return new ModelkeepError(
     'UNSUPPORTED_FORMAT',
-    `Output "${name}" holds the value ${String(value)}, which JSON cannot hold`,
+    `Output "${name}" ${what}, which JSON cannot hold: ask for it as binary data`,
   );
 }

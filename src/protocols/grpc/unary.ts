@@ -1,0 +1,62 @@
+import type { handleUnaryCall, ServerUnaryCall } from '@grpc/grpc-js';
+import { authorize, errorFor, mayUse } from '../../access/index.js';
+import { asModelkeepError, ModelkeepError } from '../../core/index.js';
+import type { RequestOptions } from '../../serving/index.js';
+import { operationOf, principalOf } from './guard.js';
+import { settle } from './settle.js';
+import { GRPC_STATUS, statusOf } from './status.js';
+
+/** Told of errors that are not the client's. */
+export type OnFailure = (error: ModelkeepError, path: string) => void;
+
+/** Codes whose statuses say that the server is at fault. */
+const SERVER_FAULTS: ReadonlySet<number> = new Set([GRPC_STATUS.INTERNAL, GRPC_STATUS.DIGEST_MISMATCH]);
+
+/** The call's deadline as the request's, and a signal that fires when the client gives up. */
+function optionsOf(call: ServerUnaryCall<unknown, unknown>): RequestOptions {
+  const controller = new AbortController();
+  call.once('cancelled', () => controller.abort(new ModelkeepError('CANCELLED', 'The client gave up')));
+  const deadline = Number(call.getDeadline());
+  if (!Number.isFinite(deadline)) return { signal: controller.signal };
+  // At least 1: 0 would mean that there is no limit.
+  return { signal: controller.signal, timeoutMs: Math.max(1, deadline - Date.now()) };
+}
+
+/** One call: its message, its deadline and signal, and who sent it. */
+export interface Call<Request> {
+  readonly request: Request;
+  readonly options: RequestOptions;
+  /** Checks that the caller may do this to a model. @throws ModelkeepError `FORBIDDEN`, `INVALID_REFERENCE` */
+  readonly authorize: (reference: string) => string;
+  /** True if the caller may use a model. */
+  readonly sees: (model: string) => boolean;
+}
+
+/** Answers one kind of call by `work`; what it throws becomes the call's status, as its caller may see it. */
+export function unary<Request, Response>(
+  work: (call: Call<Request>) => Response | Promise<Response>,
+  onFailure: OnFailure,
+): handleUnaryCall<Request | ModelkeepError, Response> {
+  return (call, callback) => {
+    const principal = principalOf(call.metadata);
+    const answer = async (): Promise<Response> => {
+      const { request } = call;
+      if (request instanceof ModelkeepError) throw request;
+      return work({
+        request,
+        options: optionsOf(call),
+        authorize: (reference) => {
+          if (principal !== undefined) authorize(principal, operationOf(call.getPath()), reference);
+          return reference;
+        },
+        sees: (model) => principal === undefined || mayUse(principal, model),
+      });
+    };
+    const refuse = (thrown: unknown): void => {
+      const error = asModelkeepError(thrown);
+      if (SERVER_FAULTS.has(GRPC_STATUS[error.code])) onFailure(error, call.getPath());
+      callback(statusOf(errorFor(principal, error)));
+    };
+    void settle(answer, (response) => callback(null, response), refuse);
+  };
+}

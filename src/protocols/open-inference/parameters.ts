@@ -1,0 +1,81 @@
+import { ModelkeepError } from '../../core/index.js';
+import type { RequestOptions } from '../../serving/index.js';
+
+/** Parameters of a request, of an input or of an output. */
+export type Parameters = Readonly<Record<string, unknown>>;
+
+/**
+ * Parameters that the protocol and its clients own; all others belong to the task. Priorities and sequences mean
+ * nothing here: requests take turns, and no model has a state between them.
+ */
+const OWNED: ReadonlySet<string> = new Set([
+  'timeout',
+  'binary_data_output',
+  'priority',
+  'sequence_id',
+  'sequence_start',
+  'sequence_end',
+  'triton_enable_empty_final_response',
+]);
+
+/** Extensions whose parameters would change what an answer means, so that ignoring them would deceive. */
+const REFUSED: ReadonlyMap<string, string> = new Map([
+  ['classification', 'ask a text model for its labels instead'],
+  ['shared_memory_region', 'send the tensor itself'],
+  ['shared_memory_offset', 'send the tensor itself'],
+  ['shared_memory_byte_size', 'send the tensor itself'],
+]);
+
+/** The parameters of a request that are options of the task. */
+export function taskParameters(parameters: Parameters): Parameters {
+  return Object.fromEntries(Object.entries(parameters).filter(([name]) => !OWNED.has(name)));
+}
+
+/** Refuses what is not supported at a tensor. @throws ModelkeepError `INVALID_INPUT` naming tensor and parameter */
+export function checkTensorParameters(tensor: string, parameters: Parameters): void {
+  for (const name of Object.keys(parameters)) {
+    const instead = REFUSED.get(name);
+    if (instead === undefined) continue;
+    throw new ModelkeepError(
+      'INVALID_INPUT',
+      `${tensor} has the parameter "${name}", which is not supported: ${instead}`,
+    );
+  }
+}
+
+const MICROSECONDS_PER_MS = 1_000;
+
+/**
+ * The options of a request with its `timeout` parameter (in µs, as its clients send it; `0`: none); the shorter of two
+ * limits holds.
+ *
+ * @throws ModelkeepError `INVALID_INPUT`
+ */
+export function withTimeout(options: RequestOptions, { timeout }: Parameters): RequestOptions {
+  if (timeout === undefined || timeout === 0) return options;
+  if (typeof timeout !== 'number' || !Number.isSafeInteger(timeout) || timeout < 0) {
+    throw new ModelkeepError(
+      'INVALID_INPUT',
+      `The parameter "timeout" is ${JSON.stringify(timeout)?.slice(0, 40)}: give whole microseconds, or 0 for no limit`,
+    );
+  }
+  const timeoutMs = Math.ceil(timeout / MICROSECONDS_PER_MS);
+  const { timeoutMs: other = 0 } = options;
+  return { ...options, timeoutMs: other === 0 ? timeoutMs : Math.min(other, timeoutMs) };
+}
+
+/**
+ * Refuses what would change a model in place; that an unload may name `unload_dependents` changes nothing, as nothing
+ * here depends on another model.
+ *
+ * @throws ModelkeepError `INVALID_INPUT` naming the parameter
+ */
+export function refuseParameters(parameters: Parameters, action: 'load' | 'unload'): void {
+  const known = action === 'unload' ? ['unload_dependents'] : [];
+  const other = Object.keys(parameters).find((name) => !known.includes(name));
+  if (other === undefined) return;
+  throw new ModelkeepError(
+    'INVALID_INPUT',
+    `The parameter "${other.slice(0, 100)}" is not supported: a version is what was published, publish another one`,
+  );
+}
