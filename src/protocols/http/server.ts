@@ -102,8 +102,6 @@ export function createHttpServer(options: HttpServerOptions, groups: readonly Ro
   return server;
 }
 
-/** Refuses what is not UTF-8, where a plain conversion would ask the model something else. */
-
 /** Clients that leave the content type out, or say `text/plain`, send JSON all the same. */
 function acceptAnyJson(server: FastifyInstance): void {
   server.removeAllContentTypeParsers();

@@ -26,7 +26,9 @@ interface Shared {
  */
 export class PicklePools extends EventEmitter<RunnerPoolEvents> {
   readonly #options: PicklePoolsOptions;
-  readonly #plain: LazyRunnerPool;
+  #plain: LazyRunnerPool;
+  /** Versions in it. */
+  readonly #plainUsers = new Set<string>();
   readonly #environments: PythonEnvironments;
   /** By the environment's digest. */
   readonly #shared = new Map<string, Shared>();
@@ -75,10 +77,13 @@ export class PicklePools extends EventEmitter<RunnerPoolEvents> {
    * no list of exact releases, `CLOSED`, or what the signal says
    */
   async acquire(id: string, manifest: Manifest, signal: AbortSignal): Promise<void> {
-    if (this.#uses.has(id)) return;
+    if (this.#uses.has(id) || this.#plainUsers.has(id)) return;
     const named = requirementsOf(manifest);
     const requirements = await readRequirements(openSegmentFiles(manifest, this.#options.segmentsFolder));
-    if (named === undefined || requirements === undefined) return;
+    if (named === undefined || requirements === undefined) {
+      this.#plainUsers.add(id);
+      return;
+    }
     const { python, packages } = await this.#environments.ensure(requirements, signal);
     const digest = await this.#environments.digestOf(requirements);
     if (this.#closed) throw new ModelkeepError('CLOSED', 'The runners for pickled models are closed');
@@ -91,8 +96,12 @@ export class PicklePools extends EventEmitter<RunnerPoolEvents> {
     this.#uses.set(id, { digest, requirements: named });
   }
 
-  /** A version is in the runners no longer: ends those of its environment if no other version is in them. */
+  /**
+   * A version is in the runners no longer: ends those of its environment if no other version is in them, since only the
+   * end of a process surely gives its memory back.
+   */
   async release(id: string): Promise<void> {
+    if (this.#plainUsers.delete(id)) return this.#releasePlain();
     const use = this.#uses.get(id);
     if (use === undefined) return;
     this.#uses.delete(id);
@@ -100,8 +109,19 @@ export class PicklePools extends EventEmitter<RunnerPoolEvents> {
     shared?.users.delete(id);
     if (shared === undefined || shared.users.size > 0) return;
     this.#shared.delete(use.digest);
-    this.#endedRestarts += shared.pool.restarts;
-    const ending = shared.pool.close();
+    await this.#end(shared.pool);
+  }
+
+  async #releasePlain(): Promise<void> {
+    if (this.#plainUsers.size > 0 || this.#closed) return;
+    const ended = this.#plain;
+    this.#plain = this.#newPool(this.#options);
+    await this.#end(ended);
+  }
+
+  async #end(pool: LazyRunnerPool): Promise<void> {
+    this.#endedRestarts += pool.restarts;
+    const ending = pool.close();
     this.#ending.add(ending);
     await ending.finally(() => this.#ending.delete(ending));
   }

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from frames import Failure, decode_tensor, read_frame, write_frame  # noqa: E402
 from isolation import allow_cpu_seconds, close_descriptors, isolate  # noqa: E402
+from loaded_libraries import open_own_maps, tell_threadpoolctl  # noqa: E402
 
 CHANNEL = 3
 PACKAGES = {"numpy": "numpy", "joblib": "joblib", "sklearn": "scikit-learn"}
@@ -57,6 +58,7 @@ def prepare():
         import sklearn  # noqa: F401
     except ImportError as error:
         raise Failure("LOAD_FAILED", f"scikit-learn cannot be imported by {sys.executable}: {error}") from error
+    tell_threadpoolctl(own_maps)
     if options["policy"] is not None:
         from restricted import restrict
 
@@ -162,5 +164,6 @@ def own_words():
 close_descriptors()
 log = own_words()
 own_size = os.open("/proc/self/statm", os.O_RDONLY) if os.path.exists("/proc/self/statm") else None
+own_maps = open_own_maps()
 isolation = isolate(options["segmentsFolder"], os.getcwd(), options["maxMemoryBytes"])
 serve()

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { Client, credentials, Metadata, type CallOptions, type ServiceError } from '@grpc/grpc-js';
+import { Client, credentials, Metadata, type CallOptions, type ChannelOptions, type ServiceError } from '@grpc/grpc-js';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
 
 /** What a call came to: its answer, or the error with its status. */
@@ -17,7 +17,8 @@ export interface GrpcClient extends AsyncDisposable {
   ): Promise<Outcome<Record<string, unknown>>>;
   /** Sends bytes that need not be a message. */
   callRaw(method: string, bytes: Buffer): Promise<Outcome<Buffer>>;
-  readonly channel: Client;
+  /** The states of the server's health, each as it is told. */
+  watchHealth(): AsyncIterator<string, void>;
 }
 
 const folder = fileURLToPath(new URL('../../../src/protocols/grpc/', import.meta.url));
@@ -30,13 +31,13 @@ const methods = Object.assign(
 ) as ServiceDefinition;
 
 /** Connects to `host:port`. */
-export function grpcClient(address: string): GrpcClient {
-  const channel = new Client(address, credentials.createInsecure(), { 'grpc.max_receive_message_length': -1 });
+export function grpcClient(address: string, options: ChannelOptions = {}): GrpcClient {
+  const channel = new Client(address, credentials.createInsecure(), options);
   const send = <T>(
     path: string,
     bytes: Buffer,
     read: (bytes: Buffer) => T,
-    { metadata = {}, signal, ...options }: NonNullable<Parameters<GrpcClient['call']>[2]> = {},
+    { metadata = {}, signal, ...given }: NonNullable<Parameters<GrpcClient['call']>[2]> = {},
   ): Promise<Outcome<T>> =>
     new Promise((resolve) => {
       const headers = new Metadata();
@@ -47,7 +48,7 @@ export function grpcClient(address: string): GrpcClient {
         read,
         bytes,
         headers,
-        options,
+        given,
         (error, value) => {
           if (error !== null) resolve({ error });
           else resolve({ value: value as T });
@@ -56,13 +57,18 @@ export function grpcClient(address: string): GrpcClient {
       signal?.addEventListener('abort', () => call.cancel(), { once: true });
     });
   return {
-    channel,
-    call(method, request, options) {
+    call(method, request, given) {
       const { path, requestSerialize, responseDeserialize } = methods[method]!;
       const read = (bytes: Buffer) => responseDeserialize(bytes) as Record<string, unknown>;
-      return send(path, requestSerialize(request), read, options);
+      return send(path, requestSerialize(request), read, given);
     },
     callRaw: (method, bytes) => send(methods[method]!.path, bytes, (answer) => answer),
+    async *watchHealth() {
+      const { path, requestSerialize, responseDeserialize } = methods.Watch!;
+      const read = (bytes: Buffer) => responseDeserialize(bytes) as { readonly status: string };
+      const stream = channel.makeServerStreamRequest(path, (value: Buffer) => value, read, requestSerialize({}));
+      for await (const { status } of stream as AsyncIterable<{ readonly status: string }>) yield status;
+    },
     [Symbol.asyncDispose]: () => {
       channel.close();
       return Promise.resolve();

@@ -1,4 +1,5 @@
 import { inferencePaths } from './inference-paths.js';
+import { repositoryPaths } from './repository-paths.js';
 import { operationsPaths } from './operations-paths.js';
 import { SCHEMAS } from './schemas.js';
 import type { Json } from './shapes.js';
@@ -20,7 +21,7 @@ export function openApiDocument(version: string, wantsCredentials: boolean): Jso
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     security: wantsCredentials ? [{ bearer: [] }] : [],
-    paths: { ...inferencePaths(), ...operationsPaths() },
+    paths: { ...inferencePaths(), ...repositoryPaths(), ...operationsPaths() },
     components: {
       securitySchemes: {
         bearer: {

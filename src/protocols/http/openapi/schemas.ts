@@ -9,7 +9,7 @@ const TENSOR = object(
   {
     name: STRING,
     shape: list(COUNT),
-    datatype: { type: 'string', description: 'BOOL, INT8 … INT64, UINT8 … UINT64, FP16, FP32, FP64 or BYTES' },
+    datatype: { type: 'string', description: 'BOOL, INT8 … INT64, UINT8 … UINT64, FP16, BF16, FP32, FP64 or BYTES' },
     parameters: PARAMETERS,
     data: { type: 'array', items: {}, description: 'Values in row-major order, flat or nested as the shape says' },
   },
