@@ -261,12 +261,12 @@ describe('a request that is wrong', () => {
   });
 });
 
-describe('a connection that misbehaves', () => {
-  const host = '127.0.0.1';
-  const address = () => Number((server.running.grpc ?? '').split(':').at(-1));
+const host = '127.0.0.1';
+const portOf = ({ running }: TestServer): number => Number((running.grpc ?? '').split(':').at(-1));
 
+describe('a connection that misbehaves', () => {
   test('by resetting 300 streams harms nobody', async () => {
-    const session = connectHttp2(`http://${host}:${address()}`);
+    const session = connectHttp2(`http://${host}:${portOf(server)}`);
     session.on('error', () => undefined);
     await once(session, 'connect');
     for (let count = 0; count < 300 && !session.destroyed; count += 1) {
@@ -279,7 +279,7 @@ describe('a connection that misbehaves', () => {
   });
 
   test('by speaking something else is closed', async () => {
-    const socket = connect(address(), host);
+    const socket = connect(portOf(server), host);
     socket.on('error', () => undefined);
     socket.resume();
     socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(100));
@@ -405,7 +405,7 @@ test('with a port for management nobody loads over gRPC', async () => {
 test('off is off, and a port that is taken is named', async () => {
   await using without = await startServer(home, { grpcPort: 'off', cacheDir: join(home.root, 'off') });
   expect(without.running.grpc).toBeUndefined();
-  const taken = Number((server.running.grpc ?? '').split(':').at(-1));
+  const taken = portOf(server);
   await expect(startServer(home, { grpcPort: taken, cacheDir: join(home.root, 'off') })).rejects.toMatchObject({
     code: 'INVALID_INPUT',
     message: expect.stringContaining('--grpc-port'),

@@ -31,19 +31,19 @@ export function openInference(server: FastifyInstance, options: OpenInferenceOpt
     version,
     extensions: EXTENSIONS,
   }));
-  server.get('/v2/models/*', { config: { operation: 'inspect', model } }, async (request, reply) => {
-    const { reference, action } = parseModelPath(wildcard(request));
-    if (action === 'infer') throw new ModelkeepError('INVALID_INPUT', 'Inference is asked for with POST');
-    if (action === 'ready') {
-      const ready = service.isReady(reference);
-      // 4xx for "not ready", as the protocol has it.
-      return reply.code(ready ? 200 : NOT_READY).send({ name: reference, ready });
-    }
-    const given = requestOptions(request, reply);
-    const description = await service.describe(reference, given);
-    return modelMetadata(description, await repository.versions(description.record, given));
-  });
   withRawBodies(server, (scope) => {
+    scope.get('/v2/models/*', { config: { operation: 'inspect', model } }, async (request, reply) => {
+      const { reference, action } = parseModelPath(wildcard(request));
+      if (action === 'infer') throw new ModelkeepError('INVALID_INPUT', 'Inference is asked for with POST');
+      if (action === 'ready') {
+        const ready = service.isReady(reference);
+        // 4xx for "not ready", as the protocol has it.
+        return reply.code(ready ? 200 : NOT_READY).send({ name: reference, ready });
+      }
+      const given = requestOptions(request, reply);
+      const description = await service.describe(reference, given);
+      return modelMetadata(description, await repository.versions(description.record, given));
+    });
     scope.post('/v2/models/*', { config: { operation: 'infer', model } }, async (request, reply) => {
       const { reference, action } = parseModelPath(wildcard(request));
       if (action !== 'infer') throw new ModelkeepError('INVALID_INPUT', `POST is for /v2/models/${reference}/infer`);

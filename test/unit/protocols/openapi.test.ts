@@ -79,7 +79,7 @@ describe('the OpenAPI document', () => {
     const options = { ...parts, ...limits, access: await openAccess({}), version: '0', maxBodyBytes: 1_000 };
     const server = createHttpServer(options as unknown as HttpServerOptions, ['inference', 'management']);
     await server.ready();
-    const tree = server.printRoutes({ commonPrefix: false });
+    const tree = server.printRoutes({ commonPrefix: true });
     await server.close();
     const routes = routesOf(tree);
     const documented = Object.entries(document.paths).flatMap(([path, item]) =>
