@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Modelkeep } from '../../src/app/index.js';
+import { proportionalMemory } from '../../src/runners/index.js';
 import { golden, matrix, pickleHome, sklearnPython, type PickleHome } from './joblib-harness.js';
 
 /** An estimator that holds 48 MB of rows. */
@@ -34,7 +35,10 @@ afterAll(async () => {
 });
 
 it('the memory of a pickled version is given back when it is let go, all of it with the last one', async () => {
-  const { residency, pickles } = keep.parts;
+  const { residency, pickles, pool } = keep.parts;
+  // Of the processes that hold versions alone: this one, which runs the test, grows and shrinks for reasons of its own.
+  const memory = (): Promise<number> =>
+    proportionalMemory([...pool.runners, ...(pickles?.runners ?? [])].map(({ pid }) => pid));
   const ask = async (name: string): Promise<string> => {
     const model = await keep.load(name);
     await model.infer({ tensors: matrix(golden.data.slice(0, 2)), outputs: ['predict'] });
@@ -43,16 +47,16 @@ it('the memory of a pickled version is given back when it is let go, all of it w
   // Once before anything is measured, so that what this process itself grows to is there.
   await residency.release(await ask('large'));
   expect(pickles?.runners).toEqual([]);
-  const before = await residency.memory();
+  const before = await memory();
   const small = await ask('small');
-  const beside = await residency.memory();
+  const beside = await memory();
   const large = await ask('large');
-  const held = await residency.memory();
+  const held = await memory();
   expect(held - beside).toBeGreaterThan(HELD_BYTES);
   await residency.release(large);
-  expect(await residency.memory()).toBeLessThan(1.1 * beside);
+  expect(await memory()).toBeLessThan(1.1 * beside);
   expect(pickles?.runners).toHaveLength(1);
   await residency.release(small);
   expect(pickles?.runners).toEqual([]);
-  expect(await residency.memory()).toBeLessThan(1.1 * before);
+  expect(await memory()).toBeLessThan(1.1 * before);
 });
