@@ -9,10 +9,10 @@ import {
   versionName,
   type GateExample,
   type GateResult,
-  type VersionRecord,
 } from '../core/index.js';
 import { openSegmentFiles } from '../formats/index.js';
 import { goldenDifference, goldenExample, jsonRows, type GoldenExample } from '../tasks/index.js';
+import type { Runner } from '../runners/index.js';
 import type { Resident } from './resident.js';
 
 /** Which golden answers a version must give before it answers anybody. */
@@ -37,11 +37,16 @@ const EXAMPLES_A_CALL = 32;
 /** Recomputes golden answers on this node, once for each load of a version, and holds versions to them. */
 export class Parity {
   readonly #segmentsFolder: string;
+  readonly #onFreed: (runner: Runner) => void;
   readonly #proofs = new WeakMap<Resident, Promise<Proof | undefined>>();
 
-  /** @param segmentsFolder absolute folder of the segments */
-  constructor(segmentsFolder: string) {
+  /**
+   * @param segmentsFolder absolute folder of the segments
+   * @param onFreed told of a runner that can be asked again: requests may have come while it computed
+   */
+  constructor(segmentsFolder: string, onFreed: (runner: Runner) => void) {
     this.#segmentsFolder = segmentsFolder;
+    this.#onFreed = onFreed;
   }
 
   /** Forgets what an earlier load of a version has shown. */
@@ -70,7 +75,7 @@ export class Parity {
     if (policy.mode === 'off') return { gate: 'parity', outcome: 'skipped', summary: 'switched off' };
     let proof = this.#proofs.get(resident);
     if (proof === undefined) {
-      proof = prove(resident, this.#segmentsFolder, signal);
+      proof = prove(resident, { segmentsFolder: this.#segmentsFolder, onFreed: this.#onFreed, signal });
       this.#proofs.set(resident, proof);
       // What could not be computed says nothing: the next one tries again.
       proof.catch(() => this.#proofs.delete(resident));
@@ -103,13 +108,18 @@ function judge(proof: Proof | undefined, { mode, tolerance = DEFAULT_PARITY_TOLE
   return { gate: 'parity', outcome: 'failed', summary, figures, examples: worst.slice(0, failed) };
 }
 
+interface ProveOptions {
+  readonly segmentsFolder: string;
+  readonly onFreed: (runner: Runner) => void;
+  readonly signal: AbortSignal | undefined;
+}
+
 /** Computes the golden answers; undefined if the version has none. */
 async function prove(
   resident: Resident,
-  segmentsFolder: string,
-  signal: AbortSignal | undefined,
+  { segmentsFolder, onFreed, signal }: ProveOptions,
 ): Promise<Proof | undefined> {
-  const { record, manifest } = resident;
+  const { manifest } = resident;
   const files = manifest === undefined ? undefined : openSegmentFiles(manifest, segmentsFolder);
   if (files === undefined || files.size(GOLDEN_FILE) === undefined) return undefined;
   const text = (await files.read(GOLDEN_FILE)).toString('utf8');
@@ -118,7 +128,7 @@ async function prove(
   for (let at = 0; at < examples.length; at += EXAMPLES_A_CALL) {
     throwIfAborted(signal);
     const part = examples.slice(at, at + EXAMPLES_A_CALL);
-    const given = await answersOf(resident, record, part);
+    const given = await answersOf(resident, part, onFreed);
     part.forEach(({ request, expected }, i) => {
       const answer = given[i];
       const example = {
@@ -139,14 +149,18 @@ async function prove(
 
 /** What a runner answers; in the place of an answer that failed, what it says. */
 async function answersOf(
-  { runners }: Resident,
-  record: VersionRecord,
+  { runners, record }: Resident,
   examples: readonly GoldenExample[],
+  onFreed: (runner: Runner) => void,
 ): Promise<readonly unknown[]> {
   const runner = [...runners].find(({ alive }) => alive);
   if (runner === undefined)
     throw new ModelkeepError('RUNNER_CRASHED', `No runner holds ${versionName(record)} any more: try again`);
   const requests = examples.map(({ request }) => request);
-  const { result } = await runner.call('predict', { op: 'predict', key: record.id, requests });
-  return result.answers.map((answer) => ('error' in answer ? errorFromJson(answer.error).message : answer.output));
+  try {
+    const { result } = await runner.call('predict', { op: 'predict', key: record.id, requests });
+    return result.answers.map((answer) => ('error' in answer ? errorFromJson(answer.error).message : answer.output));
+  } finally {
+    onFreed(runner);
+  }
 }

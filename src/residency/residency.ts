@@ -124,7 +124,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     this.#pools = new Pools(options.pool, options.pickles);
     const { cache, store, threads, memoryBudget = 0, idleUnloadMs = 0 } = options;
     const residents = (): Iterable<Resident> => this.#residents.values();
-    this.#parity = new Parity(cache.folder);
+    this.#parity = new Parity(cache.folder, (runner) => this.emit('freed', runner));
     this.#hosting = new Hosting({
       pools: this.#pools,
       threads,

@@ -79,6 +79,32 @@ describe('a node', () => {
     expect(found.figures?.['largestDifference']).toBeLessThan(1e-4);
   });
 
+  it('answers what came while a lone runner computed golden answers', async () => {
+    await push(bench.store, fixture('v1'), { name: 'sentiment' });
+    await promote(bench.store, parseReference('sentiment:1'), { to: 'production' });
+    const keep = await bench.node({ runners: 1, requestTimeoutMs: 20_000 });
+    await keep.load('sentiment@production');
+    await push(bench.store, fixture('v2'), { name: 'sentiment', golden: goldenOf('v2') });
+    const next = await bench.store.resolve(parseReference('sentiment:2'));
+    const asked: Promise<unknown>[] = [];
+    const watch = (runner: (typeof keep.parts.pool.runners)[number]): void => {
+      const call = runner.call.bind(runner);
+      runner.call = (op, message, tensors) => {
+        const calling = call(op, message, tensors);
+        // The runner is busy with it now: the request has to wait, and nothing else will come.
+        if (op === 'predict' && 'key' in message && message.key === next.id && asked.length === 0)
+          asked.push(keep.predict('sentiment@production', TEXT));
+        return calling;
+      };
+    };
+    for (const runner of keep.parts.pool.runners) watch(runner);
+    // A fresh one may take over where one alone serves.
+    keep.parts.pool.on('started', watch);
+    await promote(bench.store, parseReference('sentiment:2'), { to: 'production' });
+    await until('it was asked', () => asked.length > 0);
+    expect(await asked[0]).toMatchObject({ record: { model: 'sentiment' } });
+  });
+
   it('holds an alias to its own tolerance', async () => {
     await push(bench.store, fixture('v2'), { name: 'sentiment', golden: goldenOf('v2') });
     await promote(bench.store, parseReference('sentiment:1'), { to: 'production' });
