@@ -16,6 +16,9 @@ export {
   findEvaluation,
   getAlias,
   history,
+  lineage,
+  type Lineage,
+  type LineageNode,
   promote,
   removeAlias,
   rollback,
@@ -69,6 +72,35 @@ export {
   type VerifyOptions,
   type SetRetentionOptions,
 } from '../registry/index.js';
+export {
+  listSignatures,
+  newSigningKey,
+  readPrivateKey,
+  readTrustedKeys,
+  removeSignature,
+  sign,
+  verifySignatures,
+  type Envelope,
+  type Signed,
+  type SignatureProof,
+  type SignedFile,
+  type SignOptions,
+  type StoredSignature,
+  type TrustedKey,
+} from '../registry/index.js';
+export {
+  addWebhook,
+  listWebhooks,
+  removeWebhook,
+  testWebhook,
+  type AddedWebhook,
+  type Attempt,
+  type NewWebhook,
+  type Webhook,
+  type WebhookState,
+} from '../webhooks/index.js';
+export { Registry } from './registry.js';
+export { readKeyFiles } from './signature-policy.js';
 export type { PickleReport } from '../formats/index.js';
 export { openStore } from '../stores/index.js';
 export type * from '../tasks/index.js';

@@ -27,6 +27,8 @@ import { compilerFor, quantizeBy } from './forms.js';
 import { Model, requireTask } from './model.js';
 import { openShadow } from './open-shadow.js';
 import { Watchman } from './watchman.js';
+import { Registry } from './registry.js';
+import { signaturePolicy } from './signature-policy.js';
 import { checkSetting, SETTINGS, type SettingName, type Settings } from './settings.js';
 
 /** What a node is made of, for those who put protocols in front of it. */
@@ -68,6 +70,7 @@ type NodeSettings = Pick<
   | 'compile'
   | 'precision'
   | 'weightBits'
+  | 'requireSignature'
 >;
 
 /** Options of {@link openModelkeep}; each default is in {@link SETTINGS}. */
@@ -107,6 +110,11 @@ export class Modelkeep implements AsyncDisposable {
   /** The store that versions come from. */
   get store(): VersionStore {
     return this.parts.store;
+  }
+
+  /** What is done with versions: search, publish, promote, sign, verify, webhooks … */
+  get registry(): Registry {
+    return new Registry(this.parts.store);
   }
 
   /**
@@ -242,7 +250,7 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
     const quantize = await quantizeBy(settings, cache.folder);
     const { shadow, ...shadowing } = openShadow({ ...settings, store, cache });
     stack.push(() => shadowing.close());
-    const forms = { ...compiler, quantize };
+    const forms = { ...compiler, ...(await signaturePolicy(store, settings.requireSignature)), quantize };
     const residency: Residency = new Residency({
       ...settings,
       store,

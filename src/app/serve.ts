@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { pino, type Logger } from 'pino';
 import { versionName } from '../core/index.js';
 import { ModelRepository } from '../serving/index.js';
+import { Deliverer } from '../webhooks/index.js';
 import { openFrontDoor } from './front-door.js';
 import { Heartbeat } from './heartbeat.js';
 import { listenGrpc } from './listen-grpc.js';
@@ -59,9 +60,11 @@ export async function serve({ settings, version, logger, ...options }: ServeOpti
     const heartbeat = new Heartbeat(keep, (error) =>
       log.debug({ err: error }, 'the store took no report of this node'),
     );
+    const deliverer = openDeliverer(keep.store, settings, log);
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> => {
       closing ??= Promise.all([http.close(), grpc?.close()])
+        .then(() => deliverer.close())
         .then(() => heartbeat.close())
         .then(() => keep.close());
       return closing;
@@ -77,6 +80,18 @@ export async function serve({ settings, version, logger, ...options }: ServeOpti
     await keep.close();
     throw error;
   }
+}
+
+/** Delivers the webhooks of the store, while no other server does. */
+function openDeliverer(store: Modelkeep['store'], settings: Settings, log: Logger): Deliverer {
+  return new Deliverer(store, {
+    allowPrivate: settings.webhookAllowPrivate,
+    pollMs: settings.pollIntervalMs,
+    onTrouble: ({ error, webhook, event, retryInMs }) => {
+      if (webhook === undefined) log.debug({ err: error }, 'the log of the store cannot be read for webhooks');
+      else log.warn({ webhook: webhook.id, err: error, event, retryInMs }, 'a webhook did not take an event');
+    },
+  });
 }
 
 function logEvents(log: Logger, { parts: { residency, follower, pool, pickles, watchman, service } }: Modelkeep): void {

@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { ModelkeepError, PRECISIONS, type PrecisionSetting } from '../core/index.js';
 import { ACCESS_SETTINGS } from './access-settings.js';
+import { TRUST_SETTINGS } from './trust-settings.js';
 import { bytes, flag, list, setting, text, whole, type Setting } from './setting.js';
 
 // An empty variable counts as none, as the XDG base directory specification has it.
@@ -216,6 +217,7 @@ export const SETTINGS = Object.freeze({
     placeholder: 'LEVEL',
   }),
   ...ACCESS_SETTINGS,
+  ...TRUST_SETTINGS,
 });
 
 /** Name of a setting. */

@@ -58,6 +58,7 @@ export const NODE_SETTINGS = [
   'python',
   'wheelhouse',
   'pickleMaxMemory',
+  'requireSignature',
 ] as const satisfies readonly SettingName[];
 
 /** Adds the flags of settings. They have no defaults here, so that they cannot shadow the environment or the file. */

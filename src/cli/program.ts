@@ -11,6 +11,7 @@ import { evalCommand } from './commands/eval.js';
 import { historyCommand } from './commands/history.js';
 import { archiveCommands } from './commands/lifecycle.js';
 import { keyCommand } from './commands/key.js';
+import { lineageCommand } from './commands/lineage.js';
 import { listCommand } from './commands/list.js';
 import { predictCommand } from './commands/predict.js';
 import { promoteCommand, rollbackCommand } from './commands/promote.js';
@@ -20,7 +21,10 @@ import { retentionCommand } from './commands/retention.js';
 import { serveCommand } from './commands/serve.js';
 import { showCommand } from './commands/show.js';
 import { transferCommands } from './commands/transfer.js';
+import { signatureCommand, signCommand, signingKeyCommand } from './commands/sign.js';
 import { verifyCommand } from './commands/verify.js';
+import { annotateCommand, tagCommand } from './commands/tag.js';
+import { webhookCommand } from './commands/webhook.js';
 import { EXIT_CODE } from './exit-code.js';
 import { Output } from './output.js';
 
@@ -49,6 +53,13 @@ export function createProgram(world: World): Command {
     verifyCommand,
     diffCommand,
     transferCommands,
+    tagCommand,
+    annotateCommand,
+    lineageCommand,
+    signCommand,
+    signatureCommand,
+    signingKeyCommand,
+    webhookCommand,
     predictCommand,
     evalCommand,
     comparePrecisionCommand,

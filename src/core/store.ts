@@ -1,9 +1,12 @@
 import type { AliasChange, AliasMove, AliasMoved, AliasRecord } from './alias.js';
 import type { GateResult } from './gate.js';
+import type { EntryChange, EntryName, EntryWrite, StoredEntry } from './entry.js';
 import type { Manifest, Segment } from './manifest.js';
+import type { AnnotationChange } from './metadata.js';
 import type { Reference } from './reference.js';
 import type { StoreCare } from './store-care.js';
-import type { NodeReport, StoreEvent, VersionRecord, VersionState } from './version.js';
+import type { Where } from './where.js';
+import type { FeedEvent, NodeReport, StoreEvent, VersionRecord, VersionState } from './version.js';
 
 /** Options of every operation that may take long. */
 export interface Abortable {
@@ -38,6 +41,8 @@ export interface VersionDraft {
   readonly parent?: string;
   /** Free facts, at most 1 MiB as JSON. */
   readonly metadata?: Readonly<Record<string, unknown>>;
+  /** Tags that it has from the beginning; not added if the newest version is the same already. */
+  readonly tags?: readonly string[];
   /** Make a new version even if the newest one has the same digest. @defaultValue false */
   readonly force?: boolean;
   /** The number it is to have, if the model never had a version of that number. @defaultValue the next one */
@@ -132,7 +137,7 @@ export interface VersionStore extends AsyncDisposable, StoreCare {
    * before that; a publish that was cut off can be repeated and sends only what is still missing. Every segment is
    * checked against its digest on the way in.
    *
-   * @throws ModelkeepError `DIGEST_MISMATCH` if the source's bytes are not those of the manifest; the source's own
+   * @throws ModelkeepError `INVALID_INPUT` for metadata or tags that are malformed or too large; `DIGEST_MISMATCH` if the source's bytes are not those of the manifest; the source's own
    * error if it fails
    */
   publish(draft: VersionDraft, source: ContentSource, options?: PublishOptions): Promise<PublishResult>;
@@ -153,11 +158,11 @@ export interface VersionStore extends AsyncDisposable, StoreCare {
   isCurrent(reference: Reference, version: number, options?: Abortable): Promise<boolean>;
 
   /**
-   * All versions of one model, or of all; by model, then version number, ascending. Unknown model: empty. Deleted
-   * versions are left out unless `deleted` asks for them too.
+   * All versions of one model, or of all, that meet a condition; by model, then version number, ascending. Unknown
+   * model: empty. Deleted versions are left out unless `deleted` asks for them too.
    */
   listVersions(
-    filter?: { readonly model?: string; readonly deleted?: boolean },
+    filter?: { readonly model?: string; readonly deleted?: boolean; readonly where?: Where },
     options?: Abortable,
   ): Promise<readonly VersionRecord[]>;
 
@@ -192,6 +197,37 @@ export interface VersionStore extends AsyncDisposable, StoreCare {
     state: VersionState,
     options?: { readonly by?: string; readonly message?: string },
   ): Promise<VersionRecord>;
+
+  /**
+   * Changes tags and annotations of a version, and records it; what changes nothing is not recorded.
+   *
+   * @throws ModelkeepError `VERSION_NOT_FOUND`; `INVALID_INPUT` for a malformed tag, key or value, or too many
+   */
+  annotate(
+    target: { readonly model: string; readonly version: number },
+    change: AnnotationChange,
+    options?: { readonly by?: string; readonly message?: string },
+  ): Promise<VersionRecord>;
+
+  /** An entry, or undefined if it is not there. @throws ModelkeepError `INVALID_INPUT` for a malformed name */
+  readEntry(name: EntryName, options?: Abortable): Promise<StoredEntry | undefined>;
+
+  /** The entries of a kind whose key begins with `prefix`, by key. */
+  listEntries(
+    filter: { readonly kind: string; readonly prefix?: string },
+    options?: Abortable,
+  ): Promise<readonly StoredEntry[]>;
+
+  /**
+   * Makes or replaces an entry, alone among all writers.
+   *
+   * @returns the entry; undefined if `expect` does not hold, and nothing is changed then
+   * @throws ModelkeepError `INVALID_INPUT` for a malformed name, or more than 8 MiB
+   */
+  writeEntry(write: EntryWrite, options?: Abortable): Promise<StoredEntry | undefined>;
+
+  /** Removes an entry; false if it is not there, or `expect` does not hold. */
+  removeEntry(change: EntryChange, options?: Abortable): Promise<boolean>;
 
   /** Aliases of one model, or of all; by model, then alias. */
   listAliases(filter?: { readonly model?: string }, options?: Abortable): Promise<readonly AliasRecord[]>;
@@ -229,6 +265,19 @@ export interface VersionStore extends AsyncDisposable, StoreCare {
     filter: { readonly model: string; readonly limit?: number },
     options?: Abortable,
   ): Promise<readonly StoreEvent[]>;
+
+  /** The number of the newest event of the log; 0 if nothing has happened. */
+  feedEnd(options?: Abortable): Promise<number>;
+
+  /**
+   * The log of all models behind an event, oldest first, at most `limit` events. An event that becomes known later has
+   * a higher number, whatever the clock of its machine said, so a reader that goes on from the last number it has seen
+   * misses none. What happened before this software kept a log is not in it.
+   */
+  readFeed(
+    from: { readonly after: number; readonly limit: number },
+    options?: Abortable,
+  ): Promise<readonly FeedEvent[]>;
 
   /** Records what a node holds; forgotten `ttlMs` milliseconds after the last report. */
   reportNode(report: NodeReport, options: { readonly ttlMs: number }): Promise<void>;

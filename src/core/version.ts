@@ -2,6 +2,7 @@ import type { AliasPolicy, AliasTraffic, MoveAction } from './alias.js';
 import type { Digest } from './digest.js';
 import type { GateResult } from './gate.js';
 import type { Format } from './manifest.js';
+import type { AnnotationValue } from './metadata.js';
 
 /**
  * `ready` can be loaded; `archived` is kept but no longer counts as latest; `deleted` means nothing any more, but can be
@@ -9,7 +10,7 @@ import type { Format } from './manifest.js';
  */
 export type VersionState = 'ready' | 'archived' | 'deleted';
 
-/** What a store knows of one version without opening its contents. Immutable but for `state`. */
+/** What a store knows of one version without opening its contents. Immutable but for `state`, `tags` and `annotations`. */
 export interface VersionRecord {
   /** The `_id` in the store: 24 hexadecimal digits, unique in it and never reused. */
   readonly id: string;
@@ -32,7 +33,12 @@ export interface VersionRecord {
   readonly message?: string;
   /** The reference of the version it was made from, such as `sentiment:3`. */
   readonly parent?: string;
+  /** Facts of the time of publishing, at most 1 MiB as JSON; see `checkMetadata`. */
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** Marks that may be changed at any time; sorted, absent: none. */
+  readonly tags?: readonly string[];
+  /** Facts that may be changed at any time; absent: none. */
+  readonly annotations?: Readonly<Record<string, AnnotationValue>>;
 }
 
 /** What happened to a model, oldest first in a history. */
@@ -67,7 +73,40 @@ export type StoreEvent = {
   | { readonly kind: 'alias-removed'; readonly alias: string; readonly from: number }
   | { readonly kind: 'archived' | 'restored' | 'deleted' | 'collected'; readonly version: number }
   | { readonly kind: 'retention-set'; readonly rules: RetentionRules }
+  | {
+      readonly kind: 'annotated';
+      readonly version: number;
+      /** Tags that came, and annotations that were set, as `key=`. */
+      readonly added: readonly string[];
+      readonly removed: readonly string[];
+    }
+  | { readonly kind: 'signed' | 'signature-removed'; readonly version: number; readonly keyId: string }
 );
+
+/** Every kind of event, with what it says. */
+export const EVENT_KINDS: Readonly<Record<StoreEvent['kind'], string>> = Object.freeze({
+  published: 'a version was published',
+  'alias-moved': 'an alias was pointed at a version',
+  'alias-traffic': 'how the requests of an alias are shared was changed',
+  'alias-policy': 'what guards an alias was changed',
+  'gate-failed': 'a gate held a version back',
+  'alias-removed': 'an alias was removed',
+  archived: 'a version was archived',
+  restored: 'a version was restored',
+  deleted: 'a version was deleted',
+  collected: 'the data of a deleted version was collected',
+  'retention-set': 'the retention policy of a model was changed',
+  annotated: 'tags or annotations of a version were changed',
+  signed: 'a version was signed',
+  'signature-removed': 'a signature of a version was removed',
+});
+
+/** An event with its place in the log of everything that happens in a store. */
+export interface FeedEvent {
+  /** 1, 2, 3 … over all models, in the order in which it became known. */
+  readonly sequence: number;
+  readonly event: StoreEvent;
+}
 
 /** Which versions of a model are kept; a version that no rule keeps is let go, step by step, by collecting garbage. */
 export interface RetentionRules {

@@ -18,6 +18,7 @@ export { buildManifest, type BuildManifestOptions } from './build-manifest.js';
 export { cutFile } from './cutting.js';
 export { readFloats } from './float-tensor.js';
 export { readSafetensorsHeader, type SafetensorsHeader, type StoredTensor } from './safetensors.js';
+export { readTrainingFacts, type TrainingFacts } from './training-facts.js';
 export { scanPickle, type PickleCompression, type PickleReport } from './joblib/scan.js';
 export { parseRequirements, readRequirements, REQUIREMENTS_FILE } from './joblib/requirements.js';
 export { isSafeGlobal, SAFE_GLOBALS, type GlobalsPolicy } from './joblib/safe-globals.js';

@@ -8,6 +8,7 @@ import {
   type VersionRecord,
   type VersionStore,
 } from '../core/index.js';
+import { removeOrphanedSignatures } from './signatures.js';
 import { applyRetention, retentionSteps, type RetentionStep } from './retention.js';
 
 /** How long what nobody needs is kept, in ms, unless somebody says otherwise: a day. */
@@ -96,6 +97,7 @@ export async function collectGarbage(store: VersionStore, options: GcOptions = {
   const sweep = new Sweep(store, { before, dryRun, ended: ended.collected, options });
   await sweep.mark();
   await sweep.run();
+  if (!dryRun) await removeOrphanedSignatures(store, abortable);
   const namesOf = (to: RetentionStep['to']): string[] =>
     steps.filter((step) => step.to === to).map(({ record }) => versionName(record));
   return {

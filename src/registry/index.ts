@@ -43,3 +43,25 @@ export {
   type MoveOptions,
   type PolicyChange,
 } from './aliases.js';
+export { lineage, type Lineage, type LineageNode } from './lineage.js';
+export {
+  keyIdOf,
+  newSigningKey,
+  readPrivateKey,
+  readTrustedKeys,
+  type Envelope,
+  type SignedFile,
+  type TrustedKey,
+} from './envelope.js';
+export { UploadFolder, type UploadedFile } from './upload.js';
+export {
+  attachSignature,
+  listSignatures,
+  removeSignature,
+  sign,
+  verifySignatures,
+  type Signed,
+  type SignatureProof,
+  type SignOptions,
+  type StoredSignature,
+} from './signatures.js';

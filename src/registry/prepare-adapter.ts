@@ -22,6 +22,7 @@ import {
   openLocalFiles,
   validateFiles,
   type Artifact,
+  readTrainingFacts,
 } from '../formats/index.js';
 import { addEvidence } from './evidence.js';
 import { sourceOf, taskOf, type Prepared } from './prepare.js';
@@ -70,10 +71,12 @@ export async function prepareAdapter(
       precision: checkPrecision(options.precision ?? below.precision ?? 'fp32'),
       onProgress: (progress: TransferProgress) => onProgress?.('hash', progress),
     });
+    const { warnings: unread, ...facts } = await readTrainingFacts(artifact);
     return {
       manifest: joined(manifest, below, task),
       source: sourceFrom(evident, record),
-      warnings: [...artifact.warnings, ...warnings],
+      warnings: [...artifact.warnings, ...warnings, ...unread],
+      facts,
       metadata: { base: { version: versionName(record), digest: record.digest } },
       parent: versionName(record),
       discard,

@@ -14,6 +14,7 @@ import {
   buildManifest,
   inspectArtifact,
   openLocalFiles,
+  readTrainingFacts,
   REQUIREMENTS_FILE,
   scanPickle,
   validateArtifact,
@@ -31,7 +32,9 @@ export interface Prepared {
   readonly source: ContentSource;
   /** What is odd about the model but does not forbid it, as sentences; kept with the version. */
   readonly warnings: readonly string[];
-  /** Facts that are kept with the version, beside those of its publisher. */
+  /** What the directory tells of how it was trained; the publisher may say otherwise. */
+  readonly facts: Readonly<Record<string, unknown>>;
+  /** What was found out of it, whatever its publisher says. */
   readonly metadata: Readonly<Record<string, unknown>>;
   /** The version that it was made from, where the publisher names none. */
   readonly parent?: string;
@@ -59,6 +62,7 @@ export async function prepareFiles(path: string, options: PushOptions): Promise<
   const artifact = addEvidence(described, path, options, opened);
   const precision = precisionFor(artifact, options.precision);
   const pickle = scanIfPickled(artifact);
+  const { warnings: unread, ...facts } = await readTrainingFacts(artifact);
   const manifest = await buildManifest(artifact, {
     ...abortable,
     precision,
@@ -67,7 +71,8 @@ export async function prepareFiles(path: string, options: PushOptions): Promise<
   return {
     manifest,
     source: sourceOf(artifact),
-    warnings: [...artifact.warnings, ...validated.warnings, ...pickleWarnings(pickle)],
+    warnings: [...artifact.warnings, ...validated.warnings, ...unread, ...pickleWarnings(pickle)],
+    facts,
     metadata: pickle === undefined ? {} : { pickle },
     discard: () => undefined,
   };

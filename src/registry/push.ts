@@ -1,5 +1,7 @@
 import {
+  checkMetadata,
   checkModelName,
+  checkTags,
   contentSize,
   type Abortable,
   type Format,
@@ -9,6 +11,7 @@ import {
   type VersionStore,
 } from '../core/index.js';
 import type { EvidenceOptions } from './evidence.js';
+import { resolveParent } from './lineage.js';
 import { prepareAdapter } from './prepare-adapter.js';
 import { prepareFiles } from './prepare.js';
 
@@ -48,8 +51,11 @@ export interface PushOptions extends Abortable, EvidenceOptions {
   readonly message?: string;
   /** Who publishes. */
   readonly by?: string;
-  /** The version it was made from. @defaultValue the `base` of an adapter */
+  /** Reference of the version it was made from, of any model; kept as `model:version`. @defaultValue the `base` of an adapter */
   readonly parent?: string;
+  /** Tags, which may be changed later. */
+  readonly tags?: readonly string[];
+  /** Free facts, at most 1 MiB as JSON; those that the directory tells are added under `training` and `card`. */
   readonly metadata?: Readonly<Record<string, unknown>>;
   /** Make a new version even if the newest has the same contents. @defaultValue false */
   readonly force?: boolean;
@@ -70,22 +76,27 @@ export interface Pushed extends PublishResult {
  * what the store does not have yet.
  *
  * @param path a directory as training left it, or a single file
- * @throws ModelkeepError `INVALID_REFERENCE` for the name, `INVALID_INPUT` for the precision, `INVALID_ARTIFACT` or
- * `UNSUPPORTED_FORMAT` for the files (nothing is stored then), and what the store says
+ * @throws ModelkeepError `INVALID_REFERENCE` for the name, `INVALID_INPUT` for metadata, tags or the precision, what
+ * resolving says for the parent, `INVALID_ARTIFACT` or `UNSUPPORTED_FORMAT` for the files (nothing is stored then), and
+ * what the store says
  */
 export async function push(store: VersionStore, path: string, options: PushOptions): Promise<Pushed> {
-  const { signal, onProgress, by, message, base, force } = options;
-  const model = checkModelName(options.name);
+  const { signal, onProgress, base, force } = options;
+  const described = await describe(store, options);
   const prepared =
     base === undefined ? await prepareFiles(path, options) : await prepareAdapter(store, path, base, options);
-  const { manifest, source, warnings } = prepared;
-  const parent = options.parent ?? prepared.parent;
-  const metadata = { ...options.metadata, ...prepared.metadata, ...(warnings.length === 0 ? {} : { warnings }) };
+  const { manifest, source, warnings, facts } = prepared;
+  const parent = described.parent ?? prepared.parent;
+  // What the directory tells, unless the publisher says otherwise; never otherwise than what was found out.
+  const metadata = {
+    ...facts,
+    ...options.metadata,
+    ...prepared.metadata,
+    ...(warnings.length === 0 ? {} : { warnings }),
+  };
   const draft = {
-    model,
+    ...described,
     manifest,
-    ...(by === undefined ? {} : { publishedBy: by }),
-    ...(message === undefined ? {} : { message }),
     ...(parent === undefined ? {} : { parent }),
     ...(Object.keys(metadata).length === 0 ? {} : { metadata }),
     ...(force === undefined ? {} : { force }),
@@ -99,4 +110,19 @@ export async function push(store: VersionStore, path: string, options: PushOptio
   } finally {
     prepared.discard();
   }
+}
+
+/** What the publisher says of a version, checked before its files are read. */
+async function describe(store: VersionStore, options: PushOptions) {
+  const { signal, by, message, parent, tags, metadata } = options;
+  const model = checkModelName(options.name);
+  checkMetadata(metadata);
+  const abortable = signal === undefined ? {} : { signal };
+  return {
+    model,
+    ...(by === undefined ? {} : { publishedBy: by }),
+    ...(message === undefined ? {} : { message }),
+    ...(parent === undefined ? {} : { parent: await resolveParent(store, parent, abortable) }),
+    ...(tags === undefined ? {} : { tags: checkTags(tags) }),
+  };
 }

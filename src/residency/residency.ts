@@ -47,6 +47,8 @@ export interface ResidencyOptions {
   readonly memoryBudget?: number;
   /** Makes what versions in other precisions are run from; absent: all are run as they were trained. */
   readonly quantize?: Quantize;
+  /** Says whether a version may be loaded, before a byte of it is fetched, by throwing if not; absent: all may. */
+  readonly approve?: (record: VersionRecord, manifest: Manifest, options: Abortable) => Promise<void>;
   /** How hot versions are compiled; absent: none is. */
   readonly compiler?: CompilerOptions;
   /** Milliseconds without a request after which a version that is not pinned is let go; `0`: never. @defaultValue 0 */
@@ -307,6 +309,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       const manifest = await this.#options.store.readManifest(record, { signal });
       // Refused before a byte of it is fetched.
       const pickles = this.#pools.picklesFor(manifest);
+      await this.#options.approve?.(record, manifest, { signal });
       reservation = await this.#budget?.admit(record, addedBytes(manifest, this.residents), signal);
       await this.#fetch(resident, manifest, signal);
       await this.#quantize(resident, manifest, signal);

@@ -25,6 +25,12 @@ async function operations(store: VersionStore): Promise<Readonly<Record<string, 
         await store.readSegment(record, place, options)[Symbol.asyncIterator]().next();
       }
     },
+    feedEnd: (options) => store.feedEnd(options),
+    readFeed: (options) => store.readFeed({ after: 0, limit: 1 }, options),
+    readEntry: (options) => store.readEntry({ kind: 'k', key: 'k' }, options),
+    listEntries: (options) => store.listEntries({ kind: 'k' }, options),
+    writeEntry: (options) => store.writeEntry({ kind: 'k', key: 'k', value: {} }, options),
+    removeEntry: (options) => store.removeEntry({ kind: 'k', key: 'k' }, options),
     listAliases: (options) => store.listAliases({ model }, options),
     moveAlias: (options) => store.moveAlias({ model, alias: 'a', to: 1 }, options),
     changeAlias: (options) => store.changeAlias({ model, alias: 'a', traffic: null }, options),

@@ -11,7 +11,10 @@ import { abortCases, hangingSource } from './abort-cases.js';
 import { aliasCases, stateCases } from './alias-cases.js';
 import { policyCases } from './alias-policy-cases.js';
 import { careCases } from './care-cases.js';
+import { annotationCases, whereCases } from './annotation-cases.js';
 import { freshContents, freshModel } from './drafts.js';
+import { entryCases } from './entry-cases.js';
+import { feedCases } from './feed-cases.js';
 import { failureCases, publishCases } from './publish-cases.js';
 import { readCases } from './read-cases.js';
 import { resolveCases } from './resolve-cases.js';
@@ -118,6 +121,13 @@ function everything(
     readSegment: () => store.readSegment(record, place)[Symbol.asyncIterator]().next(),
     ...(store.capabilities.localFiles ? { segmentFile: async () => store.segmentFile?.(place) } : {}),
     setState: () => store.setState(model, 1, 'archived'),
+    annotate: () => store.annotate({ model, version: 1 }, { addTags: ['x'] }),
+    readEntry: () => store.readEntry({ kind: 'k', key: 'k' }),
+    listEntries: () => store.listEntries({ kind: 'k' }),
+    writeEntry: () => store.writeEntry({ kind: 'k', key: 'k', value: {} }),
+    feedEnd: () => store.feedEnd(),
+    readFeed: () => store.readFeed({ after: 0, limit: 1 }),
+    removeEntry: () => store.removeEntry({ kind: 'k', key: 'k' }),
     listAliases: () => store.listAliases(),
     moveAlias: () => store.moveAlias({ model, alias: 'x', to: 1 }),
     changeAlias: () => store.changeAlias({ model, alias: 'x', traffic: null }),
@@ -188,5 +198,9 @@ export function describeVersionStore(
     watchCases(suite);
     nodeCases(suite);
     careCases(suite);
+    annotationCases(suite);
+    whereCases(suite);
+    entryCases(suite);
+    feedCases(suite);
   });
 }

@@ -49,6 +49,12 @@ function describeEvent(event: StoreEvent): string {
     case 'deleted':
     case 'collected':
       return `version ${event.version} ${event.kind}`;
+    case 'annotated':
+      return `version ${event.version}: ${[...event.added.map((one) => `+${one}`), ...event.removed.map((one) => `-${one}`)].join(' ')}`;
+    case 'signed':
+      return `version ${event.version} signed with the key ${event.keyId}`;
+    case 'signature-removed':
+      return `version ${event.version}: the signature with the key ${event.keyId} was removed`;
     case 'retention-set':
       return `retention: ${describeRules(event.rules)}`;
   }

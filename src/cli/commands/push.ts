@@ -3,7 +3,6 @@ import {
   checkPrecision,
   formatBytes,
   FORMATS,
-  ModelkeepError,
   PRECISIONS,
   push,
   versionName,
@@ -11,6 +10,7 @@ import {
   type Pushed,
   type PushPhase,
 } from '../../app/index.js';
+import { readMetadata } from '../input/metadata.js';
 import { invoke, STORE_SETTINGS, withSettings, type World } from '../command.js';
 
 interface Flags {
@@ -25,6 +25,8 @@ interface Flags {
   readonly parent?: string;
   readonly base?: string;
   readonly metadata?: string;
+  readonly metadataFile?: string;
+  readonly tag?: readonly string[];
   readonly force?: boolean;
   readonly allowCustomOperators?: boolean;
 }
@@ -64,16 +66,18 @@ export function pushCommand(program: Command, world: World): void {
       '--allow-custom-operators',
       'keep an ONNX model whose operators the runtime does not have, for other programs to pull and serve',
     )
+    .option('--metadata-file <FILE>', 'free facts in a JSON file, at most 1 MiB')
+    .option('--tag <TAG...>', 'tags, which can be changed later')
     .option('--force', 'make a new version even if the newest has the same contents')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ modelkeep push ./checkpoint-500 --name sentiment\n  $ modelkeep push ./v3 --name sentiment -m "trained on more reviews" --store mongodb://127.0.0.1:27017/models\n  $ modelkeep push ./v3 --name sentiment --golden golden.jsonl --eval eval.jsonl\n  $ modelkeep push model.joblib --name iris --json\n  $ modelkeep push model.joblib --name iris --requirements requirements.txt\n  $ modelkeep push ./adapter --base sentiment:3 --name sentiment',
+      '\nExamples:\n  $ modelkeep push ./checkpoint-500 --name sentiment\n  $ modelkeep push ./v3 --name sentiment -m "trained on more reviews" --store mongodb://127.0.0.1:27017/models\n  $ modelkeep push ./v3 --name sentiment --golden golden.jsonl --eval eval.jsonl\n  $ modelkeep push ./v3 --name sentiment --parent sentiment@production --tag reviews --metadata \'{"dataset": "reviews-2026"}\'\n  $ modelkeep push model.joblib --name iris --json\n  $ modelkeep push model.joblib --name iris --requirements requirements.txt\n  $ modelkeep push ./adapter --base sentiment:3 --name sentiment',
     );
   withSettings(command, STORE_SETTINGS).action(async (path: string, flags: Flags) =>
     invoke(world, { ...flags }, async ({ out, openStore, signal, user }) => {
       const { name, format, task, precision, requirements, golden, message } = flags;
       const { parent, base, force, allowCustomOperators } = flags;
-      const metadata = parseMetadata(flags.metadata);
+      const metadata = await readMetadata(flags);
       const store = await openStore();
       const pushed = await push(store, path, {
         name,
@@ -89,6 +93,7 @@ export function pushCommand(program: Command, world: World): void {
         ...(parent === undefined ? {} : { parent }),
         ...(base === undefined ? {} : { base }),
         ...(metadata === undefined ? {} : { metadata }),
+        ...(flags.tag === undefined ? {} : { tags: flags.tag }),
         ...(force === undefined ? {} : { force }),
         ...(allowCustomOperators === undefined ? {} : { allowCustomOperators }),
         onProgress: (phase, progress) => out.progress(PHASE[phase], progress),
@@ -97,17 +102,6 @@ export function pushCommand(program: Command, world: World): void {
       out.result(pushed, describe);
     }),
   );
-}
-
-function parseMetadata(text: string | undefined): Record<string, unknown> | undefined {
-  if (text === undefined) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  } catch (error) {
-    throw new ModelkeepError('INVALID_INPUT', `--metadata is not JSON: ${(error as Error).message}`, { cause: error });
-  }
-  throw new ModelkeepError('INVALID_INPUT', '--metadata is not a JSON object: write {"key": "value"}');
 }
 
 function describe({ record, created, sentBytes, reusedBytes, totalBytes }: Pushed): string {

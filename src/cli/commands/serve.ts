@@ -15,6 +15,7 @@ const SERVER_SETTINGS = [
   'grpcPort',
   'maxBodyBytes',
   'logLevel',
+  'webhookAllowPrivate',
   ...(Object.keys(ACCESS_SETTINGS) as (keyof typeof ACCESS_SETTINGS)[]),
 ] as const satisfies readonly SettingName[];
 

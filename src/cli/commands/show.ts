@@ -65,6 +65,13 @@ function describe({ record, manifest, aliases, nodes }: Shown): string {
     ['message', record.message],
     ['parent', record.parent],
     ...warningsOf(warnings).map((warning): [string, string] => ['warning', warning]),
+    ['tags', record.tags?.join(', ')],
+    [
+      'annotated',
+      Object.entries(record.annotations ?? {})
+        .map(([key, value]) => `${key}=${value}`)
+        .join(', ') || undefined,
+    ],
     ...describePickle(record.metadata.pickle as Partial<PickleReport> | undefined),
     ['metadata', Object.keys(metadata).length === 0 ? undefined : JSON.stringify(metadata)],
   ];

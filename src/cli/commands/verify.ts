@@ -6,8 +6,13 @@ import {
   openStore,
   parseBytes,
   parseReference,
+  readKeyFiles,
   storeSource,
   verify,
+  verifySignatures,
+  versionName,
+  type TrustedKey,
+  type VersionStore,
   type Finding,
   type Verified,
   type VerifyOptions,
@@ -22,6 +27,7 @@ interface Flags {
   readonly rate?: string;
   readonly concurrency?: string;
   readonly resume?: string;
+  readonly key?: readonly string[];
 }
 
 /** `modelkeep verify`: check what is stored, and mend it. */
@@ -39,9 +45,10 @@ export function verifyCommand(program: Command, world: World): void {
     .option('--rate <BYTES>', 'bytes a second that are read at the most, such as 50MB')
     .option('--concurrency <N>', 'segments that are read at once (default: 2)')
     .option('--resume <FILE>', 'remember there what was found good, and go on from there; removed when all is done')
+    .option('--key <FILES...>', 'public keys (PEM); every version must be signed with one of them')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ modelkeep verify\n  $ modelkeep verify sentiment@production --deep\n  $ modelkeep verify --deep --rate 50MB --resume verify.state\n  $ modelkeep verify --deep --repair --from mongodb://127.0.0.1:27017/backup',
+      '\nExamples:\n  $ modelkeep verify\n  $ modelkeep verify sentiment@production --key release.pem.pub\n  $ modelkeep verify sentiment@production --deep\n  $ modelkeep verify --deep --rate 50MB --resume verify.state\n  $ modelkeep verify --deep --repair --from mongodb://127.0.0.1:27017/backup',
     );
   withSettings(command, [...STORE_SETTINGS, 'cacheDir']).action(async (ref: string | undefined, flags: Flags) =>
     invoke(world, { ...flags }, (invocation) => verifyAll(invocation, ref, flags)),
@@ -59,8 +66,10 @@ async function verifyAll(invocation: Invocation, ref: string | undefined, flags:
     signal,
     onProgress: (progress) => out.progress('reading', progress),
   };
+  const trusted = flags.key === undefined ? undefined : await readKeyFiles(flags.key);
   const resumed = flags.resume === undefined ? undefined : openVerifiedFile(flags.resume);
   const store = await invocation.openStore();
+  const signatures = trusted === undefined ? {} : { signatures: await provenSignatures(store, options, trusted) };
   await using other = flags.from === undefined ? undefined : await openStore(flags.from, settings.values);
   const sources = [cacheSource(settings.values.cacheDir), ...(other === undefined ? [] : [storeSource(other)])];
   const verified = await verify(store, {
@@ -69,12 +78,29 @@ async function verifyAll(invocation: Invocation, ref: string | undefined, flags:
     ...(resumed === undefined ? {} : { verified: resumed }),
   });
   await resumed?.finish();
-  out.result(verified, describe);
+  out.result({ ...verified, ...signatures }, describe);
   if (verified.problems === 0) return;
   throw new ModelkeepError(
     'DIGEST_MISMATCH',
     `${verified.problems} problems in ${store.location}${flags.repair === true ? ' could not be mended' : ': mend them with --repair'}`,
   );
+}
+
+/** Who signed each version. @throws ModelkeepError `GATE_FAILED` for one that none of the keys did */
+async function provenSignatures(
+  store: VersionStore,
+  { reference, signal }: VerifyOptions,
+  trusted: readonly TrustedKey[],
+): Promise<Readonly<Record<string, string>>> {
+  const options = signal === undefined ? {} : { signal };
+  const records =
+    reference === undefined ? await store.listVersions({}, options) : [await store.resolve(reference, options)];
+  const proven: Record<string, string> = {};
+  for (const record of records) {
+    const manifest = await store.readManifest(record, options);
+    proven[versionName(record)] = (await verifySignatures(store, record, manifest, trusted, options)).keyId;
+  }
+  return proven;
 }
 
 function limits({ rate, concurrency }: Flags): Pick<VerifyOptions, 'bytesPerSecond' | 'concurrency'> {
@@ -93,12 +119,18 @@ function limits({ rate, concurrency }: Flags): Pick<VerifyOptions, 'bytesPerSeco
   };
 }
 
-function describe({ deep, versions, segments, readBytes, skippedBytes, findings, problems }: Verified): string {
+type Shown = Verified & { readonly signatures?: Readonly<Record<string, string>> };
+
+function describe({ deep, versions, segments, readBytes, skippedBytes, findings, problems, ...more }: Shown): string {
   const how = deep ? `${formatBytes(readBytes)} read` : 'not read (--deep reads every byte)';
   const skipped = skippedBytes === 0 ? '' : `, ${formatBytes(skippedBytes)} found good by an earlier run`;
   const notes = findings.filter(({ severity }) => severity === 'note');
   const spare = notes.reduce((sum, { bytes }) => sum + bytes, 0);
+  const signed = Object.entries(more.signatures ?? {}).map(
+    ([name, keyId]) => `${name} is signed with the key ${keyId}`,
+  );
   return [
+    ...signed,
     ...findings.filter(({ severity }) => severity === 'problem').map(describeFinding),
     ...(notes.length === 0
       ? []

@@ -2,11 +2,14 @@ import type { FastifyInstance } from 'fastify';
 import { mayUse, type Principal } from '../../access/index.js';
 import { parseReference } from '../../core/index.js';
 import type { ServiceStatus } from '../../serving/index.js';
+import type { ApiOptions } from './api/route.js';
+import { managementApi } from './api/server.js';
 import { nodeMetrics, type MetricsOptions } from './metrics.js';
 
 /** What operators use; on a port of its own where the settings say so. */
-export function management(server: FastifyInstance, options: MetricsOptions): void {
+export function management(server: FastifyInstance, options: MetricsOptions & ApiOptions): void {
   const metrics = nodeMetrics(options);
+  managementApi(server, options);
   server.get('/status', { config: { operation: 'read' } }, ({ principal }) =>
     statusFor(principal, options.service.status()),
   );

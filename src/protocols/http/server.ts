@@ -14,6 +14,7 @@ import { acceptCompressedBodies } from './compression.js';
 import { cors } from './cors.js';
 import { documentation } from './documentation.js';
 import { errorBody, isOpenAi } from './error-body.js';
+import type { ApiOptions } from './api/route.js';
 import { guard } from './guard.js';
 import { health } from './health.js';
 import { huggingFace } from './hugging-face.js';
@@ -27,7 +28,7 @@ import { openInference } from './open-inference.js';
 import { HTTP_STATUS, retryAfter } from './status.js';
 
 /** Options of {@link createHttpServer}. */
-export interface HttpServerOptions extends ConnectionLimits {
+export interface HttpServerOptions extends ConnectionLimits, ApiOptions {
   readonly service: InferenceService;
   readonly residency: Residency;
   readonly follower: Follower;

@@ -1,6 +1,10 @@
 import {
+  changeMarks,
+  checkAnnotationChange,
   checkModelName,
+  checkTags,
   ModelkeepError,
+  type AnnotationChange,
   type VersionDraft,
   type VersionRecord,
   type VersionState,
@@ -31,7 +35,7 @@ function freeNumber(table: LedgerTable, { model, version }: VersionDraft): numbe
 export function commitVersion(table: LedgerTable, draft: VersionDraft): { record: VersionRecord; created: boolean } {
   const same = sameVersion(table, draft);
   if (same !== undefined) return { record: same, created: false };
-  const { model, manifest, publishedBy, message, parent, metadata = {}, publishedAt = new Date() } = draft;
+  const { model, manifest, publishedBy, message, parent, metadata = {}, tags = [], publishedAt = new Date() } = draft;
   const digest = manifestDigest(manifest);
   const version = freeNumber(table, draft);
   const record: VersionRecord = {
@@ -48,6 +52,7 @@ export function commitVersion(table: LedgerTable, draft: VersionDraft): { record
     ...(message === undefined ? {} : { message }),
     ...(parent === undefined ? {} : { parent }),
     metadata,
+    ...(tags.length === 0 ? {} : { tags: checkTags(tags) }),
   };
   table.put(KEYS.manifest(digest), Buffer.from(encodeManifest(manifest)).toString('utf8'));
   table.put(KEYS.version(model, version), JSON.stringify(record));
@@ -87,4 +92,21 @@ export function changeState(
   table.put(KEYS.version(model, version), JSON.stringify(changed));
   appendEvent(table, { kind: STATE_EVENT[state], model, version, ...author(by) });
   return changed;
+}
+
+/** Changes tags and annotations. @throws ModelkeepError as `VersionStore.annotate` */
+export function annotateRow(
+  table: LedgerTable,
+  { model, version }: { readonly model: string; readonly version: number },
+  change: AnnotationChange,
+  by: Author,
+): VersionRecord {
+  checkAnnotationChange(change);
+  const record = versionRow(table, checkModelName(model), version);
+  const { marks, changed, added, removed } = changeMarks(record, change);
+  if (!changed) return record;
+  const annotated = { ...record, ...marks };
+  table.put(KEYS.version(model, version), JSON.stringify(annotated));
+  appendEvent(table, { kind: 'annotated', model, version, added, removed, ...author(by) });
+  return annotated;
 }

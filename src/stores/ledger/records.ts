@@ -4,6 +4,8 @@ import {
   formatReference,
   ModelkeepError,
   type AliasRecord,
+  type FeedEvent,
+  type NewEvent,
   type Reference,
   type StoreEvent,
   type VersionRecord,
@@ -16,14 +18,18 @@ const DATES = new Set(['publishedAt', 'at', 'startedAt', 'since', 'seenAt', 'cha
 /** A version as its row has it. That of a collected version stays, so that its number is never given again. */
 export type VersionRow = Omit<VersionRecord, 'state'> & { readonly state: VersionState | 'collected' };
 
-/** Reads a row; dates come back as dates, but not inside `metadata`, which is the publisher's. */
+/** Reads a row; dates come back as dates, but not inside `metadata` and `annotations`, which are the users'. */
 export function decodeRow(text: string): unknown {
-  const row = JSON.parse(text) as { metadata?: unknown };
-  const { metadata, ...ours } = row;
+  const row = JSON.parse(text) as { metadata?: unknown; annotations?: unknown };
+  const { metadata, annotations, ...ours } = row;
   const revived: unknown = JSON.parse(JSON.stringify(ours), (name, value: unknown) =>
     DATES.has(name) && typeof value === 'string' ? new Date(value) : value,
   );
-  return metadata === undefined ? revived : { ...(revived as object), metadata };
+  const theirs = {
+    ...(metadata === undefined ? {} : { metadata }),
+    ...(annotations === undefined ? {} : { annotations }),
+  };
+  return { ...(revived as object), ...theirs };
 }
 
 function isThere(row: VersionRow): row is VersionRecord {
@@ -139,14 +145,30 @@ export function resolveRow(table: LedgerTable, reference: Reference): VersionRec
   );
 }
 
-type Unnumbered<T> = T extends unknown ? Omit<T, 'id' | 'at'> & { readonly id?: string; readonly at?: Date } : never;
-
 /** Appends an event, now unless it says when, and counts the change of its model. */
-export function appendEvent(table: LedgerTable, event: Unnumbered<StoreEvent>): void {
+export function appendEvent(table: LedgerTable, event: NewEvent & { readonly id?: string; readonly at?: Date }): void {
   const sequence = changeCount(table, event.model) + 1;
   table.put(KEYS.change(event.model), String(sequence));
   const row = { ...event, id: event.id ?? newId(), at: event.at ?? new Date() };
   table.put(KEYS.event(event.model, sequence), JSON.stringify(row));
+  // What was brought along from another store did not happen now.
+  if (event.id !== undefined) return;
+  const number = feedEndRow(table) + 1;
+  table.put(KEYS.feedEnd, String(number));
+  table.put(KEYS.feed(number), JSON.stringify({ ...row, sequence: number }));
+}
+
+/** The number of the newest event of the log. */
+export function feedEndRow(table: LedgerTable): number {
+  return Number(table.get(KEYS.feedEnd) ?? '0');
+}
+
+/** The log behind a number. */
+export function feedRows(table: LedgerTable, after: number, limit: number): FeedEvent[] {
+  return Array.from(table.range(KEYS.feed(), { after: KEYS.feed(after), limit }), (row) => {
+    const { sequence, ...event } = decodeRow(row) as StoreEvent & { readonly sequence: number };
+    return { sequence, event };
+  });
 }
 
 /** How many events a model has had. */

@@ -1,9 +1,13 @@
 import {
+  checkEntry,
   checkManifest,
+  checkMetadata,
   checkModelName,
+  checkTags,
   distinctPlaces,
   encodeManifest,
-  ModelkeepError,
+  matchesWhere,
+  type ModelkeepError,
   type ContentSource,
   type PublishResult,
   type Segment,
@@ -25,10 +29,11 @@ import {
   repairManifestRow,
   retentionRows,
 } from './care.js';
-import { changeState, commitVersion, sameVersion } from './changes.js';
+import { annotateRow, changeState, commitVersion, sameVersion } from './changes.js';
 import { readManifestRow, readVerified } from './contents.js';
+import { dropEntry, entryRow, entryRows, putEntry } from './entries.js';
 import { nodeRows, putNode } from './nodes.js';
-import { aliasRows, decodeRow, isCurrentRow, resolveRow, versionRows } from './records.js';
+import { aliasRows, decodeRow, feedEndRow, feedRows, isCurrentRow, resolveRow, versionRows } from './records.js';
 import type { SegmentStorage } from './segment-storage.js';
 import { sendContents, type SendOptions } from './send.js';
 import { KEYS, type LedgerStorage, type LedgerTable } from './table.js';
@@ -64,7 +69,7 @@ interface Room {
 
 type VersionMethods = Pick<
   VersionStore,
-  'publish' | 'resolve' | 'isCurrent' | 'listVersions' | 'readManifest' | 'readSegment' | 'setState'
+  'publish' | 'resolve' | 'isCurrent' | 'listVersions' | 'readManifest' | 'readSegment' | 'setState' | 'annotate'
 >;
 
 type AliasMethods = Pick<
@@ -120,6 +125,7 @@ function versionMethods(room: Room): VersionMethods {
       work.check(options.signal);
       const draft = { ...asked, model: checkModelName(asked.model), manifest: checkManifest(asked.manifest) };
       checkMetadata(draft.metadata);
+      checkTags(draft.tags ?? []);
       return work.run(
         async (signal) => publishChecked(room, draft, { source, options: { ...options, signal } }),
         options.signal,
@@ -128,13 +134,16 @@ function versionMethods(room: Room): VersionMethods {
     resolve: async (reference, options) => read((table) => resolveRow(table, reference), options?.signal),
     isCurrent: async (reference, version, options) =>
       read((table) => isCurrentRow(table, reference, version), options?.signal),
-    listVersions: async (filter, options) =>
-      read((table) => versionRows(table, filter?.model, filter?.deleted), options?.signal),
+    listVersions: async ({ model, where, deleted } = {}, options) => {
+      const records = await read((table) => versionRows(table, model, deleted), options?.signal);
+      return where === undefined ? records : records.filter((record) => matchesWhere(record, where));
+    },
     readManifest: async (record, options) => read((table) => readManifestRow(table, record), options?.signal),
     readSegment: (_record, place, { start = 0, signal } = {}) =>
       work.stream((both) => readVerified({ segments, place, start, location }, both), signal),
     setState: async (model, version, state, options = {}) =>
       write((table) => changeState(table, { model, version, state }, options)),
+    annotate: async (target, change, options = {}) => write((table) => annotateRow(table, target, change, options)),
   };
 }
 
@@ -194,6 +203,31 @@ function aliasMethods({ read, write }: Room): AliasMethods {
   };
 }
 
+type EntryMethods = Pick<
+  VersionStore,
+  'readEntry' | 'listEntries' | 'writeEntry' | 'removeEntry' | 'feedEnd' | 'readFeed'
+>;
+
+function entryMethods({ read, write }: Room): EntryMethods {
+  return {
+    readEntry: async (name, options) => {
+      checkEntry(name);
+      return read((table) => entryRow(table, name), options?.signal);
+    },
+    listEntries: async ({ kind, prefix }, options) => read((table) => entryRows(table, kind, prefix), options?.signal),
+    writeEntry: async (change, options) => {
+      checkEntry(change, change.value);
+      return write((table) => putEntry(table, change), options?.signal);
+    },
+    removeEntry: async (change, options) => {
+      checkEntry(change);
+      return write((table) => dropEntry(table, change), options?.signal);
+    },
+    feedEnd: async (options) => read((table) => feedEndRow(table), options?.signal),
+    readFeed: async ({ after, limit }, options) => read((table) => feedRows(table, after, limit), options?.signal),
+  };
+}
+
 function lifecycleMethods({ parts, work, read }: Room): Pick<VersionStore, 'ping' | 'watch' | 'close'> {
   const watches = new Set<Watch>();
   return {
@@ -231,6 +265,7 @@ export function createLedgerStore(parts: LedgerStoreParts): VersionStore {
     ...versionMethods(room),
     ...aliasMethods(room),
     ...careMethods(room),
+    ...entryMethods(room),
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -246,24 +281,4 @@ async function translated<T>(work: Promise<T>, translate: (error: unknown) => Mo
   } catch (error) {
     throw translate(error);
   }
-}
-
-/** Largest metadata of a version as JSON: 1 MiB, as the port says. */
-const MAX_METADATA_BYTES = 1024 * 1024;
-
-function checkMetadata(metadata: Readonly<Record<string, unknown>> = {}): void {
-  let text: string;
-  try {
-    text = JSON.stringify(metadata);
-  } catch (error) {
-    throw new ModelkeepError('INVALID_INPUT', 'The metadata is not JSON: leave out big integers and cycles', {
-      cause: error,
-    });
-  }
-  const bytes = Buffer.byteLength(text);
-  if (bytes <= MAX_METADATA_BYTES) return;
-  throw new ModelkeepError(
-    'INVALID_INPUT',
-    `The metadata has ${bytes} bytes as JSON, at most ${MAX_METADATA_BYTES} are allowed: put large facts into a file`,
-  );
 }

@@ -10,7 +10,15 @@ export interface LedgerTable {
    * The entries whose key begins with `prefix`, in key order, or the last one first with `reverse`. Read as they are
    * asked for: taking the first only costs one entry.
    */
-  range(prefix: string, options?: { readonly reverse?: boolean; readonly limit?: number }): Iterable<string>;
+  range(
+    prefix: string,
+    options?: {
+      readonly reverse?: boolean;
+      readonly limit?: number;
+      /** Only keys above this one, without `reverse`. */
+      readonly after?: string;
+    },
+  ): Iterable<string>;
 }
 
 /** A place for a ledger: transactions over one table. */
@@ -49,6 +57,10 @@ export const KEYS = Object.freeze({
   segment: (digest: string): string => key('segment', digest),
   retentions: key('retention', ''),
   retention: (model: string): string => key('retention', model),
+  feedEnd: 'feed-end',
+  feed: (from?: number): string => (from === undefined ? key('feed', '') : key('feed', padded(from))),
+  entries: (kind: string, prefix = ''): string => key('entry', kind, prefix),
+  entry: (kind: string, name: string): string => key('entry', kind, name),
   nodes: key('node', ''),
   node: (node: string): string => key('node', node),
 });

@@ -26,10 +26,12 @@ function tableOf(db: Database<string, string>): LedgerTable {
     get: (key) => db.get(key),
     put: (key, value) => db.putSync(key, value),
     remove: (key) => void db.removeSync(key),
-    range: (prefix, { reverse = false, limit } = {}) => {
+    range: (prefix, { reverse = false, limit, after } = {}) => {
       // U+FFFF sorts behind every character that a key holds.
       const [first, last] = [prefix, `${prefix}\uffff`];
-      const ends = reverse ? { start: last, end: first, reverse } : { start: first, end: last };
+      const ends = reverse
+        ? { start: last, end: first, reverse }
+        : { start: after ?? first, end: last, exclusiveStart: after !== undefined };
       return db.getRange({ ...ends, ...(limit === undefined ? {} : { limit }) }).map(({ value }) => value);
     },
   };

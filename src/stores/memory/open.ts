@@ -38,8 +38,8 @@ function memoryLedger(rows: Map<string, string>): LedgerStorage {
         remember(key);
         rows.delete(key);
       },
-      range: (prefix, { reverse = false, limit = Number.POSITIVE_INFINITY } = {}) => {
-        const keys = [...rows.keys()].filter((key) => key.startsWith(prefix)).toSorted();
+      range: (prefix, { reverse = false, limit = Number.POSITIVE_INFINITY, after = '' } = {}) => {
+        const keys = [...rows.keys()].filter((key) => key.startsWith(prefix) && key > after).toSorted();
         return (reverse ? keys.toReversed() : keys).slice(0, limit).map((key) => rows.get(key) ?? '');
       },
     };

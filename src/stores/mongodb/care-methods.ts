@@ -154,7 +154,8 @@ async function importEvents({ events }: Database, given: readonly StoreEvent[]):
   const documents = given.flatMap((event): EventDocument[] => {
     if (event.kind === 'published') return [];
     const { id, model, ...rest } = event;
-    return [{ ...rest, _id: new ObjectId(id), model_name: model }];
+    // It did not happen now: the log of what does is not told.
+    return [{ ...rest, _id: new ObjectId(id), model_name: model, fed: true }];
   });
   if (documents.length === 0) return 0;
   try {

@@ -10,7 +10,9 @@ import { ModelkeepError } from '../../core/index.js';
 import type {
   AliasDocument,
   ChunkDocument,
+  EntryDocument,
   EventDocument,
+  FeedDocument,
   FileDocument,
   LeaseDocument,
   NodeDocument,
@@ -33,6 +35,8 @@ export interface Database {
   readonly nodes: Collection<NodeDocument>;
   readonly leases: Collection<LeaseDocument>;
   readonly retention: Collection<RetentionDocument>;
+  readonly entries: Collection<EntryDocument>;
+  readonly feed: Collection<FeedDocument>;
   /** True on a replica set or sharded cluster: it has change streams and transactions. */
   readonly replicated: boolean;
 }
@@ -121,12 +125,14 @@ async function describe(client: MongoClient, location: string, bucket: string): 
     nodes: db.collection('ModelNodes', options),
     leases: db.collection('ModelLeases', options),
     retention: db.collection('ModelRetention', options),
+    entries: db.collection('ModelEntries', options),
+    feed: db.collection('ModelFeed', options),
     replicated: hello.setName !== undefined || hello.msg === 'isdbgrid',
   };
 }
 
 async function prepare(database: Database): Promise<void> {
-  const { files, chunks, status, events, nodes, leases, location } = database;
+  const { files, chunks, status, events, nodes, leases, entries, feed, location } = database;
   const stored = await leases.findOne({ _id: { kind: 'format' } });
   if (stored !== null && stored.format !== STORED_FORMAT) {
     throw new ModelkeepError(
@@ -150,6 +156,10 @@ async function prepare(database: Database): Promise<void> {
     );
     await status.createIndex({ model_name: 1, state: 1, version: 1 });
     await events.createIndex({ model_name: 1, at: -1, _id: -1 });
+    await entries.createIndex({ '_id.kind': 1, '_id.key': 1 });
+    await feed.createIndex({ source: 1 }, { unique: true });
+    await status.createIndex({ fed: 1 });
+    await events.createIndex({ fed: 1 });
     await nodes.createIndex({ expires_at: 1 }, { expireAfterSeconds: 0 });
     await leases.createIndex({ expires_at: 1 }, { expireAfterSeconds: 0 });
   } catch (error) {

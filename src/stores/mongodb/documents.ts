@@ -3,6 +3,7 @@ import type {
   AliasPolicy,
   AliasRecord,
   AliasTraffic,
+  AnnotationValue,
   Digest,
   Format,
   GateResult,
@@ -68,6 +69,27 @@ export interface StatusDocument {
   readonly published_by?: string;
   readonly message?: string;
   readonly parent?: string;
+  readonly tags?: readonly string[];
+  readonly annotations?: Readonly<Record<string, AnnotationValue>>;
+  /** Grows by one with each change of tags and annotations; what compare-and-set compares. */
+  readonly marks_revision?: number;
+  /** True once its publishing has a number in the log. */
+  readonly fed?: boolean;
+}
+
+/** An event with its number in the log of all models. */
+export interface FeedDocument {
+  readonly _id: number;
+  /** The `_id` of the event's document, or of the version's whose publishing it is. */
+  readonly source: ObjectId;
+  readonly event: StoreEvent;
+}
+
+/** An entry: a signature, a webhook, a lease … The value is its JSON, so that it comes back as it was. */
+export interface EntryDocument {
+  readonly _id: { readonly kind: string; readonly key: string };
+  readonly revision: number;
+  readonly value: string;
 }
 
 /** Where an alias points, what guards it, and how its requests are shared. */
@@ -79,6 +101,8 @@ export interface AliasDocument extends Omit<AliasRecord, 'model' | 'alias'> {
 export interface EventDocument {
   readonly _id: ObjectId;
   readonly kind: Exclude<StoreEvent['kind'], 'published'>;
+  /** True once it has a number in the log. */
+  readonly fed?: boolean;
   readonly model_name: string;
   readonly at: Date;
   readonly by?: string;
@@ -87,6 +111,9 @@ export interface EventDocument {
   readonly alias?: string;
   readonly from?: number;
   readonly to?: number;
+  readonly added?: readonly string[];
+  readonly removed?: readonly string[];
+  readonly keyId?: string;
   readonly rules?: RetentionRules;
   readonly action?: MoveAction;
   readonly gates?: readonly GateResult[];
@@ -141,6 +168,8 @@ export function toRecord(document: StatusDocument): VersionRecord {
     message,
     parent,
     metadata = {},
+    tags = [],
+    annotations = {},
     changed_at: changedAt,
   } = document;
   // Collected versions are filtered out by whoever asks for versions; in a history their state does not show.
@@ -160,5 +189,7 @@ export function toRecord(document: StatusDocument): VersionRecord {
     ...(publishedBy === undefined ? {} : { publishedBy }),
     ...(message === undefined ? {} : { message }),
     ...(parent === undefined ? {} : { parent }),
+    ...(tags.length === 0 ? {} : { tags }),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
   };
 }

@@ -1,4 +1,5 @@
-import type { StoreEvent } from '../../core/index.js';
+import { ObjectId, type ClientSession } from 'mongodb';
+import type { NewEvent, StoreEvent } from '../../core/index.js';
 import type { Database } from './database.js';
 import { toRecord, type EventDocument, type StatusDocument } from './documents.js';
 
@@ -19,11 +20,13 @@ export async function listEvents({ status, events }: Database, model: string, li
   return all.toSorted((a, b) => b.at.getTime() - a.at.getTime()).slice(0, limit);
 }
 
-function toEvent({ _id, model_name: model, ...rest }: EventDocument): StoreEvent {
+/** An event's document as an event. */
+export function toEvent({ _id, model_name: model, fed: _fed, ...rest }: EventDocument): StoreEvent {
   return { ...rest, id: _id.toHexString(), model } as unknown as StoreEvent;
 }
 
-function toPublished(document: StatusDocument): StoreEvent {
+/** The publishing of a version, told by its document. */
+export function toPublished(document: StatusDocument): StoreEvent {
   const { _id: id } = document;
   const { model, version, publishedAt: at, publishedBy: by, message } = toRecord(document);
   return {
@@ -35,4 +38,14 @@ function toPublished(document: StatusDocument): StoreEvent {
     ...(by === undefined ? {} : { by }),
     ...(message === undefined ? {} : { message }),
   };
+}
+
+/** Records what happened. The publishing of a version is recorded by its own document. */
+export async function insertEvent(
+  { events }: Database,
+  { model, ...event }: Exclude<NewEvent, { readonly kind: 'published' }>,
+  session: ClientSession | undefined,
+): Promise<void> {
+  const document = { ...event, _id: new ObjectId(), model_name: model, at: new Date() };
+  await events.insertOne(document, session === undefined ? {} : { session });
 }

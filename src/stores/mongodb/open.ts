@@ -10,9 +10,12 @@ import {
   type Watch,
 } from '../../core/index.js';
 import * as aliases from './aliases.js';
+import { annotate } from './annotations.js';
 import { openDatabase, type Database } from './database.js';
 import { CHUNK_BYTES, MANIFEST_CONTENT_TYPE, type NodeDocument } from './documents.js';
+import * as entries from './entries.js';
 import { mongoError } from './errors.js';
+import { feedEnd, readFeed } from './feed.js';
 import { listEvents } from './history.js';
 import { careMethods, type Run } from './care-methods.js';
 import { createWork } from '../work.js';
@@ -92,14 +95,23 @@ function createStore(database: Database, pollIntervalMs: number): VersionStore {
       run('resolve a reference', signal, () => versions.resolve(database, reference)),
     isCurrent: (reference, version, { signal } = {}) =>
       run('check a reference', signal, () => versions.isCurrent(database, reference, version)),
-    listVersions: ({ model, deleted } = {}, { signal } = {}) =>
-      run('list versions', signal, () => versions.listVersions(database, model, deleted)),
+    listVersions: (filter, { signal } = {}) =>
+      run('list versions', signal, () => versions.listVersions(database, filter)),
     readManifest: (record, { signal } = {}) =>
       run('read a manifest', signal, (linked) => versions.readManifest(database, record, linked)),
     readSegment: (record, place, given = {}) =>
       work.stream((signal) => readSegment(database, record, place, { ...given, signal }), given.signal),
     setState: (model, version, state, who = {}) =>
       run('change a version', undefined, () => setState(database, { model, version, state }, who)),
+    annotate: (target, change, who = {}) =>
+      run('annotate a version', undefined, () => annotate(database, target, change, who)),
+    readEntry: (name, { signal } = {}) => run('read an entry', signal, () => entries.readEntry(database, name)),
+    listEntries: (filter, { signal } = {}) => run('list entries', signal, () => entries.listEntries(database, filter)),
+    writeEntry: (write, { signal } = {}) => run('write an entry', signal, () => entries.writeEntry(database, write)),
+    removeEntry: (change, { signal } = {}) =>
+      run('remove an entry', signal, () => entries.removeEntry(database, change)),
+    feedEnd: ({ signal } = {}) => run('read the log', signal, () => feedEnd(database)),
+    readFeed: (from, { signal } = {}) => run('read the log', signal, () => readFeed(database, from)),
     listAliases: ({ model } = {}, { signal } = {}) =>
       run('list aliases', signal, () => aliases.listAliases(database, model)),
     moveAlias: (move, { signal } = {}) => run('move an alias', signal, () => aliases.moveAlias(database, move)),

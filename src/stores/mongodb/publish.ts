@@ -1,12 +1,13 @@
 import { ObjectId } from 'mongodb';
 import {
+  checkMetadata,
   checkModelName,
+  checkTags,
   contentSize,
   distinctPlaces,
   encodeManifest,
   isSingleFile,
   manifestDigest,
-  ModelkeepError,
   throwIfAborted,
   type ContentSource,
   type PublishOptions,
@@ -24,8 +25,6 @@ import { newestReady } from './versions.js';
 
 /** How long a publish that was cut off can be resumed under the same file id, in ms: a day. */
 const LEASE_MS = 24 * 60 * 60 * 1_000;
-/** Largest metadata of a version, as JSON: 1 MiB, well below MongoDB's limit of a document. */
-const MAX_METADATA_BYTES = 1024 * 1024;
 
 /**
  * Stores what is missing of a version, then makes it visible. Order matters: segments, the version's own file, and last
@@ -40,12 +39,8 @@ export async function publish(
   options: PublishOptions,
 ): Promise<PublishResult> {
   checkModelName(draft.model);
-  if (Buffer.byteLength(JSON.stringify(draft.metadata ?? {})) > MAX_METADATA_BYTES) {
-    throw new ModelkeepError(
-      'INVALID_INPUT',
-      `The metadata is larger than ${MAX_METADATA_BYTES} bytes as JSON: keep large facts in files of the version`,
-    );
-  }
+  checkMetadata(draft.metadata);
+  checkTags(draft.tags ?? []);
   const totalBytes = distinctPlaces(draft.manifest).reduce((sum, { size }) => sum + size, 0);
   for (let sentBytes = 0; ;) {
     const sent = (): Pick<PublishResult, 'sentBytes' | 'reusedBytes'> => ({
@@ -232,7 +227,7 @@ async function commit(database: Database, draft: VersionDraft, fileId: ObjectId)
 
 /** The document's `_id` is the file's: two publishers on one lease cannot both make a version. */
 function statusOf(
-  { model, manifest, publishedBy, message, parent, metadata, publishedAt }: VersionDraft,
+  { model, manifest, publishedBy, message, parent, metadata, tags = [], publishedAt }: VersionDraft,
   fileId: ObjectId,
   version: number,
 ): StatusDocument {
@@ -251,5 +246,6 @@ function statusOf(
     ...(publishedBy === undefined ? {} : { published_by: publishedBy }),
     ...(message === undefined ? {} : { message }),
     ...(parent === undefined ? {} : { parent }),
+    ...(tags.length === 0 ? {} : { tags: checkTags(tags) }),
   };
 }

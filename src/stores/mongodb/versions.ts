@@ -6,16 +6,19 @@ import {
   digestOf,
   formatReference,
   manifestDigest,
+  matchesWhere,
   ModelkeepError,
   versionName,
   type Manifest,
   type Reference,
   type VersionRecord,
+  type Where,
 } from '../../core/index.js';
 import { adopt, describeAdopted, recordAdopted } from './adoption.js';
 import type { Database } from './database.js';
 import { MANIFEST_CONTENT_TYPE, toRecord, UNADOPTED, type FileDocument, type StatusDocument } from './documents.js';
 import { damaged, readRange, type StoredBytes } from './stored-bytes.js';
+import { whereFilter } from './where-filter.js';
 
 /** Versions named in an error message. */
 const SHOWN = 10;
@@ -25,11 +28,24 @@ const THERE = Object.freeze(['ready', 'archived'] as const);
 const RESTORABLE = Object.freeze([...THERE, 'deleted'] as const);
 
 /** All versions of a model, or of all; what plain scripts inserted is adopted first. */
-export async function listVersions(database: Database, model?: string, deleted = false): Promise<VersionRecord[]> {
+export async function listVersions(
+  database: Database,
+  {
+    model,
+    where,
+    deleted = false,
+  }: { readonly model?: string; readonly where?: Where; readonly deleted?: boolean } = {},
+): Promise<VersionRecord[]> {
   await adopt(database, model);
-  const state = { $in: deleted ? RESTORABLE : THERE };
-  const filter = { state, ...(model === undefined ? {} : { model_name: model }) };
-  return (await database.status.find(filter).sort({ model_name: 1, version: 1 }).toArray()).map(toRecord);
+  const filter = {
+    state: { $in: deleted ? RESTORABLE : THERE },
+    ...(model === undefined ? {} : { model_name: model }),
+    ...(where === undefined ? {} : whereFilter(where)),
+  };
+  const found = await database.status.find(filter).sort({ model_name: 1, version: 1 }).toArray();
+  const records = found.map(toRecord);
+  // The filter lets through a little more than is meant where the database cannot say it.
+  return where === undefined ? records : records.filter((record) => matchesWhere(record, where));
 }
 
 /** The newest version that is not archived. */
@@ -77,7 +93,7 @@ export async function getVersion(
     throw new ModelkeepError('VERSION_NOT_FOUND', `"${model}:${version}" ${why}`, { details: { model, version } });
   }
   await checkModel(database, model);
-  const numbers = (await listVersions(database, model)).map((record) => record.version);
+  const numbers = (await listVersions(database, { model })).map((record) => record.version);
   const hint = numbers.length > SHOWN ? `1 to ${numbers.at(-1)}` : numbers.join(', ');
   throw new ModelkeepError('VERSION_NOT_FOUND', `There is no version ${version} of "${model}"; there are ${hint}`, {
     details: { model, version },
@@ -118,7 +134,7 @@ export async function resolve(database: Database, reference: Reference): Promise
 /** The newest version of that digest. */
 async function byDigest(database: Database, reference: Reference, digest: string): Promise<VersionRecord> {
   const { model } = reference;
-  const records = (await listVersions(database, model)).filter(
+  const records = (await listVersions(database, { model })).filter(
     (record) => record.digest !== undefined && digestMatches(record.digest, digest),
   );
   const isWhole = digest.length === 'sha256:'.length + 64;

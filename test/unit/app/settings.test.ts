@@ -54,6 +54,8 @@ describe('the defaults', () => {
       maxConnections: 10_000,
       headersTimeoutMs: 10_000,
       receiveTimeoutMs: 30_000,
+      requireSignature: [],
+      webhookAllowPrivate: false,
       store: 'file:///home/ann/.local/share/modelkeep/store',
       bucket: 'fs',
       cacheDir: '/home/ann/.cache/modelkeep',
@@ -170,6 +172,8 @@ const SAMPLES: Readonly<Record<SettingName, readonly [string, unknown]>> = {
   maxConnections: ['5', 5],
   headersTimeoutMs: ['100', 100],
   receiveTimeoutMs: ['200', 200],
+  requireSignature: ['a.pem,b.pem', ['a.pem', 'b.pem']],
+  webhookAllowPrivate: ['true', true],
 };
 
 describe.each(NAMES)('%s', (name) => {

@@ -28,7 +28,8 @@ function routesOf(tree: string): string[] {
     if (part === '') return [];
     path.splice(indent.length / 4, Number.POSITIVE_INFINITY, part);
     const known = methods.split(', ').filter((method) => method !== '' && method !== 'HEAD');
-    return known.map((method) => `${method} ${path.join('')}`);
+    const whole = path.join('').replaceAll(/:(\w+)/g, '{$1}');
+    return known.map((method) => `${method} ${whole}`);
   });
 }
 

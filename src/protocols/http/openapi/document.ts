@@ -1,3 +1,4 @@
+import { apiPaths } from '../api/document.js';
 import { inferencePaths } from './inference-paths.js';
 import { repositoryPaths } from './repository-paths.js';
 import { operationsPaths } from './operations-paths.js';
@@ -21,7 +22,7 @@ export function openApiDocument(version: string, wantsCredentials: boolean): Jso
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     security: wantsCredentials ? [{ bearer: [] }] : [],
-    paths: { ...inferencePaths(), ...repositoryPaths(), ...operationsPaths() },
+    paths: { ...inferencePaths(), ...repositoryPaths(), ...operationsPaths(), ...apiPaths() },
     components: {
       securitySchemes: {
         bearer: {

@@ -1,0 +1,156 @@
+import {
+  parseReference,
+  parseWhere,
+  type Abortable,
+  type AliasMoved,
+  type AliasRecord,
+  type AliasTraffic,
+  type AnnotationChange,
+  type StoreEvent,
+  type VersionRecord,
+  type VersionState,
+  type VersionStore,
+} from '../core/index.js';
+import * as registry from '../registry/index.js';
+import * as webhooks from '../webhooks/index.js';
+
+type Who = { readonly by?: string; readonly message?: string };
+
+/** What is done with versions, over the store of a node: the same as the command line and the HTTP routes do. */
+export class Registry {
+  readonly #store: VersionStore;
+
+  /** For `Modelkeep.registry`. */
+  constructor(store: VersionStore) {
+    this.#store = store;
+  }
+
+  /**
+   * Versions of one model, or of all, that meet a condition.
+   *
+   * @param filter `where` as in `docs/metadata.md`, such as `metadata.epoch >= 3 and tag = prod`
+   * @throws ModelkeepError `INVALID_INPUT` for a condition that cannot be read
+   */
+  list(
+    filter: { readonly model?: string; readonly where?: string; readonly deleted?: boolean } = {},
+    options: Abortable = {},
+  ): Promise<readonly VersionRecord[]> {
+    const { where, ...rest } = filter;
+    return this.#store.listVersions({ ...rest, ...(where === undefined ? {} : { where: parseWhere(where) }) }, options);
+  }
+
+  /** Everything that is known of a version. @throws ModelkeepError see `show` */
+  show(reference: string, options: Abortable = {}): Promise<registry.Shown> {
+    return registry.show(this.#store, parseReference(reference), options);
+  }
+
+  /** Publishes a directory or file. @throws ModelkeepError see `push` */
+  push(path: string, options: registry.PushOptions): Promise<registry.Pushed> {
+    return registry.push(this.#store, path, options);
+  }
+
+  /** Writes the files of a version into a directory. @throws ModelkeepError see `pull` */
+  pull(reference: string, directory: string, options: registry.PullOptions = {}): Promise<registry.Pulled> {
+    return registry.pull(this.#store, parseReference(reference), directory, options);
+  }
+
+  /** Points an alias at a version, if its gates let it. @throws ModelkeepError see `promote` */
+  promote(reference: string, options: registry.PromoteOptions): Promise<registry.Promoted> {
+    return registry.promote(this.#store, parseReference(reference), options);
+  }
+
+  /** Points an alias back. @throws ModelkeepError see `rollback` */
+  rollback(reference: string, options: registry.RollbackOptions = {}): Promise<AliasMoved> {
+    return registry.rollback(this.#store, parseReference(reference), options);
+  }
+
+  /** What happened to a model or alias, newest first. @throws ModelkeepError see `history` */
+  history(reference: string, options: Abortable = {}): Promise<readonly StoreEvent[]> {
+    return registry.history(this.#store, parseReference(reference), options);
+  }
+
+  /** Removes an alias. @throws ModelkeepError see `removeAlias` */
+  removeAlias(reference: string, options: registry.MoveOptions = {}): Promise<AliasRecord> {
+    return registry.removeAlias(this.#store, parseReference(reference), options);
+  }
+
+  /** Splits or shadows the requests of an alias; `null` ends it. @throws ModelkeepError see `setAliasTraffic` */
+  setTraffic(
+    reference: string,
+    traffic: AliasTraffic | null,
+    options: registry.MoveOptions = {},
+  ): Promise<AliasRecord> {
+    return registry.setAliasTraffic(this.#store, parseReference(reference), traffic, options);
+  }
+
+  /** Archives, deletes or restores what a reference means now. @throws ModelkeepError see `VersionStore.setState` */
+  async setState(reference: string, state: VersionState, who: Who = {}): Promise<VersionRecord> {
+    const { model, selector } = parseReference(reference);
+    // A deleted version resolves no more; its number still names it.
+    const version =
+      selector.kind === 'version' ? selector.version : (await this.#store.resolve({ model, selector })).version;
+    return this.#store.setState(model, version, state, who);
+  }
+
+  /** Changes tags and annotations. @throws ModelkeepError see `VersionStore.annotate` */
+  async annotate(reference: string, change: AnnotationChange, who: Who = {}): Promise<VersionRecord> {
+    return this.#store.annotate(await this.#store.resolve(parseReference(reference)), change, who);
+  }
+
+  /** Where a version comes from, and what came from it. @throws ModelkeepError see `lineage` */
+  lineage(reference: string, options: Abortable = {}): Promise<registry.Lineage> {
+    return registry.lineage(this.#store, parseReference(reference), options);
+  }
+
+  /**
+   * Signs a version.
+   *
+   * @param pem a private Ed25519 key, PKCS8
+   * @throws ModelkeepError see `sign`
+   */
+  sign(reference: string, pem: string, options: registry.SignOptions = {}): Promise<registry.Signed> {
+    const key = registry.readPrivateKey(pem, 'the key');
+    return registry.sign(this.#store, parseReference(reference), key, options);
+  }
+
+  /**
+   * Proves that one of the keys signed a version.
+   *
+   * @param pem public Ed25519 keys
+   * @throws ModelkeepError `GATE_FAILED` if none did; see `verifySignatures`
+   */
+  async verifySignature(reference: string, pem: string, options: Abortable = {}): Promise<registry.SignatureProof> {
+    const trusted = registry.readTrustedKeys(pem, 'the key');
+    const record = await this.#store.resolve(parseReference(reference), options);
+    const manifest = await this.#store.readManifest(record, options);
+    return registry.verifySignatures(this.#store, record, manifest, trusted, options);
+  }
+
+  /** Checks what is stored, and mends it. @throws ModelkeepError see `verify` */
+  verify(options: registry.VerifyOptions = {}): Promise<registry.Verified> {
+    return registry.verify(this.#store, options);
+  }
+
+  /** Collects garbage. @throws ModelkeepError see `collectGarbage` */
+  collectGarbage(options: registry.GcOptions = {}): Promise<registry.Collected> {
+    return registry.collectGarbage(this.#store, options);
+  }
+
+  /** Adds a webhook; `modelkeep serve` delivers it. @throws ModelkeepError see `addWebhook` */
+  addWebhook(
+    wanted: webhooks.NewWebhook,
+    options: Abortable & { readonly allowPrivate?: boolean } = {},
+  ): Promise<webhooks.AddedWebhook> {
+    return webhooks.addWebhook(this.#store, wanted, options);
+  }
+
+  /** All webhooks, and how far each is. */
+  webhooks(options: Abortable = {}): Promise<readonly webhooks.WebhookState[]> {
+    return webhooks.listWebhooks(this.#store, options);
+  }
+
+  /** Removes a webhook. @throws ModelkeepError `INVALID_INPUT` if there is none */
+  removeWebhook(id: string, options: Abortable = {}): Promise<webhooks.Webhook> {
+    return webhooks.removeWebhook(this.#store, id, options);
+  }
+}

@@ -1,0 +1,19 @@
+import { flag, list, setting } from './setting.js';
+
+/** Settings of what a node believes, and whom it tells what happens. */
+export const TRUST_SETTINGS = Object.freeze({
+  requireSignature: setting<readonly string[]>({
+    schema: list,
+    defaultValue: [],
+    description:
+      'Files of public keys (PEM), separated by commas: only versions that one of them signed are loaded; none: any is',
+    placeholder: 'FILES',
+  }),
+  webhookAllowPrivate: setting<boolean>({
+    schema: flag,
+    defaultValue: false,
+    description: 'Whether webhooks may go to loopback, link-local and private addresses, and over plain HTTP',
+    placeholder: 'BOOL',
+    valueOptional: true,
+  }),
+});

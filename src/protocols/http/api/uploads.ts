@@ -1,0 +1,67 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { authorize } from '../../../access/index.js';
+import { isDigest, type Digest } from '../../../core/index.js';
+import { UploadFolder } from '../../../registry/index.js';
+import { message, modelOf, route, type ApiOptions, type ApiRoute } from './route.js';
+
+const part = z.object({
+  digest: z.custom<Digest>(isDigest, 'write sha256: and 64 hexadecimal digits').meta({ type: 'string' }),
+  size: z.number().int().min(1).describe('Bytes'),
+});
+
+function folderOf({ cacheDir }: ApiOptions): UploadFolder {
+  return new UploadFolder(join(cacheDir, 'uploads'));
+}
+
+/** Routes by which a version comes in: which parts are missing, the parts, and what they make. */
+export const UPLOAD_ROUTES: readonly ApiRoute[] = [
+  route({
+    method: 'POST',
+    url: '/parts/missing',
+    operation: 'publish',
+    summary: 'Which of these parts have to be sent: neither this node nor the store has them',
+    body: z.object({ parts: z.array(part).max(200_000) }),
+    handle: async ({ store, options, body, signal }) => ({
+      missing: await folderOf(options).missing(store, body.parts, { signal }),
+    }),
+  }),
+  route({
+    method: 'PUT',
+    url: '/parts/:digest',
+    operation: 'publish',
+    takesBytes: true,
+    summary: 'Send a part: its bytes, whose sha256 is its name; doing it twice is no error',
+    handle: async ({ options, params, body, signal }) =>
+      folderOf(options).write(params['digest'] ?? '', body as AsyncIterable<Uint8Array>, { signal }),
+  }),
+  route({
+    method: 'POST',
+    url: '/models/:model/versions',
+    operation: 'publish',
+    about: modelOf,
+    long: true,
+    summary: 'Publish files that are made of parts as the next version of a model',
+    body: z.object({
+      files: z.array(z.object({ path: z.string(), parts: z.array(part) })),
+      task: z.string().optional(),
+      parent: z.string().optional().describe('Reference of the version that it was made from'),
+      tags: z.array(z.string()).optional(),
+      metadata: z.record(z.string(), z.unknown()).optional(),
+      force: z.boolean().optional().describe('Make a new version even if the newest has the same contents'),
+      message,
+    }),
+    handle: async ({ store, options, params, body, principal, by, signal, onProgress }) => {
+      const { files, ...said } = body;
+      if (principal !== undefined && said.parent !== undefined) authorize(principal, 'inspect', said.parent);
+      const given = Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
+      return folderOf(options).push(store, files, {
+        ...given,
+        name: modelOf({ params }),
+        by,
+        signal,
+        onProgress: (phase, progress) => onProgress({ phase, ...progress }),
+      });
+    },
+  }),
+];
