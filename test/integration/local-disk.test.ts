@@ -60,8 +60,9 @@ describe('a full disk', () => {
       const { manifest, source } = freshContents();
       await store.publish({ model: 'm', manifest }, source);
     }
+    await store.moveAlias({ model: 'm', alias: 'p', to: 1 });
     await fill(join(disk.directory, 'ballast'));
-    // Pages that are free inside the metadata are used up first.
+    // Pages that are free inside the metadata, if any, are used up first.
     const moves = async (): Promise<void> => {
       for (let move = 0; move < 10_000; move += 1) {
         await store.moveAlias({ model: 'm', alias: 'p', to: 1 + (move % 2), message: 'x'.repeat(1_000) });
