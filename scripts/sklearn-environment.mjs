@@ -6,11 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { pythonEnvironment } from './python-environment.mjs';
 
 /** The releases that made test/fixtures/iris; pymongo is what the fixtures' scripts publish with. */
-const PACKAGES = ['scikit-learn==1.9.1', 'joblib==1.6.0', 'pymongo'];
+const PACKAGES = ['scikit-learn==1.9.1', 'joblib==1.6.0', 'skops==0.16.0', 'pymongo'];
 
 /** The Python program of that environment. */
 export async function findSklearnPython() {
-  return join(await pythonEnvironment('venv-sklearn', PACKAGES), 'python');
+  return join(await pythonEnvironment('venv-estimators', PACKAGES), 'python');
 }
 
 /** Wheels of an older release, from which tests make environments without a package index. */

@@ -162,14 +162,15 @@ export const SETTINGS = Object.freeze({
     ),
     defaultValue: 'off',
     description:
-      'Whether pickled models (joblib) are loaded, isolated in a Python process: off, safe (they import only what estimators are made of) or any (trust every publisher); without a value: safe',
+      'Whether pickled models (joblib) and skops files are loaded, isolated in a Python process: off, safe (they import only what estimators are made of) or any (trust every publisher); without a value: safe',
     placeholder: 'MODE',
     valueOptional: true,
   }),
   python: setting<string>({
     schema: text,
     defaultValue: 'python3',
-    description: 'Python program for pickled models; it needs scikit-learn, joblib and numpy',
+    description:
+      'Python program for pickled models; it needs scikit-learn, joblib and numpy, and skops for skops files',
     placeholder: 'PROGRAM',
   }),
   wheelhouse: setting<string>({

@@ -31,7 +31,7 @@ export interface InspectOptions {
   readonly requirements?: string;
 }
 
-const JOBLIB = /\.(joblib|pkl|pickle)$/;
+const JOBLIB = /\.(joblib|pkl|pickle|skops)$/;
 
 function invalid(message: string): ModelkeepError {
   return new ModelkeepError('INVALID_ARTIFACT', message);
@@ -40,8 +40,8 @@ function invalid(message: string): ModelkeepError {
 /**
  * Finds out what lies at a path and which of its files make a version. Reads no weights.
  *
- * @param path a directory as training or an export left it, or a single `.onnx`, `.joblib`, `.pkl` or `.pickle`
- * file; or a directory with one of the latter and `requirements.txt`
+ * @param path a directory as training or an export left it, or a single `.onnx`, `.joblib`, `.pkl`, `.pickle`
+ * or `.skops` file; or a directory with one of the latter and `requirements.txt`
  * @throws ModelkeepError `INVALID_ARTIFACT` if there is no model, naming what was looked for; `UNSUPPORTED_FORMAT` for
  * weights that would have to be unpickled, or a format other than the one asked for
  */
@@ -104,7 +104,9 @@ function externalFile(directory: string, model: string, path: string): ArtifactF
 
 function withRequirements(files: readonly ArtifactFile[], requirements: string): readonly ArtifactFile[] {
   if (modelOfPickle(files) === undefined) {
-    throw invalid(`${requirements} names Python packages, which only a single .joblib, .pkl or .pickle file has`);
+    throw invalid(
+      `${requirements} names Python packages, which only a single .joblib, .pkl, .pickle or .skops file has`,
+    );
   }
   const absolutePath = resolve(requirements);
   const stat = statSync(absolutePath, { throwIfNoEntry: false });
@@ -125,7 +127,7 @@ function singleFile(absolutePath: string): ArtifactFile {
   const path = checkFilePath(basename(absolutePath));
   if (!path.endsWith('.onnx') && !JOBLIB.test(path)) {
     throw invalid(
-      `${path} is no model file: publish the directory that holds config.json, or an .onnx, .joblib, .pkl or .pickle file`,
+      `${path} is no model file: publish the directory that holds config.json, or an .onnx, .joblib, .pkl, .pickle or .skops file`,
     );
   }
   const { size } = statSync(absolutePath);
@@ -163,7 +165,7 @@ function formatOf(
   if (paths.has(WEIGHTS_FILE)) throw invalid(`${shown} has ${WEIGHTS_FILE} but no config.json. Save the model again`);
   throw invalid(
     `${shown} holds no model: looked for config.json with ${WEIGHTS_FILE} or ${WEIGHTS_INDEX_FILE}, ` +
-      'for model.onnx or a single .onnx file, and for a single .joblib, .pkl or .pickle file, alone or with requirements.txt',
+      'for model.onnx or a single .onnx file, and for a single .joblib, .pkl, .pickle or .skops file, alone or with requirements.txt',
   );
 }
 

@@ -16,7 +16,7 @@ import {
   openLocalFiles,
   readTrainingFacts,
   REQUIREMENTS_FILE,
-  scanPickle,
+  scanModelFile,
   validateArtifact,
   type Artifact,
   type PickleReport,
@@ -61,7 +61,7 @@ export async function prepareFiles(path: string, options: PushOptions): Promise<
   const { opened, ...described } = await withTask(found);
   const artifact = addEvidence(described, path, options, opened);
   const precision = precisionFor(artifact, options.precision);
-  const pickle = scanIfPickled(artifact);
+  const pickle = await scanIfPickled(artifact);
   const { warnings: unread, ...facts } = await readTrainingFacts(artifact);
   const manifest = await buildManifest(artifact, {
     ...abortable,
@@ -88,10 +88,10 @@ function precisionFor({ format }: Artifact, chosen: Precision = 'fp32'): Precisi
   );
 }
 
-/** What a pickled model would import, read without executing it. @throws ModelkeepError `INVALID_ARTIFACT` for no pickle */
-function scanIfPickled({ format, files }: Artifact): PickleReport | undefined {
+/** What a pickled model or skops file would import, read without executing it. @throws ModelkeepError `INVALID_ARTIFACT` */
+async function scanIfPickled({ format, files }: Artifact): Promise<PickleReport | undefined> {
   const file = files.find(({ path }) => path !== REQUIREMENTS_FILE);
-  return format === 'joblib' && file !== undefined ? scanPickle(file.absolutePath, file.path) : undefined;
+  return format === 'joblib' && file !== undefined ? scanModelFile(file.absolutePath, file.path) : undefined;
 }
 
 function pickleWarnings(pickle: PickleReport | undefined): readonly string[] {

@@ -35,7 +35,7 @@ export class Pools {
     if (this.pickles !== undefined) return this.pickles;
     throw new ModelkeepError(
       'UNSAFE_FORMAT',
-      'It is a pickle, and loading a pickle can run any code that its publisher chose. If you trust that publisher, ' +
+      'It is a pickle or a skops file, and loading one can run code that its publisher chose. If you trust that publisher, ' +
         'start this node with --allow-pickle; safer is to convert the model to ONNX with skl2onnx and publish that',
     );
   }

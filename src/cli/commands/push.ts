@@ -51,7 +51,7 @@ export function pushCommand(program: Command, world: World): void {
     )
     .option(
       '--requirements <FILE>',
-      'name==version lines: the Python packages of a joblib model, which a node makes an environment of; the version then is two files, which plain pymongo scripts cannot read',
+      'name==version lines: the Python packages of a joblib or skops model, which a node makes an environment of; the version then is two files, which plain pymongo scripts cannot read',
     )
     .option('--base <REF>', 'the version that a PEFT adapter directory was trained on; the new version is both')
     .option(

@@ -21,8 +21,8 @@ export function showCommand(program: Command, world: World): void {
 /** What a pickled model was written by and imports; names outside the allow-list are marked. */
 function describePickle(pickle: Partial<PickleReport> | undefined): readonly (readonly [string, string | undefined])[] {
   if (pickle === undefined) return [];
-  const { sklearn, numpy, python, globals = [], unsafeGlobals = [], incompleteWhy } = pickle;
-  const releases = Object.entries({ 'scikit-learn': sklearn, numpy, python });
+  const { sklearn, numpy, python, skops, globals = [], unsafeGlobals = [], incompleteWhy } = pickle;
+  const releases = Object.entries({ 'scikit-learn': sklearn, numpy, skops, python });
   const unsafe = new Set(unsafeGlobals);
   const names = globals.map((name) => (unsafe.has(name) ? `${name} (NOT on the allow-list)` : name));
   return [

@@ -5,10 +5,10 @@ import { bufferSource, withFileSource, type ByteSource } from './byte-source.js'
 import { PickleWalk, VERSION_ATTRIBUTE, type PickleFacts } from './pickle-walk.js';
 import { isSafeGlobal } from './safe-globals.js';
 
-/** How a pickled file is compressed. */
-export type PickleCompression = 'none' | 'zlib' | 'gzip' | 'bz2' | 'xz' | 'lzma' | 'lz4';
+/** How a pickled file is compressed; `zip`: a skops file with compressed entries. */
+export type PickleCompression = 'none' | 'zlib' | 'gzip' | 'bz2' | 'xz' | 'lzma' | 'lz4' | 'zip';
 
-/** What is known of a pickled model without unpickling it; kept as `pickle` in the version's metadata. */
+/** What is known of a pickled model or a skops file without loading it; kept as `pickle` in the version's metadata. */
 export interface PickleReport {
   /** Full names of the classes and functions that it imports, sorted. Unpickling it may call each of them. */
   readonly globals: readonly string[];
@@ -27,6 +27,8 @@ export interface PickleReport {
   readonly sklearn?: string;
   /** The numpy release line that wrote it, such as `>=2`, where its modules tell. */
   readonly numpy?: string;
+  /** The skops release that wrote it; of skops files only, which have no {@link protocol}. */
+  readonly skops?: string;
 }
 
 /** First bytes of the compressed forms that joblib writes. */

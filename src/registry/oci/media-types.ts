@@ -25,7 +25,7 @@ export const MANIFEST_PATH = '.modelkeep/manifest.json';
 /** The layout that this software reads and writes. */
 export const LAYOUT_VERSION = '1.0.0';
 
-const WEIGHTS = /\.(safetensors|onnx|onnx_data|data|joblib|pkl|bin)$/i;
+const WEIGHTS = /\.(safetensors|onnx|onnx_data|data|joblib|pkl|pickle|skops|bin)$/i;
 const DOCUMENTS = /(^|\/)(readme|license|licence|notice|model_card)([^/]*)$|\.md$/i;
 
 /** The media type of a file's layer. */

@@ -1,9 +1,10 @@
-"""A pickled estimator: loaded from its segments, described, asked."""
+"""An estimator of a pickle or a skops file: loaded from its segments, described, asked."""
 import io
 import os
 import warnings
 
 from frames import Failure
+from skops_files import MAGIC, load_skops
 
 # What an estimator may be asked for, in the order of the outputs; the second row only where there is no predict.
 METHODS = ("predict", "predict_proba", "decision_function")
@@ -50,30 +51,37 @@ def _open(manifest, folder):
     return io.BufferedReader(Chained(paths), 1 << 20)
 
 
-def _unpickle(manifest, folder):
+def _read(file, policy):
+    """The object of a file: by its first bytes a skops file, else a pickle, whose allow-list `restrict` put in force."""
     import joblib
 
+    if file.peek(len(MAGIC)).startswith(MAGIC):
+        return load_skops(file, policy)
+    return joblib.load(file)
+
+
+def _load(manifest, folder, policy):
     with _open(manifest, folder) as file, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            return joblib.load(file), [str(warning.message).split("\n")[0] for warning in caught]
+            return _read(file, policy), [str(warning.message).split("\n")[0] for warning in caught]
         except Failure:
             raise
         except MemoryError as error:
-            raise Failure("OUT_OF_BUDGET", "Unpickling it takes more memory than the Python runner may use") from error
+            raise Failure("OUT_OF_BUDGET", "Loading it takes more memory than the Python runner may use") from error
         except (ModuleNotFoundError, AttributeError) as error:
             raise Failure(
-                "LOAD_FAILED", f"Unpickling it failed: {error}. Install what it was saved with for the Python of --python"
+                "LOAD_FAILED", f"Loading it failed: {error}. Install what it was saved with for the Python of --python"
             ) from error
         except BaseException as error:
-            raise Failure("LOAD_FAILED", f"Unpickling it failed: {type(error).__name__}: {error}") from error
+            raise Failure("LOAD_FAILED", f"Loading it failed: {type(error).__name__}: {error}") from error
 
 
 class Estimator:
     """One loaded version."""
 
-    def __init__(self, manifest, folder):
-        self._model, self.warnings = _unpickle(manifest, folder)
+    def __init__(self, manifest, folder, policy):
+        self._model, self.warnings = _load(manifest, folder, policy)
         names = [name for name in METHODS if callable(getattr(self._model, name, None))]
         if "predict" not in names:
             names += [name for name in OTHER_METHODS if callable(getattr(self._model, name, None))]

@@ -14,7 +14,13 @@ def _is_listed(patterns, name):
     return any(re.fullmatch(pattern, name) for pattern in patterns)
 
 
-def _check(policy, module, name, found):
+def is_allowed(policy, module, name):
+    """True if a global is on the allow-list. A dot in the name would walk through attributes, out of that module."""
+    full = f"{module}.{name}"
+    return "." not in name and (full in policy["exact"] or _is_listed(policy["classes"] + policy["functions"], full))
+
+
+def check_found(policy, module, name, found):
     """Refuses what is not what its name promised: a list of names alone could be met by a module's own imports."""
     full = f"{module}.{name}"
     if full in policy["exact"] or _is_listed(policy["functions"], full):
@@ -40,17 +46,14 @@ def restrict(policy):
         dispatch[pickle.BUILD[0]] = load_build
 
         def find_class(self, module, name):
-            full = f"{module}.{name}"
-            listed = full in policy["exact"] or _is_listed(policy["classes"] + policy["functions"], full)
-            # A dot in the second part would walk through attributes, out of the module that the first part names.
-            if not listed or "." in name:
+            if not is_allowed(policy, module, name):
                 raise Failure(
                     "UNSAFE_FORMAT",
-                    f"The model imports {full}, which is not on the allow-list of what estimators are made of. "
+                    f"The model imports {module}.{name}, which is not on the allow-list of what estimators are made of. "
                     "Convert it to ONNX, or start this node with --allow-pickle=any if you trust its publisher",
                 )
             found = super().find_class(module, name)
-            _check(policy, module, name, found)
+            check_found(policy, module, name, found)
             return found
 
     read_array = numpy_pickle.NumpyArrayWrapper.read_array

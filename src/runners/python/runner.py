@@ -1,7 +1,7 @@
 """The runner process for pickled models: hosts them and answers frames on file descriptor 3, one at a time.
 
 Takes one argument, a JSON object: policy (null: anything may be imported), packages (a folder of packages to use, or
-null), segmentsFolder, maxMemoryBytes, cpuSecondsPerCall. Needs the standard library to start; numpy, joblib and scikit-learn when a model is loaded.
+null), segmentsFolder, maxMemoryBytes, cpuSecondsPerCall. Needs the standard library to start; numpy, joblib and scikit-learn when a model is loaded, and skops for a skops file.
 """
 import faulthandler
 import json
@@ -81,7 +81,7 @@ def load(message):
         prepare()
         from estimator import Estimator
 
-        models[key] = Estimator(message["manifest"], options["segmentsFolder"])
+        models[key] = Estimator(message["manifest"], options["segmentsFolder"], options["policy"])
         loads += 1
         for warning in models[key].warnings:
             print(f"version {key}: {warning}", file=log, flush=True)

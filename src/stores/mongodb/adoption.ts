@@ -15,7 +15,7 @@ import { readRange, type StoredBytes } from './stored-bytes.js';
 /** Largest segment that an adopted file is cut into: 64 MiB, as files without tensors are cut when they are published. */
 const SEGMENT_BYTES = 64 * 1024 * 1024;
 
-/** First bytes of pickles and of the compressed forms that joblib writes: zlib, gzip, bzip2, xz and lz4. */
+/** First bytes of pickles and of the compressed forms that joblib writes: zlib, gzip, bzip2, xz and lz4; and of skops files. */
 const JOBLIB_MAGIC: readonly (readonly number[])[] = [
   [0x80],
   [0x78],
@@ -23,6 +23,7 @@ const JOBLIB_MAGIC: readonly (readonly number[])[] = [
   [0x42, 0x5a, 0x68],
   [0xfd, 0x37, 0x7a],
   [0x04, 0x22, 0x4d, 0x18],
+  [0x50, 0x4b, 0x03, 0x04],
 ];
 /** An ONNX model begins with its IR version: field 1, a varint. */
 const ONNX_MAGIC = 0x08;

@@ -4,7 +4,8 @@ import { deflateSync, gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ModelkeepError } from '../../../src/core/index.js';
-import { isSafeGlobal, scanPickle, type PickleReport } from '../../../src/formats/index.js';
+import { isSafeGlobal, type PickleReport } from '../../../src/formats/index.js';
+import { scanPickle } from '../../../src/formats/joblib/scan.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 const IRIS = join(import.meta.dirname, '../../fixtures/iris');
