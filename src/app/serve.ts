@@ -5,8 +5,6 @@ import { ModelRepository } from '../serving/index.js';
 import { Deliverer } from '../webhooks/index.js';
 import { openFrontDoor } from './front-door.js';
 import { Heartbeat } from './heartbeat.js';
-import { listenGrpc } from './listen-grpc.js';
-import { listenHttp } from './listen-http.js';
 import { openModelkeep, type Modelkeep, type NodeParts, type OpenOptions } from './open.js';
 import { preload } from './preload.js';
 import type { Settings } from './settings.js';
@@ -52,6 +50,9 @@ export async function serve({ settings, version, logger, ...options }: ServeOpti
     const repository = new ModelRepository(keep.parts);
     await preload(keep, settings);
     const parts = { ...settings, ...keep.parts, ...door, repository, version, logger: log };
+    // The protocols take 7 MB and a fifth of a second: only servers pay for them, not every command and library.
+    const { listenHttp } = await import('./listen-http.js');
+    const { listenGrpc } = await import('./listen-grpc.js');
     const http = await listenHttp(parts);
     const grpc = await listenGrpc(parts).catch(async (error: unknown) => {
       await http.close();
