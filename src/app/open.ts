@@ -243,7 +243,7 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
     const command = onnxRunnerCommand(options.onRunnerLog === undefined ? {} : { onLog: options.onRunnerLog });
     const pool = await RunnerPool.open({ command, size: settings.runners });
     stack.push(() => pool.close());
-    const pickles = picklePool(settings, cache.folder, options.onRunnerLog);
+    const pickles = picklePool(settings, cache, options.onRunnerLog);
     if (pickles !== undefined) stack.push(() => pickles.close());
     const pools = { pool, ...(pickles === undefined ? {} : { pickles }) };
     const compiler = await compilerFor(settings, cache, () => residency.residents);
@@ -282,7 +282,7 @@ const CALL_SHARE = 0.75;
 /** The Python runners for pickled models, not started yet; none unless they are allowed. */
 function picklePool(
   { allowPickle, python, wheelhouse, cacheDir, threads, pickleMaxMemory, requestTimeoutMs }: Omit<Settings, 'store'>,
-  segmentsFolder: string,
+  { folder: segmentsFolder, budget }: SegmentCache,
   onLog: ((line: string) => void) | undefined,
 ): PicklePools | undefined {
   if (allowPickle === 'off') return undefined;
@@ -291,6 +291,7 @@ function picklePool(
     allow: allowPickle,
     environmentsFolder: join(cacheDir, 'environments'),
     wheelhouse,
+    budget,
     segmentsFolder,
     threads,
     maxMemoryBytes: pickleMaxMemory,

@@ -42,7 +42,8 @@ export const SETTINGS = Object.freeze({
   cacheMaxBytes: setting<number>({
     schema: bytes,
     defaultValue: 20_000_000_000,
-    description: 'Bytes of segments kept in the disk cache (600MB, 20GB); 0: only what is in use',
+    description:
+      'Bytes kept in the disk cache: segments and what is made of them, Python environments of versions (600MB, 20GB); 0: only what is in use',
     placeholder: 'BYTES',
   }),
   runners: setting<number>({

@@ -13,7 +13,7 @@ export interface Kept {
 export type ListKept = () => Promise<readonly Kept[]>;
 
 /**
- * The bound on what a node's cache takes of the disk: segments, derived tensors and compiled forms together. What was
+ * The bound on what a node's cache takes of the disk: segments, derived tensors, compiled forms and Python environments together. What was
  * used longest ago goes first, of whatever kind.
  */
 export class DiskBudget {

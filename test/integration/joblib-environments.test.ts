@@ -1,10 +1,12 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openStore, push, type Modelkeep } from '../../src/app/index.js';
+import { DiskBudget } from '../../src/cache/index.js';
 import { parseRequirements } from '../../src/formats/index.js';
 import { PythonEnvironments } from '../../src/runners/index.js';
 import { golden, IRIS, matrix, numbersOf, pickleHome, sklearnPython, type PickleHome } from './joblib-harness.js';
@@ -122,6 +124,35 @@ describe('an environment', () => {
     expect(readdirSync(environments).filter((name) => name.startsWith('.'))).toEqual([]);
   }, 120_000);
 
+  it('goes when the cache wants its room, unless a process of this machine uses it', async () => {
+    const directory = join(home.folder, 'bounded');
+    const budget = new DiskBudget(0);
+    await using bounded = closing(new PythonEnvironments({ python, directory, wheelhouse, budget }));
+    await using other = closing(new PythonEnvironments({ python, directory, wheelhouse }));
+    const first = ['threadpoolctl==3.5.0'];
+    const second = ['joblib==1.4.2'];
+    const [firstName, secondName] = [await bounded.maker.digestOf(first), await bounded.maker.digestOf(second)];
+    const there = (): readonly string[] => readdirSync(directory).toSorted();
+    await bounded.maker.ensure(first, never);
+    await other.maker.ensure(first, never);
+    // What is made is used, and so stays; the other one is still used by both.
+    await bounded.maker.ensure(second, never);
+    expect(there()).toEqual([firstName, secondName].toSorted());
+    await bounded.maker.release(firstName);
+    await budget.enforce();
+    expect(there()).toEqual([firstName, secondName].toSorted());
+    await other.maker.release(firstName);
+    await budget.enforce();
+    expect(there()).toEqual([secondName]);
+    // It comes back, and the mark of a process that was killed holds nothing.
+    await other.maker.ensure(first, never);
+    await bounded.maker.release(secondName);
+    await whileAnotherProcessUses(directory, 'joblib==1.4.2', () => budget.enforce());
+    expect(there()).toEqual([firstName, secondName].toSorted());
+    await budget.enforce();
+    expect(there()).toEqual([firstName]);
+  }, 120_000);
+
   it('runs nothing of its packages before the process is confined', async () => {
     const directory = join(home.folder, 'hostile');
     const maker = new PythonEnvironments({ python, directory, wheelhouse });
@@ -136,6 +167,32 @@ describe('an environment', () => {
     expect(() => readFileSync(proof)).toThrow('ENOENT');
   }, 120_000);
 });
+
+/** A maker that is closed at the end of a block. */
+function closing(maker: PythonEnvironments): AsyncDisposable & { readonly maker: PythonEnvironments } {
+  return { maker, [Symbol.asyncDispose]: () => maker.close() };
+}
+
+/** Works while a process of its own has the environment in use; kills it then. */
+async function whileAnotherProcessUses(
+  directory: string,
+  requirement: string,
+  work: () => Promise<void>,
+): Promise<void> {
+  const script = fileURLToPath(new URL('children/environment-user.mjs', import.meta.url));
+  const child = spawn(process.execPath, [script, python, directory, wheelhouse, requirement], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'exit');
+  try {
+    const [said] = (await Promise.race([once(child.stdout, 'data'), ended])) as [unknown];
+    expect(String(said)).toBe('used\n');
+    await work();
+  } finally {
+    child.kill('SIGKILL');
+    await ended;
+  }
+}
 
 function linkedCache(name: string, directory: string): string {
   const cache = join(home.folder, name);

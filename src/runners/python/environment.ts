@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { lockOnMachine } from '../../cache/index.js';
+import { lockOnMachine, type DiskBudget, type Kept } from '../../cache/index.js';
 import { asModelkeepError, canonicalJson, fileError, ModelkeepError, throwIfAborted } from '../../core/index.js';
+import { completeFolder, factsOf, isUsed, markUsed, unmarkUsed, usedMsOf } from './environment-folder.js';
 import { runProgram } from './program.js';
 
 /** A Python with the packages that a version named. */
@@ -21,6 +22,8 @@ export interface PythonEnvironmentsOptions {
   readonly directory: string;
   /** A folder of wheels, from which alone packages are taken; absent or empty: pip's package index. */
   readonly wheelhouse?: string;
+  /** The bound on what the cache takes of the disk, to which environments count; absent: none. */
+  readonly budget?: DiskBudget;
   /** Told when an environment is begun and when it is there. */
   readonly onLog?: (line: string) => void;
 }
@@ -33,8 +36,6 @@ interface PythonIdentity {
   readonly prefix: string;
 }
 
-/** Written last, so that what has it is complete. */
-const COMPLETE = 'environment.json';
 const IDENTITY =
   'import json, platform, sys; print(json.dumps({"version": platform.python_version(), "implementation": ' +
   'sys.implementation.name, "machine": platform.machine(), "prefix": sys.base_prefix}))';
@@ -45,17 +46,23 @@ const QUESTION_TIMEOUT_MS = 30_000;
 const VENV_TIMEOUT_MS = 120_000;
 
 /**
- * Python environments of versions, each made once on this machine and kept. Making one runs nothing that a publisher
+ * Python environments of versions, each made once on this machine and kept until the
+ * bound on the cache wants its room and no process of this machine uses it. Making one runs nothing that a publisher
  * wrote: pip is given exact releases, and takes wheels only, which are unpacked and not executed.
  */
 export class PythonEnvironments {
   readonly #options: PythonEnvironmentsOptions;
   readonly #making = new Map<string, Promise<PythonEnvironment>>();
+  /** How often each is in use here, by digest. */
+  readonly #uses = new Map<string, number>();
+  /** Tells this one's marks from those of others of the process. */
+  readonly #user = randomUUID();
   readonly #stop = new AbortController();
   #identity: Promise<PythonIdentity> | undefined;
 
   constructor(options: PythonEnvironmentsOptions) {
     this.#options = { ...options, directory: resolve(options.directory) };
+    options.budget?.add(() => this.#kept());
   }
 
   /**
@@ -77,7 +84,7 @@ export class PythonEnvironments {
   }
 
   /**
-   * The environment with these packages. It is made if it is not there, which goes on when the caller gives up: the
+   * The environment with these packages, which stays until {@link release} says that it is used no longer. It is made if it is not there, which goes on when the caller gives up: the
    * next one finds it.
    *
    * @throws ModelkeepError `LOAD_FAILED` with what pip said is missing; what the signal says
@@ -91,13 +98,75 @@ export class PythonEnvironments {
       const forget = (): void => void this.#making.delete(digest);
       making.then(forget, forget);
     }
-    return untilAborted(making, signal);
+    const found = await untilAborted(making, signal);
+    this.#uses.set(digest, (this.#uses.get(digest) ?? 0) + 1);
+    return found;
   }
 
-  /** Ends what is being made; idempotent. */
+  /** What one {@link ensure} gave is used no longer. */
+  async release(digest: string): Promise<void> {
+    const left = (this.#uses.get(digest) ?? 0) - 1;
+    if (left > 0) {
+      this.#uses.set(digest, left);
+      return;
+    }
+    this.#uses.delete(digest);
+    if (this.#stop.signal.aborted) return unmarkUsed(join(this.#options.directory, digest), this.#user);
+    await this.#locked(digest, async (folder) => {
+      if (!this.#isWanted(digest)) await unmarkUsed(folder, this.#user);
+    });
+  }
+
+  /** Ends what is being made, and uses nothing any longer; idempotent. */
   async close(): Promise<void> {
     this.#stop.abort(new ModelkeepError('CLOSED', 'modelkeep was closed while a Python environment was made'));
     await Promise.allSettled(this.#making.values());
+    const used = [...this.#uses.keys()];
+    this.#uses.clear();
+    await Promise.all(used.map((digest) => unmarkUsed(join(this.#options.directory, digest), this.#user)));
+  }
+
+  #isWanted(digest: string): boolean {
+    return this.#uses.has(digest) || this.#making.has(digest);
+  }
+
+  /** Does something with an environment's folder while no process of this machine makes, takes or removes it. */
+  async #locked<T>(digest: string, work: (folder: string) => Promise<T>): Promise<T> {
+    const { directory } = this.#options;
+    const lock = await lockOnMachine(directory, digest, this.#stop.signal);
+    try {
+      return await work(join(directory, digest));
+    } finally {
+      await lock.release();
+    }
+  }
+
+  /** Every environment that is here, those for other Pythons too. */
+  async #kept(): Promise<readonly Kept[]> {
+    const { directory } = this.#options;
+    await mkdir(directory, { recursive: true });
+    const digests = (await readdir(directory)).filter((name) => /^[0-9a-f]{64}$/.test(name));
+    const kept = digests.map(async (digest): Promise<readonly Kept[]> => {
+      const folder = join(directory, digest);
+      const facts = await factsOf(folder);
+      // What is not complete is being made, or is removed when it is made again.
+      if (facts === undefined) return [];
+      const inUse = this.#isWanted(digest) || (await isUsed(folder));
+      const remove = (): Promise<void> => this.#remove(digest);
+      return [{ bytes: facts.bytes, usedMs: await usedMsOf(folder), inUse, remove }];
+    });
+    return (await Promise.all(kept)).flat();
+  }
+
+  /** Removes an environment, unless somebody has taken it into use since it was listed. */
+  async #remove(digest: string): Promise<void> {
+    await this.#locked(digest, async (folder) => {
+      if (this.#isWanted(digest) || (await isUsed(folder)) || (await factsOf(folder)) === undefined) return;
+      // In one step, so that a removal that is cut off leaves nothing that looks whole.
+      const doomed = join(this.#options.directory, `.${digest}-${process.pid}-removed`);
+      await rename(folder, doomed);
+      await rm(doomed, { recursive: true, force: true });
+    });
   }
 
   async #identify(): Promise<PythonIdentity> {
@@ -115,14 +184,14 @@ export class PythonEnvironments {
     const { directory } = this.#options;
     try {
       await mkdir(directory, { recursive: true });
-      const found = await readComplete(join(directory, digest));
-      if (found !== undefined) return found;
-      const lock = await lockOnMachine(directory, digest, this.#stop.signal);
-      try {
-        return (await readComplete(join(directory, digest))) ?? (await this.#make(digest, requirements));
-      } finally {
-        await lock.release();
-      }
+      const { made, found } = await this.#locked(digest, async (folder) => {
+        const there = await readComplete(folder);
+        const environment = there ?? (await this.#make(digest, requirements));
+        await markUsed(folder, this.#user);
+        return { made: there === undefined, found: environment };
+      });
+      if (made) await this.#options.budget?.enforce();
+      return found;
     } catch (error) {
       throw fileError(error, `Cannot make a Python environment in ${directory}`, 'make it writable, or free space');
     }
@@ -149,7 +218,7 @@ export class PythonEnvironments {
       const args = ['-I', '-m', 'pip', ...install, '--only-binary', ':all:', ...from, '-r', list];
       const where = wheelhouse === '' ? '' : ` from the wheelhouse ${wheelhouse}`;
       await this.#run(python, args, INSTALL_TIMEOUT_MS, `install ${requirements.join(', ')}${where}`);
-      await writeFile(join(begun, COMPLETE), JSON.stringify({ packages: asked.stdout.trim(), requirements }));
+      await completeFolder(begun, { packages: asked.stdout.trim(), requirements });
       await rename(begun, place);
     } finally {
       await rm(begun, { recursive: true, force: true });
@@ -175,15 +244,8 @@ function pythonOf(folder: string): string {
 }
 
 async function readComplete(folder: string): Promise<PythonEnvironment | undefined> {
-  let text: string;
-  try {
-    text = await readFile(join(folder, COMPLETE), 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-  const { packages } = JSON.parse(text) as { readonly packages: string };
-  return { python: pythonOf(folder), packages: join(folder, packages) };
+  const facts = await factsOf(folder);
+  return facts === undefined ? undefined : { python: pythonOf(folder), packages: join(folder, facts.packages) };
 }
 
 /** Lines of standard error that are told: pip says what is missing in the last ones. */

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import type { DiskBudget } from '../../cache/index.js';
 import { ModelkeepError, type Manifest } from '../../core/index.js';
 import { openSegmentFiles, readRequirements, REQUIREMENTS_FILE } from '../../formats/index.js';
 import { LazyRunnerPool } from '../lazy-pool.js';
@@ -13,6 +14,8 @@ export interface PicklePoolsOptions extends Omit<PythonRunnerOptions, 'packages'
   readonly environmentsFolder: string;
   /** A folder of wheels, from which alone packages are taken; absent or empty: pip's package index. */
   readonly wheelhouse?: string;
+  /** The bound on what the cache takes of the disk, to which environments count; absent: none. */
+  readonly budget?: DiskBudget;
 }
 
 interface Shared {
@@ -41,11 +44,12 @@ export class PicklePools extends EventEmitter<RunnerPoolEvents> {
   constructor(options: PicklePoolsOptions) {
     super();
     this.#options = options;
-    const { python, environmentsFolder: directory, wheelhouse = '', onLog } = options;
+    const { python, environmentsFolder: directory, wheelhouse = '', budget, onLog } = options;
     this.#environments = new PythonEnvironments({
       python,
       directory,
       wheelhouse,
+      ...(budget === undefined ? {} : { budget }),
       ...(onLog === undefined ? {} : { onLog }),
     });
     this.#plain = this.#newPool(options);
@@ -86,7 +90,10 @@ export class PicklePools extends EventEmitter<RunnerPoolEvents> {
     }
     const { python, packages } = await this.#environments.ensure(requirements, signal);
     const digest = await this.#environments.digestOf(requirements);
-    if (this.#closed) throw new ModelkeepError('CLOSED', 'The runners for pickled models are closed');
+    if (this.#closed) {
+      await this.#environments.release(digest);
+      throw new ModelkeepError('CLOSED', 'The runners for pickled models are closed');
+    }
     let shared = this.#shared.get(digest);
     if (shared === undefined) {
       shared = { pool: this.#newPool({ ...this.#options, python, packages }), users: new Set() };
@@ -107,9 +114,11 @@ export class PicklePools extends EventEmitter<RunnerPoolEvents> {
     this.#uses.delete(id);
     const shared = this.#shared.get(use.digest);
     shared?.users.delete(id);
-    if (shared === undefined || shared.users.size > 0) return;
-    this.#shared.delete(use.digest);
-    await this.#end(shared.pool);
+    if (shared !== undefined && shared.users.size === 0) {
+      this.#shared.delete(use.digest);
+      await this.#end(shared.pool);
+    }
+    await this.#environments.release(use.digest);
   }
 
   async #releasePlain(): Promise<void> {
@@ -140,7 +149,8 @@ export class PicklePools extends EventEmitter<RunnerPoolEvents> {
   async close(): Promise<void> {
     this.#closed = true;
     const pools = [this.#plain, ...[...this.#shared.values()].map(({ pool }) => pool)];
-    await Promise.all([this.#environments.close(), ...pools.map((pool) => pool.close()), ...this.#ending]);
+    await Promise.all([...pools.map((pool) => pool.close()), ...this.#ending]);
+    await this.#environments.close();
   }
 
   #newPool(options: PythonRunnerOptions): LazyRunnerPool {
