@@ -34,7 +34,7 @@ async function heldBy(keep: Modelkeep): Promise<Held> {
 export async function benchCycles(figures: Figures, quick: boolean): Promise<void> {
   const cycles = quick ? 300 : 1_000;
   figures.heading(`${cycles} cycles of loading and letting go over ${TINY_VERSIONS} versions: growth since cycle 100`);
-  await using keep = await openNode();
+  await using keep = await openNode({ compileAfter: 0 });
   const references = Array.from({ length: TINY_VERSIONS }, (_, at) => `tiny-${at + 1}:1`);
   const text = textOf(5);
   let early: Held | undefined;

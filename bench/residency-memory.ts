@@ -13,7 +13,8 @@ const COPY_BYTES = 437_935_112;
 /** Ten versions that differ in their heads alone, in two runners. */
 export async function benchHeads(figures: Figures, quick: boolean): Promise<void> {
   figures.heading(`${HEADS} versions of BERT-base that differ in their heads, two runners, proportional set size`);
-  await using keep = await openNode();
+  // In their plain form, whatever was compiled before: a compiled version shares its pages with compiled ones alone.
+  await using keep = await openNode({ compileAfter: 0 });
   const text = textOf(30);
   const sizes: number[] = [];
   for (let at = 1; at <= HEADS; at++) {
@@ -36,7 +37,7 @@ export async function benchHeads(figures: Figures, quick: boolean): Promise<void
 /** Four versions that share nothing, in two runners. */
 export async function benchFineTunes(figures: Figures): Promise<void> {
   figures.heading(`${FINE_TUNES} full fine-tunes of BERT-base, two runners, proportional set size`);
-  await using keep = await openNode();
+  await using keep = await openNode({ compileAfter: 0 });
   const text = textOf(30);
   const empty = await memoryOf(keep);
   for (let at = 1; at <= FINE_TUNES; at++) {

@@ -23,16 +23,29 @@ export interface CompileReport {
   readonly error?: ModelkeepError;
 }
 
+/** What {@link Compiler} works with. */
+export interface CompilerParts {
+  readonly hosting: Hosting;
+  readonly onReport: (report: CompileReport) => void;
+  /** True if that many bytes more of memory are within the node's bound. */
+  readonly hasRoom: (bytes: number) => Promise<boolean>;
+}
+
 const WINDOW_MS = 60_000;
+/**
+ * Copies of a version that must fit into memory for it to be compiled: that of the process that compiles, with the
+ * weights in both layouts, and the compiled form beside the one that serves.
+ */
+const COPIES = 3;
 
 /**
  * Compiles what is hot: counts the runs of versions, and has one that runs often compiled in the background, one at a
- * time, then lets the runners take it over one after the other. What fails is served uncompiled and not tried again.
+ * time, then lets the runners take it over one after the other. What fails is served uncompiled and not tried again; what
+ * finds no room in memory is tried again when it is hot the next time.
  */
 export class Compiler {
   readonly #options: CompilerOptions;
-  readonly #hosting: Hosting;
-  readonly #onReport: (report: CompileReport) => void;
+  readonly #parts: CompilerParts;
   readonly #stop = new AbortController();
   readonly #runs = new Map<string, { sinceMs: number; count: number }>();
   /** Versions that are compiled or being compiled. */
@@ -41,24 +54,28 @@ export class Compiler {
   readonly #givenUp = new Set<string>();
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(options: CompilerOptions, hosting: Hosting, onReport: (report: CompileReport) => void) {
+  constructor(options: CompilerOptions, parts: CompilerParts) {
     this.#options = options;
-    this.#hosting = hosting;
-    this.#onReport = onReport;
+    this.#parts = parts;
   }
 
-  /** The compiled form to load a version from, if there is one; a cache that cannot be read is none. */
-  async find(resident: Resident): Promise<string | undefined> {
+  /**
+   * The compiled form to load a version from, if there is one; a cache that cannot be read is none.
+   *
+   * @param unsharedBytes what that form adds to memory, because others hold the same tensors in their plain form
+   */
+  async find(resident: Resident, unsharedBytes: number): Promise<string | undefined> {
     const { record } = resident;
     if (record.digest === undefined || record.format === 'joblib') return undefined;
     const folder = await this.#options.find(resident).catch((error: unknown) => {
-      this.#onReport({ record, durationMs: 0, error: asModelkeepError(error) });
+      this.#parts.onReport({ record, durationMs: 0, error: asModelkeepError(error) });
       return undefined;
     });
     // The form may have left the disk since it was made here.
     if (folder === undefined) this.#compiled.delete(record.id);
     else this.#compiled.add(record.id);
-    return folder;
+    // Compiled tensors are other pages than the segments that versions in plain form share.
+    return folder === undefined || (await this.#parts.hasRoom(unsharedBytes)) ? folder : undefined;
   }
 
   /** Counts one run; the one that makes a version hot starts its compile. */
@@ -94,13 +111,17 @@ export class Compiler {
     const startedMs = performance.now();
     if (manifest === undefined || signal.aborted) return;
     try {
+      if (!(await this.#parts.hasRoom(COPIES * record.size))) {
+        this.#compiled.delete(record.id);
+        return;
+      }
       const folder = await this.#options.compile(resident, manifest, { signal });
-      await this.#hosting.takeOver(resident, folder);
-      this.#onReport({ record, durationMs: performance.now() - startedMs });
+      await this.#parts.hosting.takeOver(resident, folder);
+      this.#parts.onReport({ record, durationMs: performance.now() - startedMs });
     } catch (error) {
       this.#givenUp.add(record.id);
       if (!signal.aborted)
-        this.#onReport({ record, durationMs: performance.now() - startedMs, error: asModelkeepError(error) });
+        this.#parts.onReport({ record, durationMs: performance.now() - startedMs, error: asModelkeepError(error) });
     }
   }
 }

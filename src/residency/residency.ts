@@ -144,7 +144,9 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     this.#hosting.on('trouble', (record, error) => this.emit('trouble', record, error));
     const { compiler } = options;
     const onReport = (report: CompileReport): void => void this.emit('compiled', report);
-    this.#compiler = compiler === undefined ? undefined : new Compiler(compiler, this.#hosting, onReport);
+    const hasRoom = async (bytes: number): Promise<boolean> => (await this.#budget?.hasRoom(bytes)) ?? true;
+    this.#compiler =
+      compiler === undefined ? undefined : new Compiler(compiler, { hosting: this.#hosting, onReport, hasRoom });
     this.#budget = memoryBudget === 0 ? undefined : this.#openBudget(memoryBudget);
     if (idleUnloadMs > 0)
       this.#idleTimer = setInterval(() => this.#evictIdle(idleUnloadMs), idleUnloadMs / IDLE_CHECKS).unref();
@@ -310,10 +312,11 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       // Refused before a byte of it is fetched.
       const pickles = this.#pools.picklesFor(manifest);
       await this.#options.approve?.(record, manifest, { signal });
-      reservation = await this.#budget?.admit(record, addedBytes(manifest, this.residents), signal);
+      const added = addedBytes(manifest, this.residents);
+      reservation = await this.#budget?.admit(record, added, signal);
       await this.#fetch(resident, manifest, signal);
       await this.#quantize(resident, manifest, signal);
-      resident.serveFrom(await this.#compiler?.find(resident));
+      resident.serveFrom(await this.#compiler?.find(resident, record.size - added));
       resident.enter('loading');
       await pickles?.acquire(record.id, manifest, signal);
       resident.learn({ loaded: await this.#hosting.loadIntoAll(resident, manifest, signal) });

@@ -67,7 +67,7 @@ describe('a node with a memory budget', () => {
   });
 
   it('keeps what is pinned, and says who holds the memory when nothing can go', async () => {
-    await withNode(1.1 * VERSION_BYTES, async (keep) => {
+    await withNode(1.5 * VERSION_BYTES, async (keep) => {
       const unpin = await keep.pin('a');
       await keep.predict('a', 'pinned');
       await expect(keep.predict('b', 'no room')).rejects.toMatchObject({ code: 'OUT_OF_BUDGET' });
