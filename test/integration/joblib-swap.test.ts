@@ -3,7 +3,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openStore, push, resolveSettings, serve, type RunningServer } from '../../src/app/index.js';
+import {
+  openStore,
+  parseReference,
+  push,
+  resolveSettings,
+  serve,
+  show,
+  type RunningServer,
+} from '../../src/app/index.js';
 import { startMongo, type MongoServer } from '../mongodb/start-mongo.js';
 import { golden, IRIS, pickleHome, sklearnPython, type PickleHome } from './joblib-harness.js';
 
@@ -59,8 +67,8 @@ interface Answered {
   readonly labels: readonly number[];
 }
 
-async function ask(): Promise<Answered> {
-  const response = await fetch(`${server.url}/v2/models/${MODEL}/infer`, {
+async function ask(model = MODEL): Promise<Answered> {
+  const response = await fetch(`${server.url}/v2/models/${model}/infer`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ inputs: [{ name: 'X', shape: [150, 4], datatype: 'FP64', data: golden.data }] }),
@@ -109,6 +117,15 @@ describe('the article, in production shape', () => {
       .poll(async () => (await runner?.call('stats', { op: 'stats' }))?.result.loaded.length, { timeout: 10_000 })
       .toBe(1);
     expect(server.keep.status().runnerRestarts).toBe(0);
+  });
+
+  it('serves a skops file that the script published, too', async () => {
+    await script('seed_publish.py', mongo.uri(DATABASE), 'skops', join(IRIS, 'mymodel_v2.skops'));
+    await expect.poll(async () => (await ask('skops')).status, { timeout: 20_000 }).toBe(200);
+    expect(await ask('skops')).toEqual({ status: 200, version: '1', labels: golden.models.mymodel_v2.predict });
+    await using store = await openStore(mongo.uri(DATABASE));
+    const { manifest } = await show(store, parseReference('skops'));
+    expect([manifest.format, manifest.files.map(({ path }) => path)]).toEqual(['joblib', ['skops.skops']]);
   });
 
   it('publishes what the article reads, byte for byte', async () => {

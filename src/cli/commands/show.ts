@@ -27,7 +27,7 @@ function describePickle(pickle: Partial<PickleReport> | undefined): readonly (re
   const names = globals.map((name) => (unsafe.has(name) ? `${name} (NOT on the allow-list)` : name));
   return [
     ['written by', releases.flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`])).join(', ')],
-    ['imports', names.join(`\n${' '.repeat(11)}`) || undefined],
+    ['imports', names.join(', ') || undefined],
     ['', incompleteWhy === undefined ? undefined : `there may be more: ${incompleteWhy}`],
   ];
 }

@@ -15,7 +15,7 @@ import { readRange, type StoredBytes } from './stored-bytes.js';
 /** Largest segment that an adopted file is cut into: 64 MiB, as files without tensors are cut when they are published. */
 const SEGMENT_BYTES = 64 * 1024 * 1024;
 
-/** First bytes of pickles and of the compressed forms that joblib writes: zlib, gzip, bzip2, xz and lz4; and of skops files. */
+/** First bytes of pickles and of the compressed forms that joblib writes: zlib, gzip, bzip2, xz and lz4. */
 const JOBLIB_MAGIC: readonly (readonly number[])[] = [
   [0x80],
   [0x78],
@@ -23,8 +23,9 @@ const JOBLIB_MAGIC: readonly (readonly number[])[] = [
   [0x42, 0x5a, 0x68],
   [0xfd, 0x37, 0x7a],
   [0x04, 0x22, 0x4d, 0x18],
-  [0x50, 0x4b, 0x03, 0x04],
 ];
+/** First bytes of a skops file, which is a zip archive. */
+const SKOPS_MAGIC: readonly number[] = [0x50, 0x4b, 0x03, 0x04];
 /** An ONNX model begins with its IR version: field 1, a varint. */
 const ONNX_MAGIC = 0x08;
 
@@ -77,7 +78,7 @@ async function adoptOne(
 /**
  * Makes the manifest of a file that a plain script stored, reading it once, and records what was learnt.
  *
- * @throws ModelkeepError `UNSUPPORTED_FORMAT` for a file that is neither a pickle nor ONNX; `DIGEST_MISMATCH` if chunks
+ * @throws ModelkeepError `UNSUPPORTED_FORMAT` for a file that is neither a pickle nor skops nor ONNX; `DIGEST_MISMATCH` if chunks
  * are missing
  */
 export async function describeAdopted(
@@ -88,9 +89,9 @@ export async function describeAdopted(
 ): Promise<Manifest> {
   const segments: Segment[] = [];
   let digester = createDigester();
-  let format: Format | undefined;
+  let kind: Kind | undefined;
   for await (const bytes of readRange(database, file, what, { start: 0, end: file.length }, signal)) {
-    format ??= formatOf(bytes, what);
+    kind ??= kindOf(bytes, what);
     for (let at = 0; at < bytes.byteLength;) {
       const part = bytes.subarray(at, at + SEGMENT_BYTES - digester.size);
       digester.update(part);
@@ -101,27 +102,34 @@ export async function describeAdopted(
     }
   }
   if (digester.size > 0) segments.push({ size: digester.size, digest: digester.finish() });
-  if (format === undefined)
+  if (kind === undefined)
     throw new ModelkeepError('INVALID_ARTIFACT', `The stored ${what.name} is empty: publish the file again`);
   return checkManifest({
     schema: 1,
-    format,
-    files: [{ path: pathOf(file.filename, format), size: file.length, segments }],
+    format: kind.format,
+    files: [{ path: pathOf(file.filename, kind.ending), size: file.length, segments }],
   });
 }
 
-function formatOf(bytes: Uint8Array, { name }: StoredBytes): Format {
-  if (bytes[0] === ONNX_MAGIC) return 'onnx';
-  if (JOBLIB_MAGIC.some((magic) => magic.every((byte, index) => bytes[index] === byte))) return 'joblib';
+/** What a file is, and how its name ends. */
+interface Kind {
+  readonly format: Format;
+  readonly ending: string;
+}
+
+function kindOf(bytes: Uint8Array, { name }: StoredBytes): Kind {
+  const begins = (magic: readonly number[]): boolean => magic.every((byte, index) => bytes[index] === byte);
+  if (bytes[0] === ONNX_MAGIC) return { format: 'onnx', ending: '.onnx' };
+  if (begins(SKOPS_MAGIC)) return { format: 'joblib', ending: '.skops' };
+  if (JOBLIB_MAGIC.some(begins)) return { format: 'joblib', ending: '.joblib' };
   throw new ModelkeepError(
     'UNSUPPORTED_FORMAT',
-    `The stored ${name} is neither a pickle (joblib) nor an ONNX file: publish it with modelkeep push`,
+    `The stored ${name} is neither a pickle (joblib), nor a skops or ONNX file: publish it with modelkeep push`,
   );
 }
 
 /** A safe file name for a stored file: its own, if it has the right ending, else the last part of it with that ending. */
-function pathOf(filename: string, format: Format): string {
-  const ending = format === 'onnx' ? '.onnx' : '.joblib';
+function pathOf(filename: string, ending: string): string {
   const last =
     (filename.split(/[/\\]/).at(-1) ?? '')
       .replaceAll(/[^A-Za-z0-9._-]/g, '_')
