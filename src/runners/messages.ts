@@ -91,7 +91,7 @@ export interface RunnerStats {
   readonly rssBytes: number;
   /** What confines the process, by name; of a Python runner only. */
   readonly isolation?: Readonly<Record<string, { readonly inForce: boolean; readonly detail: string }>>;
-  /** Releases of Python and of the packages that pickled models need, `null` if missing; of a Python runner only. */
+  /** Releases of Python and of the packages that pickled models and skops files need, `null` if missing; of a Python runner only. */
   readonly packages?: Readonly<Record<string, string | null>>;
 }
 

@@ -124,6 +124,14 @@ describe('an environment', () => {
     expect(readdirSync(environments).filter((name) => name.startsWith('.'))).toEqual([]);
   }, 120_000);
 
+  it('without skops loads no skops file, and says so', async () => {
+    await publish('no-skops', join(IRIS, 'mymodel_v1.skops'), ...requirements);
+    await using keep = await home.open(python, { wheelhouse });
+    const refused = labelsOf(keep, 'no-skops');
+    await expect(refused).rejects.toMatchObject({ code: 'LOAD_FAILED' });
+    await expect(refused).rejects.toThrow('skops is not installed');
+  }, 60_000);
+
   it('goes when the cache wants its room, unless a process of this machine uses it', async () => {
     const directory = join(home.folder, 'bounded');
     const budget = new DiskBudget(0);

@@ -106,13 +106,16 @@ async function pickles({ settings }: Invocation): Promise<readonly Check[]> {
     const [started] = keep.parts.pickles?.runners ?? [];
     const { result } = (await started?.call('stats', { op: 'stats' })) ?? {};
     const { packages = {}, isolation = {} } = result ?? {};
-    const missing = Object.entries(packages).flatMap(([name, release]) => (release === null ? [name] : []));
+    const absent = Object.entries(packages).flatMap(([name, release]) => (release === null ? [name] : []));
+    const missing = absent.filter((name) => name !== 'skops');
     const found = Object.entries(packages).flatMap(([name, release]) =>
       release === null ? [] : [`${name} ${release}`],
     );
     const why = missing.length === 0 ? '' : `; missing: ${missing.join(', ')}. Install with ${python} -m pip install`;
+    const skops = absent.includes('skops') ? '; no skops, so skops files are not loaded' : '';
+    const told = `allowed (${allowPickle}), ${found.join(', ')}${skops}${why}`;
     return [
-      { name: 'pickles', ok: missing.length === 0, detail: `allowed (${allowPickle}), ${found.join(', ')}${why}` },
+      { name: 'pickles', ok: missing.length === 0, detail: told },
       ...Object.entries(isolation).map(([name, { inForce, detail }]) => {
         return { name: 'isolated', ok: inForce, detail: `${name}: ${inForce ? detail : `NOT in force, ${detail}`}` };
       }),

@@ -18,7 +18,9 @@ from isolation import allow_cpu_seconds, close_descriptors, isolate  # noqa: E40
 from loaded_libraries import open_own_maps, tell_threadpoolctl  # noqa: E402
 
 CHANNEL = 3
-PACKAGES = {"numpy": "numpy", "joblib": "joblib", "sklearn": "scikit-learn"}
+# What every model needs, and what skops files need besides.
+NEEDED = ("numpy", "joblib", "scikit-learn")
+FOR_SKOPS = ("skops",)
 
 options = json.loads(sys.argv[1])
 if options["packages"] is not None:
@@ -34,7 +36,7 @@ def packages():
     from importlib import metadata
 
     found = {"python": sys.version.split()[0]}
-    for name in PACKAGES.values():
+    for name in NEEDED + FOR_SKOPS:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -47,7 +49,8 @@ def prepare():
     global ready
     if ready:
         return
-    missing = [name for name, version in packages().items() if version is None]
+    found = packages()
+    missing = [name for name in NEEDED if found[name] is None]
     if missing:
         advice = "install with pip, or name another Python with --python"
         if options["packages"] is not None:
