@@ -65,7 +65,13 @@ export async function benchBeside(figures: Figures, quick: boolean): Promise<voi
   await using store = await openStore(STORE_URL);
   // What nobody uses leaves the disk with the next pull, so that each round has everything to do.
   const cacheDir = join(BENCH_FOLDER, 'beside');
-  await using keep = await openNode({ store: remote(store), cacheDir, cacheMaxBytes: 0, compile: true });
+  await using keep = await openNode({
+    store: remote(store),
+    cacheDir,
+    cacheMaxBytes: 0,
+    compile: true,
+    compileAfter: 0,
+  });
   const a = 'base-1:1';
   const b = ['full-1:1', 'full-2:1'];
   const text = textOf(30);

@@ -109,19 +109,26 @@ export class Compiler {
     const { record, manifest } = resident;
     const { signal } = this.#stop;
     const startedMs = performance.now();
-    if (manifest === undefined || signal.aborted) return;
+    // It may have been let go while others were compiled.
+    if (manifest === undefined || signal.aborted || resident.state !== 'ready') return this.#forget(resident);
     try {
       if (!(await this.#parts.hasRoom(COPIES * record.size))) {
-        this.#compiled.delete(record.id);
-        return;
+        return this.#forget(resident);
       }
       const folder = await this.#options.compile(resident, manifest, { signal });
       await this.#parts.hosting.takeOver(resident, folder);
       this.#parts.onReport({ record, durationMs: performance.now() - startedMs });
     } catch (error) {
+      // What it was made from may have left the disk with it: no fault of the version.
+      if (resident.state !== 'ready') return this.#forget(resident);
       this.#givenUp.add(record.id);
       if (!signal.aborted)
         this.#parts.onReport({ record, durationMs: performance.now() - startedMs, error: asModelkeepError(error) });
     }
+  }
+
+  /** Lets a version be tried again when it is hot the next time. */
+  #forget({ record }: Resident): void {
+    this.#compiled.delete(record.id);
   }
 }

@@ -4,7 +4,7 @@ import { get, type IncomingMessage } from 'node:http';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newSigningKey, openStore, parseReference, readPrivateKey, sign } from '../../src/app/index.js';
+import { newSigningKey, openStore, parseReference, push, readPrivateKey, sign } from '../../src/app/index.js';
 import { digestOf } from '../../src/core/index.js';
 import { FIXTURES, modelHome, startServer, type ModelHome, type TestServer } from './http-harness.js';
 
@@ -204,6 +204,20 @@ describe('the store', () => {
       expect((await add(url)).body.code).toBe('INVALID_INPUT');
     }
     expect((await call('GET', '/webhooks')).body).toEqual([]);
+  });
+});
+
+describe('promoting', () => {
+  it('runs the gates of the alias, and leaves it where it is if one of them fails', { timeout: 60_000 }, async () => {
+    const evaluation = join(FIXTURES, 'sentiment/eval.jsonl');
+    await using store = await openStore(home.url);
+    await push(store, join(FIXTURES, 'sentiment/v2'), { name: 'gated', evaluation });
+    await push(store, join(FIXTURES, 'sentiment/v4-bad'), { name: 'gated', evaluation });
+    const promoted = await call('POST', '/versions/gated:1/promote', { to: 'production' });
+    expect(promoted.status).toBe(200);
+    const refused = await call('POST', '/versions/gated:2/promote', { to: 'production' });
+    expect(refused).toMatchObject({ status: 409, body: { code: 'GATE_FAILED' } });
+    expect(await store.listAliases({ model: 'gated' })).toMatchObject([{ alias: 'production', version: 1 }]);
   });
 });
 
