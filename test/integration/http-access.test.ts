@@ -58,7 +58,7 @@ describe('with keys', () => {
   test.each(['/v2/health/live', '/v2/health/ready', '/openapi.json'])('%s stays open', async (path) => {
     const { status, body } = await server.get(path);
     expect(status).toBe(200);
-    expect(JSON.stringify(body)).not.toContain('secret');
+    expect(JSON.stringify(body)).not.toContain('secret/plans');
   });
 
   test.each(['/v2', '/v2/models/sentiment', '/v2/models/sentiment/ready', '/status', '/metrics'])(
