@@ -18,8 +18,8 @@ export type Pool = RunnerPool | LazyRunnerPool;
 /** What {@link Hosting} is made of. */
 export interface HostingOptions {
   readonly pools: Pools;
-  /** True if there is memory for one more process for a moment. */
-  readonly hasRoom: () => Promise<boolean>;
+  /** True if there is memory for one more process for a moment, with so many bytes of its own besides. */
+  readonly hasRoom: (bytes?: number) => Promise<boolean>;
   /** Absolute folder of the segments. */
   readonly segmentsFolder: string;
   /** Brings back what was removed from that folder since, of a version in its form; costs little where nothing was. */
@@ -54,7 +54,7 @@ export class Hosting extends EventEmitter<HostingEvents> {
     super();
     this.#options = options;
     const host = (resident: Resident, runner: Runner): Promise<void> => this.#host(resident, runner);
-    this.#relief = new Relief({ pool: options.pools.onnx, residents: options.residents, host });
+    this.#relief = new Relief({ pools: options.pools, residents: options.residents, host });
     for (const pool of options.pools.all) {
       const onStarted = (runner: Runner): void => this.#onStarted(runner);
       pool.on('started', onStarted).on('ended', this.#onGone).on('retired', this.#onGone);
@@ -184,20 +184,28 @@ export class Hosting extends EventEmitter<HostingEvents> {
   /**
    * Puts fresh processes in the place of runners that keep memory which no version in them accounts for.
    *
-   * @param keptBytes bytes that a runner may keep
-   * @returns bytes that it gave back
+   * @param mayKeep bytes that a runner of each kind may keep
+   * @returns bytes that came back
    * @throws ModelkeepError as {@link Relief.relieve}
    */
-  async reclaim(keptBytes: number): Promise<number> {
+  async reclaim(mayKeep: { readonly onnx: number; readonly pickles: number }): Promise<number> {
+    const { onnx, pickles } = this.#options.pools;
     let bytes = 0;
-    for (const runner of this.#options.pools.onnx.runners) {
-      const kept = await this.#kept.of(runner);
-      if (kept <= keptBytes) continue;
-      const replaced = await this.#relief.relieve(runner);
-      await replaced?.retired;
-      bytes += kept;
+    for (const runner of onnx.runners) bytes += await this.#reclaimFrom(runner, mayKeep.onnx);
+    for (const runner of pickles?.runners ?? []) {
+      // Unlike weights that are mapped, what it holds is there twice for a moment.
+      if (await this.#options.hasRoom(this.#kept.heldBy(runner)))
+        bytes += await this.#reclaimFrom(runner, mayKeep.pickles);
     }
     return bytes;
+  }
+
+  async #reclaimFrom(runner: Runner, mayKeep: number): Promise<number> {
+    const kept = await this.#kept.of(runner);
+    if (kept <= mayKeep) return 0;
+    const replaced = await this.#relief.relieve(runner);
+    await replaced?.retired;
+    return replaced === undefined ? 0 : kept;
   }
 
   /** Starts every runner anew. @throws ModelkeepError as {@link Relief.relieve} */
@@ -233,6 +241,7 @@ export class Hosting extends EventEmitter<HostingEvents> {
       ...(quantized === undefined ? {} : { quantized }),
     };
     const message = { op: 'load', key: resident.record.id, threads, ...form } as const;
+    await runner.call('prepare', { op: 'prepare' });
     const load = () => this.#call(runner, 'load', message);
     const { result } = await this.#kept.around(runner, resident.record.id, load);
     resident.runners.add(runner);

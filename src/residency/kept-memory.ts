@@ -38,12 +38,17 @@ export class KeptMemory {
     this.#known.get(runner)?.grownBy.delete(id);
   }
 
+  /** Bytes that a runner had when it was empty, and that its versions brought; 0 if unknown. */
+  heldBy(runner: Runner): number {
+    const known = this.#known.get(runner);
+    return known === undefined ? 0 : [...known.grownBy.values()].reduce((sum, bytes) => sum + bytes, known.empty);
+  }
+
   /** Bytes that a runner keeps beyond what it had when it was empty and what its versions brought; 0 if unknown. */
   async of(runner: Runner): Promise<number> {
     const known = this.#known.get(runner);
     const now = known === undefined ? undefined : await this.#measure(runner.pid);
     if (known === undefined || now === undefined) return 0;
-    const held = [...known.grownBy.values()].reduce((sum, bytes) => sum + bytes, known.empty);
-    return Math.max(0, now - held);
+    return Math.max(0, now - this.heldBy(runner));
   }
 }

@@ -1,5 +1,5 @@
 import { ModelkeepError, type Manifest } from '../core/index.js';
-import type { PicklePools, RunnerPool } from '../runners/index.js';
+import type { PicklePools, Runner, RunnerPool } from '../runners/index.js';
 import type { Pool } from './hosting.js';
 
 /** The runners of a node, of every kind. */
@@ -21,7 +21,12 @@ export class Pools {
 
   /** Process ids of all runners, and of those that are being prepared or are ending. */
   get pids(): readonly number[] {
-    return [...this.onnx.pids, ...(this.pickles?.runners ?? []).map(({ pid }) => pid)];
+    return this.all.flatMap(({ pids }) => pids);
+  }
+
+  /** Those that a runner is one of; undefined once it has ended. */
+  of(runner: Runner): RunnerPool | PicklePools | undefined {
+    return this.all.find(({ runners }) => runners.includes(runner));
   }
 
   /** The runners for a version. @throws ModelkeepError `UNSAFE_FORMAT` for a pickle where none may be loaded */

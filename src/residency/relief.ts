@@ -1,10 +1,11 @@
 import { ModelkeepError, versionName } from '../core/index.js';
-import type { Replacement, Runner, RunnerPool } from '../runners/index.js';
+import type { Replacement, Runner } from '../runners/index.js';
+import type { Pools } from './pools.js';
 import type { Resident } from './resident.js';
 
 /** What {@link Relief} is made of. */
 export interface ReliefOptions {
-  readonly pool: RunnerPool;
+  readonly pools: Pools;
   /** The versions that are not absent. */
   readonly residents: () => Iterable<Resident>;
   /** Loads a ready version into a runner; tells of its failure and does not reject. */
@@ -24,22 +25,22 @@ export class Relief {
     this.#options = options;
   }
 
-  /** True if the pool has one runner and that serves: whatever it loads keeps requests waiting. */
+  /** True if there is one runner for ONNX graphs and that serves: whatever it loads keeps requests waiting. */
   wouldBlock(except?: Resident): boolean {
-    const { pool } = this.#options;
-    const [lone] = pool.runners;
-    return pool.size === 1 && lone !== undefined && this.#heldBy(lone).some((resident) => resident !== except);
+    const { onnx } = this.#options.pools;
+    const [lone] = onnx.runners;
+    return onnx.size === 1 && lone !== undefined && this.#heldBy(lone).some((resident) => resident !== except);
   }
 
   /**
-   * Relieves the one runner of a pool.
+   * Relieves the one runner for ONNX graphs.
    *
    * @param prepare what the fresh process does besides, before it takes over
    * @throws ModelkeepError as {@link relieve}
    */
   relieveLone(prepare: (fresh: Runner) => Promise<void>): Promise<Replacement | undefined> {
     return this.#inTurn(async () => {
-      const [lone] = this.#options.pool.runners;
+      const [lone] = this.#options.pools.onnx.runners;
       return lone === undefined ? undefined : this.#relieve(lone, prepare);
     });
   }
@@ -66,8 +67,8 @@ export class Relief {
     return [...this.#options.residents()].filter(({ state, runners }) => state === 'ready' && runners.has(runner));
   }
 
-  #relieve(old: Runner, prepare?: (fresh: Runner) => Promise<void>): Promise<Replacement | undefined> {
-    return this.#options.pool.replace(old, async (fresh) => {
+  async #relieve(old: Runner, prepare?: (fresh: Runner) => Promise<void>): Promise<Replacement | undefined> {
+    return this.#options.pools.of(old)?.replace(old, async (fresh) => {
       try {
         for (const resident of this.#heldBy(old)) await this.#options.host(resident, fresh);
         const missing = this.#heldBy(old).find(({ runners }) => !runners.has(fresh));

@@ -55,8 +55,8 @@ export interface ResidencyOptions {
   readonly idleUnloadMs?: number;
   /**
    * Bytes that a runner may keep when a version has left it, before a fresh process takes its place.
-   * @defaultValue 48 MiB, what the runtime and the JavaScript engine take when they are warm; a tenth of the version that
-   * left if that is more
+   * @defaultValue 48 MiB, what the runtime and the JavaScript engine take when they are warm; 16 MiB in a Python runner,
+   * what modules take that were imported for the version; a tenth of the version that left if that is more
    */
   readonly keptBytes?: number;
   /** Golden answers that versions must give where no alias says otherwise. @defaultValue the defaults of each field */
@@ -96,7 +96,7 @@ const LOOK_AGAIN_MS = 1_000;
 /** Memory of a fresh runner besides the weights, which it shares: 50 MB measured with BERT-base, and some room. */
 const PROCESS_BYTES = 80_000_000;
 /** See {@link ResidencyOptions.keptBytes}. */
-const KEPT_BYTES = 48 * 2 ** 20;
+const KEPT_BYTES = { onnx: 48 * 2 ** 20, pickles: 16 * 2 ** 20 };
 /** Share of a version's bytes within which memory is back. */
 const KEPT_SHARE = 0.1;
 /** How often idle versions are looked for, as a share of the time after which they go. */
@@ -131,7 +131,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       pools: this.#pools,
       threads,
       residents,
-      hasRoom: async () => (await this.#budget?.hasRoom(PROCESS_BYTES)) ?? true,
+      hasRoom: async (bytes = 0) => (await this.#budget?.hasRoom(PROCESS_BYTES + bytes)) ?? true,
       segmentsFolder: cache.folder,
       refetch: async ({ record, manifest }) => {
         if (manifest === undefined) return;
@@ -389,7 +389,11 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   async #reclaim({ size }: VersionRecord): Promise<void> {
     if (this.#closed) return;
     try {
-      const bytes = await this.#hosting.reclaim(this.#options.keptBytes ?? Math.max(KEPT_BYTES, KEPT_SHARE * size));
+      const mayKeep = (bytes: number): number => this.#options.keptBytes ?? Math.max(bytes, KEPT_SHARE * size);
+      const bytes = await this.#hosting.reclaim({
+        onnx: mayKeep(KEPT_BYTES.onnx),
+        pickles: mayKeep(KEPT_BYTES.pickles),
+      });
       if (bytes > 0) this.emit('renewed', bytes);
     } catch (error) {
       // The runners serve on as they are; the next version that leaves has it tried again.

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { ModelkeepError } from '../core/index.js';
-import { RunnerPool, type RunnerPoolEvents, type RunnerPoolOptions } from './pool.js';
+import { RunnerPool, type Replacement, type RunnerPoolEvents, type RunnerPoolOptions } from './pool.js';
 import type { Runner } from './runner.js';
 
 /** A pool whose processes are started when they are needed first, and never before. */
@@ -20,6 +20,11 @@ export class LazyRunnerPool extends EventEmitter<RunnerPoolEvents> {
     return this.#pool?.runners ?? [];
   }
 
+  /** Process ids of all that is in memory; see {@link RunnerPool.pids}. */
+  get pids(): readonly number[] {
+    return this.#pool?.pids ?? [];
+  }
+
   /** Runners that ended unexpectedly since the pool was opened. */
   get restarts(): number {
     return this.#pool?.restarts ?? 0;
@@ -35,6 +40,11 @@ export class LazyRunnerPool extends EventEmitter<RunnerPoolEvents> {
       this.#opening = undefined;
       throw error;
     }
+  }
+
+  /** Puts a fresh process in the place of a runner. @returns and @throws as {@link RunnerPool.replace} */
+  async replace(old: Runner, prepare?: (fresh: Runner) => Promise<void>): Promise<Replacement | undefined> {
+    return this.#pool?.replace(old, prepare);
   }
 
   /** Ends all runners after their calls in flight; idempotent. */

@@ -2,6 +2,11 @@ import type { TensorInfo } from '../core/index.js';
 import type { TaskRequest } from '../tasks/index.js';
 import type { VersionForm } from './onnx/form.js';
 
+/** Asks a runner to bring in the libraries that every load needs, so that what they take is no version's. */
+export interface PrepareMessage {
+  readonly op: 'prepare';
+}
+
 /** Asks a runner to make a version ready to run. */
 export interface LoadMessage extends VersionForm {
   readonly op: 'load';
@@ -97,6 +102,7 @@ export interface RunnerStats {
 
 /** Everything that can be asked of a runner, with its reply. */
 export interface RunnerCalls {
+  prepare: { readonly message: PrepareMessage; readonly reply: Record<string, never> };
   load: { readonly message: LoadMessage; readonly reply: LoadedReply };
   warm: { readonly message: WarmMessage; readonly reply: Record<string, never> };
   predict: { readonly message: PredictMessage; readonly reply: PredictReply };

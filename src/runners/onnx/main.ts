@@ -48,6 +48,9 @@ function stats(): RunnerStats {
 
 async function answer(message: RunnerMessage, tensors: Tensors): Promise<{ result?: unknown; tensors?: Tensors }> {
   switch (message.op) {
+    case 'prepare':
+      // Done at the start: nothing is answered before.
+      return {};
     case 'load':
       return { result: await load(message) };
     case 'warm':

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SAFE_GLOBALS } from '../../formats/index.js';
+import { ALLOCATOR } from '../allocator.js';
 import type { RunnerCommand } from '../runner.js';
 
 /** Options of {@link pythonRunnerCommand}. */
@@ -46,6 +47,7 @@ export function pythonRunnerCommand(options: PythonRunnerOptions): RunnerCommand
     // -S, with packages of a publisher's choice: no .pth file of theirs is executed.
     args: [...(packages === null ? ['-I', '-B'] : ['-I', '-S', '-B']), script, JSON.stringify(said)],
     env: {
+      ...ALLOCATOR,
       // To find the program; nothing else of the node's environment, which may hold secrets.
       PATH: process.env.PATH ?? '',
       LANG: 'C.UTF-8',

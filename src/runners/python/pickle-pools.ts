@@ -3,7 +3,7 @@ import type { DiskBudget } from '../../cache/index.js';
 import { ModelkeepError, type Manifest } from '../../core/index.js';
 import { openSegmentFiles, readRequirements, REQUIREMENTS_FILE } from '../../formats/index.js';
 import { LazyRunnerPool } from '../lazy-pool.js';
-import type { RunnerPoolEvents } from '../pool.js';
+import type { Replacement, RunnerPoolEvents } from '../pool.js';
 import type { Runner } from '../runner.js';
 import { pythonRunnerCommand, type PythonRunnerOptions } from './command.js';
 import { PythonEnvironments } from './environment.js';
@@ -57,15 +57,21 @@ export class PicklePools extends EventEmitter<RunnerPoolEvents> {
 
   /** The runners that are alive, of all environments. */
   get runners(): readonly Runner[] {
-    return [this.#plain, ...[...this.#shared.values()].map(({ pool }) => pool)].flatMap(({ runners }) => runners);
+    return this.#pools.flatMap(({ runners }) => runners);
+  }
+
+  /** Process ids of all that is in memory: the runners, those being prepared to take over, and those that are ending. */
+  get pids(): readonly number[] {
+    return this.#pools.flatMap(({ pids }) => pids);
   }
 
   /** Runners that ended unexpectedly since this was made. */
   get restarts(): number {
-    return [...this.#shared.values()].reduce(
-      (sum, { pool }) => sum + pool.restarts,
-      this.#plain.restarts + this.#endedRestarts,
-    );
+    return this.#pools.reduce((sum, { restarts }) => sum + restarts, this.#endedRestarts);
+  }
+
+  get #pools(): readonly LazyRunnerPool[] {
+    return [this.#plain, ...[...this.#shared.values()].map(({ pool }) => pool)];
   }
 
   /** Starts the runner for versions that name no environment. @throws ModelkeepError `RUNNER_CRASHED`, `CLOSED` */
@@ -145,11 +151,15 @@ export class PicklePools extends EventEmitter<RunnerPoolEvents> {
     throw new ModelkeepError('INTERNAL', 'The environment of this version is not ready');
   }
 
+  /** Puts a fresh process in the place of a runner. @returns and @throws as {@link RunnerPool.replace} */
+  async replace(old: Runner, prepare?: (fresh: Runner) => Promise<void>): Promise<Replacement | undefined> {
+    return this.#pools.find(({ runners }) => runners.includes(old))?.replace(old, prepare);
+  }
+
   /** Ends all runners after their calls in flight, and what is being made; idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
-    const pools = [this.#plain, ...[...this.#shared.values()].map(({ pool }) => pool)];
-    await Promise.all([...pools.map((pool) => pool.close()), ...this.#ending]);
+    await Promise.all([...this.#pools.map((pool) => pool.close()), ...this.#ending]);
     await this.#environments.close();
   }
 

@@ -13,6 +13,7 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+from allocator import give_back  # noqa: E402
 from frames import Failure, decode_tensor, read_frame, write_frame  # noqa: E402
 from isolation import allow_cpu_seconds, close_descriptors, isolate  # noqa: E402
 from loaded_libraries import open_own_maps, tell_threadpoolctl  # noqa: E402
@@ -94,10 +95,8 @@ def load(message):
 
 
 def unload(key):
-    import gc
-
     if models.pop(key, None) is not None:
-        gc.collect()
+        give_back()
 
 
 def stats():
@@ -117,6 +116,9 @@ def stats():
 
 def answer(message, body):
     op = message["op"]
+    if op == "prepare":
+        prepare()
+        return {}, []
     if op == "load":
         return load(message), []
     if op == "warm":
