@@ -1,11 +1,8 @@
 import { chmod, lstat, open, utimes } from 'node:fs/promises';
-import { asModelkeepError, createDigester, type Digest, type Segment } from '../core/index.js';
+import { asModelkeepError, createDigester, SEAL_MS, type Digest, type Segment } from '../core/index.js';
 
-/**
- * The modification time that marks a verified segment, 2000-01-01. Anything that writes to the file changes it, so
- * one `lstat` tells that the bytes are still those that were hashed.
- */
-const SEAL = new Date(946_684_800_000);
+/** Marks a verified segment. */
+const SEAL = new Date(SEAL_MS.cached);
 
 /** Marks a file whose bytes were verified, makes it read-only, and takes down that it was used now. */
 export async function seal(file: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { copyFile, link, lstat, mkdir, readdir, realpath, rename, rm } from 'node:fs/promises';
+import { copyFile, link, lstat, mkdir, readdir, realpath, rename, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   digestHex,
@@ -200,6 +200,8 @@ export class SegmentCache {
       await seal(file);
       return true;
     }
+    // Where it is a file of the store too, the store has to look at its bytes before it says that it has them.
+    await utimes(file, new Date(), new Date()).catch(() => undefined);
     await rm(file, { force: true });
     return false;
   }

@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { createDigester, type Digest } from './digest.js';
 import { throwIfAborted } from './errors.js';
+import { inLanes } from './lanes.js';
 import type { Abortable } from './store.js';
 
 /** Largest run that is read whole and hashed on another thread: 16 MiB. Larger ones stream by on this one. */
@@ -18,8 +19,8 @@ export const HASH_LANES = availableParallelism() < 4 ? 1 : 3;
 
 /** Options of {@link hashRange}. */
 export interface HashRangeOptions extends Abortable {
-  /** Told of bytes as they are read. */
-  readonly onBytes?: (bytes: number) => void;
+  /** Told of bytes as they are read, in any order; they are there only until it returns. */
+  readonly onPart?: (part: Buffer, position: number) => void;
 }
 
 /** Fills a buffer from a place of a file; how many bytes there were. */
@@ -34,8 +35,8 @@ async function fill(file: FileHandle, buffer: Buffer, position: number): Promise
 }
 
 /**
- * The digest of a run of a file's bytes. Several may be computed at the same time: those of up to 16 MiB are hashed on
- * threads of their own.
+ * The digest of a run of a file's bytes. Where there are several lanes, several may be computed at the same time: those
+ * of up to 16 MiB are hashed on threads of their own.
  *
  * @returns undefined if the file ends before the run does
  * @throws ModelkeepError `CANCELLED` when the signal fires; what reading says
@@ -44,49 +45,92 @@ export async function hashRange(
   file: FileHandle,
   start: number,
   size: number,
-  { signal, onBytes }: HashRangeOptions = {},
+  options: HashRangeOptions = {},
 ): Promise<Digest | undefined> {
-  throwIfAborted(signal);
-  if (size > WHOLE_BYTES)
-    return hashStream(file, start, size, { ...(signal && { signal }), ...(onBytes && { onBytes }) });
+  throwIfAborted(options.signal);
+  if (HASH_LANES === 1 || size > WHOLE_BYTES) return (await hashStream(file, start, [size], options))?.[0];
   const buffer = Buffer.allocUnsafeSlow(size);
   if ((await fill(file, buffer, start)) < size) return undefined;
-  throwIfAborted(signal);
-  onBytes?.(size);
+  throwIfAborted(options.signal);
+  options.onPart?.(buffer, start);
   return `sha256:${Buffer.from(await webcrypto.subtle.digest('SHA-256', buffer)).toString('hex')}`;
+}
+
+/**
+ * The digests of runs that follow one another from the beginning of a file.
+ *
+ * @param sizes bytes of each run
+ * @returns undefined if the file ends before the last run does
+ * @throws ModelkeepError `CANCELLED` when the signal fires; what reading says
+ */
+export async function hashRuns(
+  file: FileHandle,
+  sizes: readonly number[],
+  options: HashRangeOptions = {},
+): Promise<readonly Digest[] | undefined> {
+  if (HASH_LANES === 1) return hashStream(file, 0, sizes, options);
+  let at = 0;
+  const runs = sizes.map((size) => ({ start: at, size, end: (at += size) }));
+  const digests = await inLanes(HASH_LANES, runs, ({ start, size }) => hashRange(file, start, size, options));
+  const known = digests.filter((digest) => digest !== undefined);
+  return known.length === sizes.length ? known : undefined;
 }
 
 /** Buffers that no run needs now: fresh memory costs as much as reading into it. */
 const spare: Buffer[] = [];
 
-/** One part is read while the one before it is hashed. */
+/** The digests of runs that follow one another, from parts that are cut anywhere. */
+function digestRuns(sizes: readonly number[]) {
+  const digests: Digest[] = [];
+  let digester = createDigester();
+  const endRuns = (): void => {
+    while (digests.length < sizes.length && digester.size === sizes[digests.length]) {
+      digests.push(digester.finish());
+      digester = createDigester();
+    }
+  };
+  endRuns();
+  return {
+    digests,
+    update(part: Buffer): void {
+      for (let at = 0; at < part.length; endRuns()) {
+        const next = part.subarray(at, at + (sizes[digests.length] ?? 0) - digester.size);
+        digester.update(next);
+        at += next.length;
+      }
+    },
+  };
+}
+
+/** One part is read while the one before it is hashed, whichever runs they belong to. */
 async function hashStream(
   file: FileHandle,
   start: number,
-  size: number,
-  { signal, onBytes }: HashRangeOptions,
-): Promise<Digest | undefined> {
-  const digester = createDigester();
+  sizes: readonly number[],
+  { signal, onPart }: HashRangeOptions,
+): Promise<readonly Digest[] | undefined> {
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const runs = digestRuns(sizes);
   const buffers = [
     spare.pop() ?? Buffer.allocUnsafeSlow(READ_BYTES),
     spare.pop() ?? Buffer.allocUnsafeSlow(READ_BYTES),
   ];
   const readAt = async (at: number): Promise<Buffer> => {
     const buffer = buffers[(at / READ_BYTES) % 2] ?? Buffer.alloc(READ_BYTES);
-    const part = buffer.subarray(0, Math.min(READ_BYTES, size - at));
+    const part = buffer.subarray(0, Math.min(READ_BYTES, total - at));
     return part.subarray(0, await fill(file, part, start + at));
   };
   let reading = readAt(0);
   try {
-    for (let at = 0; at < size; at += READ_BYTES) {
+    for (let at = 0; at < total; at += READ_BYTES) {
       const part = await reading;
       throwIfAborted(signal);
-      if (part.length < Math.min(READ_BYTES, size - at)) return undefined;
-      if (at + READ_BYTES < size) reading = readAt(at + READ_BYTES);
-      digester.update(part);
-      onBytes?.(part.length);
+      if (part.length < Math.min(READ_BYTES, total - at)) return undefined;
+      if (at + READ_BYTES < total) reading = readAt(at + READ_BYTES);
+      runs.update(part);
+      onPart?.(part, start + at);
     }
-    return digester.finish();
+    return runs.digests;
   } finally {
     // A read that is still under way writes into its buffer.
     await Promise.allSettled([reading]);

@@ -1,12 +1,11 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import {
   fileError,
-  HASH_LANES,
-  hashRange,
-  inLanes,
+  hashRuns,
   ModelkeepError,
   throwIfAborted,
   type Abortable,
+  type HashRangeOptions,
   type Manifest,
   type ManifestFile,
   type Precision,
@@ -15,6 +14,7 @@ import {
 } from '../core/index.js';
 import { filesOf, type Artifact, type ArtifactFile } from './artifact.js';
 import { cutFile } from './cutting.js';
+import { NumberWatch } from './number-watch.js';
 
 /** Options of {@link buildManifest}. */
 export interface BuildManifestOptions extends Abortable {
@@ -22,10 +22,12 @@ export interface BuildManifestOptions extends Abortable {
   readonly precision?: Precision;
   /** Called after each read; must not throw. */
   readonly onProgress?: (progress: TransferProgress) => void;
+  /** Told of what is odd about the numbers of a weight file, once it was read. */
+  readonly onWarning?: (sentence: string) => void;
 }
 
 /**
- * Cuts and hashes the files of an artifact. Each file is read once, in a few places at the same time.
+ * Cuts and hashes the files of an artifact, and looks at the numbers of its weights on the way. Each file is read once.
  *
  * @throws ModelkeepError `INVALID_ARTIFACT` if a file is damaged or changes while it is read; `CANCELLED`
  */
@@ -33,15 +35,19 @@ export async function buildManifest(artifact: Artifact, options: BuildManifestOp
   const totalBytes = artifact.files.reduce((sum, { size }) => sum + size, 0);
   const source = filesOf(artifact);
   let doneBytes = 0;
-  const onBytes = (bytes: number): void => {
-    doneBytes += bytes;
-    options.onProgress?.({ doneBytes, totalBytes });
-  };
   const files: ManifestFile[] = [];
   for (const file of artifact.files) {
     throwIfAborted(options.signal);
-    const cuts = await cutFile(source, file.path);
-    files.push({ path: file.path, size: file.size, segments: await hashFile(file, cuts, onBytes, options) });
+    const { sizes, tensors } = await cutFile(source, file.path);
+    const watch = tensors === undefined ? undefined : new NumberWatch(file.path, tensors.values());
+    const onPart = (part: Buffer, position: number): void => {
+      watch?.see(part, position);
+      doneBytes += part.length;
+      options.onProgress?.({ doneBytes, totalBytes });
+    };
+    const segments = await hashFile(file, sizes, { ...options, onPart });
+    files.push({ path: file.path, size: file.size, segments });
+    for (const warning of watch?.warnings ?? []) options.onWarning?.(warning);
   }
   const { format, task } = artifact;
   const sorted = files.toSorted((a, b) => (a.path < b.path ? -1 : 1));
@@ -58,8 +64,7 @@ export async function buildManifest(artifact: Artifact, options: BuildManifestOp
 async function hashFile(
   { path, absolutePath, size }: ArtifactFile,
   cuts: readonly number[],
-  onBytes: (bytes: number) => void,
-  { signal }: Abortable,
+  { signal, onPart }: HashRangeOptions,
 ): Promise<readonly Segment[]> {
   const changed = (): ModelkeepError =>
     new ModelkeepError('INVALID_ARTIFACT', `${path} changed while it was read. Publish when training has ended`);
@@ -67,18 +72,10 @@ async function hashFile(
   try {
     const file = await open(absolutePath, 'r');
     handle = file;
-    let at = 0;
-    const runs = cuts.map((cut) => ({ start: at, size: cut, end: (at += cut) }));
-    const segments = await inLanes(HASH_LANES, runs, async (run): Promise<Segment> => {
-      const digest = await hashRange(file, run.start, run.size, {
-        onBytes,
-        ...(signal === undefined ? {} : { signal }),
-      });
-      if (digest === undefined) throw changed();
-      return { digest, size: run.size };
-    });
+    const digests = await hashRuns(file, cuts, { ...(signal && { signal }), ...(onPart && { onPart }) });
+    if (digests === undefined) throw changed();
     if ((await file.stat()).size !== size) throw changed();
-    return segments;
+    return digests.map((digest, index) => ({ digest, size: cuts[index] ?? 0 }));
   } catch (error) {
     throw fileError(error, `Cannot read ${absolutePath}`, 'make it readable and publish again');
   } finally {

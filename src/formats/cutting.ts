@@ -1,6 +1,6 @@
 import type { VersionFiles } from '../core/index.js';
 import { onnxPieces } from './onnx/pieces.js';
-import { readSafetensorsHeader } from './safetensors.js';
+import { readSafetensorsHeader, type SafetensorsHeader, type StoredTensor } from './safetensors.js';
 
 /** Tensors of at least this many bytes are segments of their own; smaller neighbours share one. 64 KiB. */
 export const OWN_SEGMENT_MIN_BYTES = 64 * 1024;
@@ -44,24 +44,32 @@ export function cutPieces(pieces: Iterable<CutPiece>): readonly number[] {
   return sizes;
 }
 
+/** Where a file is cut. */
+export interface CutFile {
+  /** Bytes of the segments, in order; empty for an empty file. */
+  readonly sizes: readonly number[];
+  /** The tensors of a safetensors file. */
+  readonly tensors?: ReadonlyMap<string, StoredTensor>;
+}
+
 /**
  * Where a file is cut into segments, so that equal tensors of two versions are equal segments: a safetensors file
  * behind its header and at tensor boundaries, an ONNX file (and its external data) around its large initializers,
  * any other file not at all up to {@link OPAQUE_SEGMENT_MAX_BYTES}.
  *
- * @returns the sizes of the segments in bytes, in order; empty for an empty file
  * @throws ModelkeepError `INVALID_ARTIFACT` if the file is damaged
  */
-export async function cutFile(files: VersionFiles, path: string): Promise<readonly number[]> {
+export async function cutFile(files: VersionFiles, path: string): Promise<CutFile> {
   const size = files.size(path) ?? 0;
   if (path.endsWith('.safetensors')) {
     const header = await readSafetensorsHeader(path, size, (start, end) => files.read(path, { start, end }));
-    const tensors = [...header.tensors.values()].map(({ start, end }): CutPiece => ({
-      bytes: end - start,
-      kind: 'tensor',
-    }));
-    return cutPieces([{ bytes: header.dataStart, kind: 'opaque' }, ...tensors]);
+    return { sizes: cutPieces(tensorPieces(header)), tensors: header.tensors };
   }
   const pieces = await onnxPieces(files, path);
-  return cutPieces(pieces ?? [{ bytes: size, kind: 'opaque' }]);
+  return { sizes: cutPieces(pieces ?? [{ bytes: size, kind: 'opaque' }]) };
+}
+
+function* tensorPieces({ dataStart, tensors }: SafetensorsHeader): Generator<CutPiece> {
+  yield { bytes: dataStart, kind: 'opaque' };
+  for (const { start, end } of tensors.values()) yield { bytes: end - start, kind: 'tensor' };
 }

@@ -14,7 +14,6 @@ import { readRequirements, REQUIREMENTS_FILE } from './joblib/requirements.js';
 import { listModelFiles } from './listing.js';
 import { onnxModelPath } from './onnx/model-path.js';
 import { externalFilesOf } from './onnx/model-reader.js';
-import { numberWarnings } from './number-warnings.js';
 import { planSession } from './plan-session.js';
 import type { SessionPlan } from './session-plan.js';
 import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from './shards.js';
@@ -62,19 +61,13 @@ export async function inspectArtifact(path: string, options: InspectOptions = {}
   }
   const directory = isDirectory ? realpathSync(absolute) : dirname(absolute);
   const files = await completeFiles(format, directory, listed);
-  const base = { format, directory, files, warnings: await warningsOf(format, directory, files) };
+  const base = { format, directory, files, warnings: warningsOf(format, files) };
   return options.task === undefined ? base : { ...base, task: options.task };
 }
 
-async function warningsOf(
-  format: Format,
-  directory: string,
-  files: readonly ArtifactFile[],
-): Promise<readonly string[]> {
-  if (format !== 'hf') return [];
-  const numbers = await numberWarnings(directory, files);
-  if (!files.some(({ path }) => path === ADAPTER_CONFIG_FILE)) return numbers;
-  return [...numbers, `It has an adapter (${ADAPTER_CONFIG_FILE}) beside its weights, which is merged into them`];
+function warningsOf(format: Format, files: readonly ArtifactFile[]): readonly string[] {
+  if (format !== 'hf' || !files.some(({ path }) => path === ADAPTER_CONFIG_FILE)) return [];
+  return [`It has an adapter (${ADAPTER_CONFIG_FILE}) beside its weights, which is merged into them`];
 }
 
 /** Leaves out a checkpoint's exports, and adds the external data of an ONNX model, whatever its files are called. */

@@ -1,12 +1,12 @@
 import { ModelkeepError, type VersionFiles } from '../core/index.js';
-import { readJson } from './read-json.js';
+import { readJson, readTokenizerJson } from './read-json.js';
 
 interface LargestId {
   readonly id: number;
   readonly token: string;
 }
 
-/** The largest number among the ids of a vocabulary, an object of ids, a list, or a list of objects with `id`. */
+/** The largest number among the ids of a vocabulary, an object or map of ids, a list, or a list of objects with `id`. */
 function largestId(vocabulary: unknown): LargestId {
   let largest = { id: -1, token: '' };
   const see = (id: unknown, token: unknown): void => {
@@ -21,6 +21,8 @@ function largestId(vocabulary: unknown): LargestId {
         see(id, content);
       }
     });
+  } else if (vocabulary instanceof Map) {
+    for (const [token, id] of vocabulary as ReadonlyMap<string, number>) see(id, token);
   } else if (typeof vocabulary === 'object' && vocabulary !== null) {
     for (const [token, id] of Object.entries(vocabulary)) see(id, token);
   }
@@ -30,9 +32,12 @@ function largestId(vocabulary: unknown): LargestId {
 /** The largest ids of the files that a tokenizer is made from: tokenizer.json, or older vocabularies where there is none. */
 async function largestIds(files: VersionFiles): Promise<readonly (LargestId & { readonly path: string })[]> {
   if (files.size('tokenizer.json') !== undefined) {
-    const { model, added_tokens: added } = await readJson(files, 'tokenizer.json');
-    const vocabulary = (model as { vocab?: unknown } | null | undefined)?.vocab;
-    return [vocabulary, added].map((one) => ({ ...largestId(one), path: 'tokenizer.json' }));
+    const { json, vocabulary } = await readTokenizerJson(files);
+    const { model, added_tokens: added } = json;
+    return [vocabulary ?? (model as { vocab?: unknown } | null | undefined)?.vocab, added].map((one) => ({
+      ...largestId(one),
+      path: 'tokenizer.json',
+    }));
   }
   if (files.size('vocab.txt') !== undefined) {
     const words = (await files.read('vocab.txt'))

@@ -66,16 +66,18 @@ export async function prepareAdapter(
     await validateFiles(files, 'hf', { derive: () => Promise.resolve(NOWHERE) });
     const { task, opened, warnings } = await taskOf(files, asked);
     const evident = addEvidence(artifact, path, options, opened);
+    const numbers: string[] = [];
     const manifest = await buildManifest(evident, {
       ...abortable,
       precision: checkPrecision(options.precision ?? below.precision ?? 'fp32'),
       onProgress: (progress: TransferProgress) => onProgress?.('hash', progress),
+      onWarning: (sentence) => numbers.push(sentence),
     });
     const { warnings: unread, ...facts } = await readTrainingFacts(artifact);
     return {
       manifest: joined(manifest, below, task),
       source: sourceFrom(evident, record),
-      warnings: [...artifact.warnings, ...warnings, ...unread],
+      warnings: [...artifact.warnings, ...numbers, ...warnings, ...unread],
       facts,
       metadata: { base: { version: versionName(record), digest: record.digest } },
       parent: versionName(record),

@@ -63,15 +63,17 @@ export async function prepareFiles(path: string, options: PushOptions): Promise<
   const precision = precisionFor(artifact, options.precision);
   const pickle = await scanIfPickled(artifact);
   const { warnings: unread, ...facts } = await readTrainingFacts(artifact);
+  const numbers: string[] = [];
   const manifest = await buildManifest(artifact, {
     ...abortable,
     precision,
     onProgress: (progress: TransferProgress) => onProgress?.('hash', progress),
+    onWarning: (sentence) => numbers.push(sentence),
   });
   return {
     manifest,
     source: sourceOf(artifact),
-    warnings: [...artifact.warnings, ...validated.warnings, ...unread, ...pickleWarnings(pickle)],
+    warnings: [...artifact.warnings, ...numbers, ...validated.warnings, ...unread, ...pickleWarnings(pickle)],
     facts,
     metadata: pickle === undefined ? {} : { pickle },
     discard: () => undefined,

@@ -3,7 +3,6 @@ import { resolve } from 'node:path';
 import { ModelkeepError, type VersionFiles } from '../../core/index.js';
 import type { Artifact } from '../artifact.js';
 import { listModelFiles } from '../listing.js';
-import { numberWarnings } from '../number-warnings.js';
 import { readJson } from '../read-json.js';
 import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from '../shards.js';
 import { ADAPTER_CONFIG_FILE, HEAD_OF_TASK, readLoraConfig } from './lora-config.js';
@@ -32,7 +31,7 @@ export async function inspectAdapter(path: string): Promise<Artifact> {
       `${path} has an adapter and, in ${whole}, a whole model. Publish one of them from a folder of its own`,
     );
   const directory = realpathSync(absolute);
-  return { format: 'hf', directory, files, warnings: await numberWarnings(directory, files) };
+  return { format: 'hf', directory, files, warnings: [] };
 }
 
 /** Any class name of transformers, taken apart: family and head. */

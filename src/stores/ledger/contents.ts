@@ -55,15 +55,19 @@ export async function* readVerified(
   }
   const bytes = await segments.read(place, start);
   if (bytes === undefined) throw damaged('is missing');
+  const wrong = async (why: string): Promise<ModelkeepError> => {
+    await segments.distrust?.(place);
+    return damaged(why);
+  };
   const digester = createDigester();
   for await (const part of bytes) {
     throwIfAborted(signal);
     digester.update(part);
-    if (digester.size > place.size - start) throw damaged('is too long');
+    if (digester.size > place.size - start) throw await wrong('is too long');
     yield part;
     throwIfAborted(signal);
   }
   throwIfAborted(signal);
-  if (digester.size !== place.size - start) throw damaged(`has ${start + digester.size} of ${place.size} bytes`);
-  if (start === 0 && digester.finish() !== place.digest) throw damaged('has altered bytes');
+  if (digester.size !== place.size - start) throw await wrong(`has ${start + digester.size} of ${place.size} bytes`);
+  if (start === 0 && digester.finish() !== place.digest) throw await wrong('has altered bytes');
 }

@@ -3,8 +3,8 @@ import type { Digest, Segment } from '../../core/index.js';
 /** Where the bytes of segments lie, for a store that keeps its metadata in a ledger. */
 export interface SegmentStorage {
   /**
-   * True if the segment is stored whole: its bytes are read and hashed, so that a damaged one is written anew when
-   * somebody publishes it again.
+   * True if the segment is stored whole, so that a damaged one is written anew when somebody publishes it again: its
+   * bytes are read and hashed, unless a mark on the file tells that nothing has written to it since that was done.
    */
   has(segment: Segment, signal: AbortSignal): Promise<boolean>;
   /** Stores a segment whole or not at all; the bytes have been checked when `bytes` ends normally. */
@@ -13,6 +13,8 @@ export interface SegmentStorage {
   settle(segments: readonly Segment[]): Promise<void>;
   /** Bytes from `start` (counted in bytes) as they lie there, unchecked; undefined if the segment is missing. */
   read(segment: Segment, start: number): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** Takes down that reading a segment found it damaged: {@link has} looks at its bytes the next time. */
+  distrust?(segment: Segment): Promise<void>;
   /** The file of a segment, where there is one. */
   file?(segment: Segment): Promise<string | undefined>;
   /** What is stored, with the sizes that it has there. */

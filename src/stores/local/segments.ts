@@ -1,11 +1,12 @@
 import { rmSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat, utimes, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   digestHex,
   hashRange,
   inLanes,
   isDigest,
+  SEAL_MS,
   throwIfAborted,
   type Digest,
   type Segment,
@@ -30,9 +31,20 @@ async function* bytesOf(handle: FileHandle, start: number): AsyncGenerator<Uint8
   }
 }
 
+/** True for the time of a file that the store, or a cache that shares it, has hashed. */
+function isSealed(mtimeMs: number): boolean {
+  return mtimeMs === SEAL_MS.stored || mtimeMs === SEAL_MS.cached;
+}
+
+/** True if the file is as it was hashed; one that has no seal, such as an older one, is hashed and sealed. */
 async function isWhole(handle: FileHandle, { digest, size }: Segment, signal: AbortSignal): Promise<boolean> {
-  if ((await handle.stat()).size !== size) return false;
-  return (await hashRange(handle, 0, size, { signal })) === digest;
+  const found = await handle.stat();
+  if (found.size !== size) return false;
+  if (isSealed(found.mtimeMs)) return true;
+  if ((await hashRange(handle, 0, size, { signal })) !== digest) return false;
+  // Where its owner is somebody else it cannot be sealed, and is hashed again the next time.
+  await handle.utimes(new Date(), new Date(SEAL_MS.stored)).catch(() => undefined);
+  return true;
 }
 
 async function writePartial(partial: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
@@ -126,6 +138,8 @@ export function directorySegments(directory: string): SegmentStorage {
         await writePartial(partial, bytes);
         await mkdir(folderOf(segment), { recursive: true, mode: 0o700 });
         await rename(partial, pathOf(segment));
+        // Only now: a file in partial/ is left alone by others for as long as its time is near.
+        await utimes(pathOf(segment), new Date(), new Date(SEAL_MS.stored));
       } catch (error) {
         await rm(partial, { force: true });
         throw error;
@@ -145,6 +159,16 @@ export function directorySegments(directory: string): SegmentStorage {
           await files.release(handle);
         }
       })();
+    },
+    distrust: async (segment) => {
+      const handle = await files.open(pathOf(segment));
+      if (handle === undefined) return;
+      try {
+        // A store that may only be read cannot be published to either.
+        await handle.utimes(new Date(), new Date()).catch(() => undefined);
+      } finally {
+        await files.release(handle);
+      }
     },
     file: async (segment) => ((await sizeOf(pathOf(segment))) === segment.size ? pathOf(segment) : undefined),
     list: (signal) => listFiles(root, signal),

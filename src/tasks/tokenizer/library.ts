@@ -2,6 +2,7 @@ import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
 import { ModelkeepError } from '../../core/index.js';
 import type { JsonObject } from '../json-file.js';
 import { charsMapNormalizer } from './charsmap.js';
+import type { TokenizerFiles } from './files.js';
 import { cacheWords, type WordModel } from './word-cache.js';
 
 /** A token that is found in a text before it is normalised, such as `[MASK]`. */
@@ -81,14 +82,40 @@ function isPerWord({ model }: JsonObject): boolean {
   return type === 'WordPiece' || type === 'Unigram';
 }
 
+/** What the library makes of a vocabulary: models that hold one and nothing else that is made from it. */
+interface VocabularyModel {
+  tokens_to_ids: ReadonlyMap<string, number>;
+  vocab: string[];
+  unk_token_id: number | undefined;
+  readonly unk_token?: string;
+}
+
+/** Gives the library a vocabulary that was taken out of tokenizer.json, as its own constructors keep one. */
+function giveVocabulary(model: VocabularyModel, ids: ReadonlyMap<string, number>): void {
+  const vocab: string[] = [];
+  for (const [token, id] of ids) vocab[id] = token;
+  model.tokens_to_ids = ids;
+  model.vocab = vocab;
+  model.unk_token_id = model.unk_token === undefined ? undefined : ids.get(model.unk_token);
+}
+
+/** The contents of tokenizer.json for the library: whole for the kinds that do not hold a plain vocabulary. */
+function whole(json: JsonObject, ids: ReadonlyMap<string, number>): JsonObject {
+  return { ...json, model: { ...(json['model'] as JsonObject), vocab: Object.fromEntries(ids) } };
+}
+
 /**
  * Opens the library on the contents of `tokenizer.json` and `tokenizer_config.json`.
  *
  * @throws ModelkeepError `UNSUPPORTED_FORMAT` for a kind of tokenizer that the library does not know
  */
-export function openLibrary(json: JsonObject, config: JsonObject): Library {
+export function openLibrary({ json, config, vocabulary }: TokenizerFiles): Library {
+  const kind = (json['model'] as JsonObject | undefined)?.['type'];
+  const isApart = vocabulary !== undefined && (kind === 'WordPiece' || kind === 'BPE');
+  const contents = vocabulary === undefined || isApart ? json : whole(json, vocabulary);
   try {
-    const library = new LibraryTokenizer(json, config) as unknown as Library;
+    const library = new LibraryTokenizer(contents, config) as unknown as Library;
+    if (isApart) giveVocabulary(library.model as unknown as VocabularyModel, vocabulary);
     useCharsMaps(library.normalizer);
     skipForAscii(library.normalizer);
     // BPE has a cache of its own.

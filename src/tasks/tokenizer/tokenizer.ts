@@ -51,7 +51,7 @@ export class TextTokenizer {
 
   constructor(files: TokenizerFiles, model: ModelConfig | undefined) {
     const { json, config } = files;
-    this.#lib = openLibrary(json, config);
+    this.#lib = openLibrary(files);
     this.#config = config;
     const post = this.#lib.post_processor;
     const idOf = (token: string): number => this.idOf(token) ?? 0;

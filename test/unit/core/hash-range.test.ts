@@ -2,7 +2,7 @@ import { mkdtemp, open, rm, writeFile, type FileHandle } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { digestOf, hashRange } from '../../../src/core/index.js';
+import { digestOf, hashRange, hashRuns } from '../../../src/core/index.js';
 
 const MiB = 1024 * 1024;
 // Above what is hashed in one piece, and no multiple of a read.
@@ -31,7 +31,7 @@ test.each([
   [13, 21 * MiB],
 ])('from %i, %i bytes: the digest of exactly those', async (start, size) => {
   const seen: number[] = [];
-  const digest = await hashRange(file, start, size, { onBytes: (count) => seen.push(count) });
+  const digest = await hashRange(file, start, size, { onPart: (part) => seen.push(part.length) });
   expect(digest).toBe(digestOf(bytes.subarray(start, start + size)));
   expect(seen.reduce((sum, count) => sum + count, 0)).toBe(size);
 });
@@ -42,4 +42,20 @@ test.each([MiB, 21 * MiB])('there is none of %i bytes that the file ends before'
 
 test.each([MiB, 20 * MiB])('it is given up when the signal fires, of %i bytes too', async (size) => {
   await expect(hashRange(file, 0, size, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'CANCELLED' });
+});
+
+test('runs that follow one another have the digests of their bytes, wherever reads are cut', async () => {
+  const sizes = [0, 1, 8 * MiB, 0, 5, 2 * MiB - 6, 11 * MiB, 13];
+  const seen: number[] = [];
+  const digests = await hashRuns(file, sizes, {
+    onPart: (part, position) => {
+      expect(part.equals(bytes.subarray(position, position + part.length))).toBe(true);
+      seen.push(part.length);
+    },
+  });
+  let at = 0;
+  expect(digests).toEqual(sizes.map((size) => digestOf(bytes.subarray(at, (at += size)))));
+  expect(seen.reduce((sum, count) => sum + count, 0)).toBe(at);
+  expect(await hashRuns(file, [20 * MiB, 2 * MiB])).toBeUndefined();
+  expect(await hashRuns(file, [])).toEqual([]);
 });
