@@ -1,4 +1,4 @@
-import { ModelkeepError, type Abortable } from '../core/index.js';
+import { ModelkeepError, versionName, type Abortable, type VersionRecord } from '../core/index.js';
 import { answerCells, answerColumns, evaluationOf, type DataRow } from '../tasks/index.js';
 import type { Model } from './model.js';
 
@@ -66,6 +66,23 @@ export async function compareAnswers(
     return drop === 0 && isSame(one, two) ? [] : [{ example: index + 1, row, first: one, second: two, drop }];
   });
   return { examples: rows.length, changed: changed.toSorted((a, b) => rank(b) - rank(a)) };
+}
+
+/**
+ * Asks two versions of a node the same labelled examples, one version after the other.
+ *
+ * @throws ModelkeepError as {@link compareAnswers}, and what loading says
+ */
+export async function compareVersions(
+  keep: { load(reference: string, options: Abortable): Promise<Model> },
+  first: VersionRecord,
+  second: VersionRecord,
+  rows: readonly DataRow[],
+  { signal }: Abortable = {},
+): Promise<ComparedAnswers> {
+  const options = signal === undefined ? {} : { signal };
+  const models = [await keep.load(versionName(first), options), await keep.load(versionName(second), options)] as const;
+  return compareAnswers(...models, rows, options);
 }
 
 /** Worse answers first, then better ones, then others. */

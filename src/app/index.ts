@@ -99,7 +99,7 @@ export {
   type Webhook,
   type WebhookState,
 } from '../webhooks/index.js';
-export { Registry } from './registry.js';
+export { Registry, type RegistryNode } from './registry.js';
 export { readKeyFiles } from './signature-policy.js';
 export type { PickleReport } from '../formats/index.js';
 export { openStore } from '../stores/index.js';
@@ -120,7 +120,7 @@ export { openGates, type OpenGatesOptions } from './gates.js';
 export type { ParityPolicy } from '../residency/index.js';
 export { formatBytes, parseBytes } from './bytes.js';
 export { comparePrecision, type ComparePrecisionOptions, type PrecisionComparison } from './compare-precision.js';
-export { compareAnswers, type ChangedAnswer, type ComparedAnswers } from './compare-answers.js';
+export { compareAnswers, compareVersions, type ChangedAnswer, type ComparedAnswers } from './compare-answers.js';
 export { compareEvaluations, evaluate, type Comparison, type EvaluateOptions, type Evaluation } from './evaluate.js';
 export {
   Model,

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { SegmentCache } from '../cache/index.js';
 import {
   asModelkeepError,
@@ -7,9 +6,9 @@ import {
   type VersionRecord,
   type VersionStore,
 } from '../core/index.js';
-import { push, type Pushed, type PushOptions } from '../registry/index.js';
+import { push, type Pushed, type PushOptions, type RunGates } from '../registry/index.js';
 import { Follower, Residency, type ParityPolicy } from '../residency/index.js';
-import { onnxRunnerCommand, PicklePools, RunnerPool } from '../runners/index.js';
+import { onnxRunnerCommand, RunnerPool, type PicklePools } from '../runners/index.js';
 import {
   chooseRecord,
   InferenceService,
@@ -23,9 +22,11 @@ import {
 import { openStore } from '../stores/index.js';
 import type { TaskName } from '../tasks/index.js';
 import { CloseStack } from './close-stack.js';
+import { compareVersions } from './compare-answers.js';
 import { compilerFor, quantizeBy } from './forms.js';
 import { Model, requireTask } from './model.js';
 import { openShadow } from './open-shadow.js';
+import { picklePool } from './pickle-pool.js';
 import { Watchman } from './watchman.js';
 import { Registry } from './registry.js';
 import { signaturePolicy } from './signature-policy.js';
@@ -42,6 +43,8 @@ export interface NodeParts {
   readonly service: InferenceService;
   /** Moves aliases back from versions that fail, and records what is held back. */
   readonly watchman: Watchman;
+  /** Runs the gates of promotions, with the settings of this node. */
+  readonly runGates: RunGates;
 }
 
 type NodeSettings = Pick<
@@ -114,7 +117,8 @@ export class Modelkeep implements AsyncDisposable {
 
   /** What is done with versions: search, publish, promote, sign, verify, webhooks … */
   get registry(): Registry {
-    return new Registry(this.parts.store);
+    const { store, runGates } = this.parts;
+    return new Registry({ store, runGates, compareAnswers: (...asked) => compareVersions(this, ...asked) });
   }
 
   /**
@@ -267,37 +271,13 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
     const watchman = new Watchman({ store, follower, service });
     stack.push(() => watchman.close());
     stack.push(() => service.close());
-    return new Modelkeep({ store, residency, follower, ...pools, service, watchman }, stack);
+    // What it is made of opens nodes: it is loaded when the first gate is asked.
+    const runGates: RunGates = async (asked) => (await import('./gates.js')).openGates({ ...settings, store })(asked);
+    return new Modelkeep({ store, residency, follower, ...pools, service, watchman, runGates }, stack);
   } catch (error) {
     await stack.closeQuietly();
     throw asModelkeepError(error);
   }
-}
-
-/** Longest time of a call where requests have no limit, in ms: 10 minutes. */
-const LONGEST_CALL_MS = 600_000;
-/** Share of a request's time that one call may take, so that the request hears of a runner that hangs. */
-const CALL_SHARE = 0.75;
-
-/** The Python runners for pickled models, not started yet; none unless they are allowed. */
-function picklePool(
-  { allowPickle, python, wheelhouse, cacheDir, threads, pickleMaxMemory, requestTimeoutMs }: Omit<Settings, 'store'>,
-  { folder: segmentsFolder, budget }: SegmentCache,
-  onLog: ((line: string) => void) | undefined,
-): PicklePools | undefined {
-  if (allowPickle === 'off') return undefined;
-  return new PicklePools({
-    python,
-    allow: allowPickle,
-    environmentsFolder: join(cacheDir, 'environments'),
-    wheelhouse,
-    budget,
-    segmentsFolder,
-    threads,
-    maxMemoryBytes: pickleMaxMemory,
-    callTimeoutMs: requestTimeoutMs === 0 ? LONGEST_CALL_MS : Math.ceil(requestTimeoutMs * CALL_SHARE),
-    ...(onLog === undefined ? {} : { onLog }),
-  });
 }
 
 /** Every setting among the options that is given, checked, and the default of what is given as `undefined`. */

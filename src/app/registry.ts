@@ -6,23 +6,43 @@ import {
   type AliasRecord,
   type AliasTraffic,
   type AnnotationChange,
+  type RetentionPolicy,
+  type PublishResult,
   type StoreEvent,
   type VersionRecord,
   type VersionState,
   type VersionStore,
 } from '../core/index.js';
 import * as registry from '../registry/index.js';
+import type { DataRow } from '../tasks/index.js';
 import * as webhooks from '../webhooks/index.js';
+import type { ComparedAnswers } from './compare-answers.js';
 
 type Who = { readonly by?: string; readonly message?: string };
+
+/** What a {@link Registry} needs of the node behind it. */
+export interface RegistryNode {
+  readonly store: VersionStore;
+  /** Runs the gates of promotions, as `openGates` makes it. */
+  readonly runGates: registry.RunGates;
+  /** Asks two versions the same labelled examples. */
+  compareAnswers(
+    first: VersionRecord,
+    second: VersionRecord,
+    examples: readonly DataRow[],
+    options: Abortable,
+  ): Promise<ComparedAnswers>;
+}
 
 /** What is done with versions, over the store of a node: the same as the command line and the HTTP routes do. */
 export class Registry {
   readonly #store: VersionStore;
+  readonly #node: RegistryNode;
 
   /** For `Modelkeep.registry`. */
-  constructor(store: VersionStore) {
-    this.#store = store;
+  constructor(node: RegistryNode) {
+    this.#store = node.store;
+    this.#node = node;
   }
 
   /**
@@ -54,9 +74,28 @@ export class Registry {
     return registry.pull(this.#store, parseReference(reference), directory, options);
   }
 
-  /** Points an alias at a version, if its gates let it. @throws ModelkeepError see `promote` */
+  /**
+   * Points an alias at a version, if its gates let it; they run in processes of their own, as with `modelkeep promote`.
+   *
+   * @throws ModelkeepError see `promote`
+   */
   promote(reference: string, options: registry.PromoteOptions): Promise<registry.Promoted> {
-    return registry.promote(this.#store, parseReference(reference), options);
+    const { runGates } = this.#node;
+    return registry.promote(this.#store, parseReference(reference), { runGates, ...options });
+  }
+
+  /** Aliases of one model, or of all. */
+  aliases(filter: { readonly model?: string } = {}, options: Abortable = {}): Promise<readonly AliasRecord[]> {
+    return this.#store.listAliases(filter, options);
+  }
+
+  /** Changes what guards an alias: protection, gates, automatic rollback. @throws ModelkeepError see `setAliasPolicy` */
+  setPolicy(
+    reference: string,
+    change: registry.PolicyChange,
+    options: registry.MoveOptions = {},
+  ): Promise<AliasRecord> {
+    return registry.setAliasPolicy(this.#store, parseReference(reference), change, options);
   }
 
   /** Points an alias back. @throws ModelkeepError see `rollback` */
@@ -131,6 +170,47 @@ export class Registry {
     return registry.verify(this.#store, options);
   }
 
+  /**
+   * What two versions have in common, and what not.
+   *
+   * @param options `examples`: labelled ones that both are asked too; the answers that changed are then in `answers`
+   * @throws ModelkeepError see `diff` and `compareAnswers`
+   */
+  async diff(
+    first: string,
+    second: string,
+    { examples, ...options }: registry.DiffOptions & { readonly examples?: readonly DataRow[] } = {},
+  ): Promise<registry.VersionDiff & { readonly answers?: ComparedAnswers }> {
+    const found = await registry.diff(this.#store, parseReference(first), parseReference(second), options);
+    if (examples === undefined) return found;
+    return { ...found, answers: await this.#node.compareAnswers(found.first, found.second, examples, options) };
+  }
+
+  /** Copies a version, or all of a model, into another store, which stays open. @throws ModelkeepError see `copy` */
+  copy(reference: string, to: VersionStore, options: registry.CopyOptions = {}): Promise<registry.Copied> {
+    return registry.copy(this.#store, to, parseReference(reference), options);
+  }
+
+  /** Writes a version as an OCI image layout. @throws ModelkeepError see `exportOci` */
+  exportOci(reference: string, path: string, options: registry.ExportOptions = {}): Promise<registry.Exported> {
+    return registry.exportOci(this.#store, parseReference(reference), path, options);
+  }
+
+  /** Publishes a version from an OCI image layout. @throws ModelkeepError see `importOci` */
+  importOci(path: string, options: registry.ImportOptions = {}): Promise<PublishResult> {
+    return registry.importOci(this.#store, path, options);
+  }
+
+  /** The retention policies of models that have one. */
+  retention(options: Abortable = {}): Promise<readonly RetentionPolicy[]> {
+    return this.#store.listRetention(options);
+  }
+
+  /** Sets the retention policy of a model; without any rule it is removed. @throws ModelkeepError see `setRetention` */
+  setRetention(policy: RetentionPolicy, options: registry.SetRetentionOptions = {}): Promise<RetentionPolicy> {
+    return registry.setRetention(this.#store, policy, options);
+  }
+
   /** Collects garbage. @throws ModelkeepError see `collectGarbage` */
   collectGarbage(options: registry.GcOptions = {}): Promise<registry.Collected> {
     return registry.collectGarbage(this.#store, options);
@@ -147,6 +227,11 @@ export class Registry {
   /** All webhooks, and how far each is. */
   webhooks(options: Abortable = {}): Promise<readonly webhooks.WebhookState[]> {
     return webhooks.listWebhooks(this.#store, options);
+  }
+
+  /** Sends a webhook a test message, from this process. @throws ModelkeepError see `testWebhook` */
+  testWebhook(id: string, options: Abortable & { readonly allowPrivate?: boolean } = {}): Promise<webhooks.Attempt> {
+    return webhooks.testWebhook(this.#store, id, options);
   }
 
   /** Removes a webhook. @throws ModelkeepError `INVALID_INPUT` if there is none */

@@ -4,7 +4,6 @@ import { versionName } from '../core/index.js';
 import { ModelRepository } from '../serving/index.js';
 import { Deliverer } from '../webhooks/index.js';
 import { openFrontDoor } from './front-door.js';
-import { openGates } from './gates.js';
 import { Heartbeat } from './heartbeat.js';
 import { openModelkeep, type Modelkeep, type NodeParts, type OpenOptions } from './open.js';
 import { preload } from './preload.js';
@@ -50,8 +49,7 @@ export async function serve({ settings, version, logger, ...options }: ServeOpti
     logEvents(log, keep);
     const repository = new ModelRepository(keep.parts);
     await preload(keep, settings);
-    const runGates = openGates({ ...settings, store: keep.store });
-    const parts = { ...settings, ...keep.parts, ...door, repository, runGates, version, logger: log };
+    const parts = { ...settings, ...keep.parts, ...door, repository, version, logger: log };
     // The protocols take 7 MB and a fifth of a second: only servers pay for them, not every command and library.
     const { listenHttp } = await import('./listen-http.js');
     const { listenGrpc } = await import('./listen-grpc.js');

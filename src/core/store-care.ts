@@ -1,6 +1,6 @@
 import type { Manifest, Segment } from './manifest.js';
 import type { Abortable, ContentSource, TransferProgress } from './store.js';
-import type { RetentionPolicy, StoreEvent, VersionRecord } from './version.js';
+import type { RetentionPolicy, StoreEvent, VerifiedFacts, VersionRecord } from './version.js';
 
 /** Something that a store holds under a name of its own: a segment, or the file of one version. */
 export interface StoredData {
@@ -13,6 +13,13 @@ export interface StoredData {
   readonly touchedAt: Date;
   /** False for what an upload that was cut off, or a collector that was, has left. */
   readonly isWhole: boolean;
+}
+
+/** What was found of a version, and who looked. */
+export interface VerifiedVersion extends VerifiedFacts {
+  readonly model: string;
+  readonly version: number;
+  readonly by?: string;
 }
 
 /** Options of {@link StoreCare.repair}. */
@@ -88,6 +95,9 @@ export interface StoreCare {
     source: ContentSource,
     options?: RepairOptions,
   ): Promise<{ readonly sentBytes: number }>;
+
+  /** Records what a verification found of a version. Changes nothing else. @throws ModelkeepError `VERSION_NOT_FOUND` */
+  recordVerified(verified: VerifiedVersion, options?: Abortable): Promise<void>;
 
   /** The retention policies of models that have one; by model. */
   listRetention(options?: Abortable): Promise<readonly RetentionPolicy[]>;

@@ -41,6 +41,16 @@ export interface VersionRecord {
   readonly annotations?: Readonly<Record<string, AnnotationValue>>;
 }
 
+/** What a verification found of one version. */
+export interface VerifiedFacts {
+  /** Whether every byte was read. */
+  readonly deep: boolean;
+  /** What is missing or damaged, and was not mended. */
+  readonly problems: number;
+  /** What was missing or damaged, and was mended. */
+  readonly repaired: number;
+}
+
 /** What happened to a model, oldest first in a history. */
 export type StoreEvent = {
   readonly id: string;
@@ -72,6 +82,7 @@ export type StoreEvent = {
     }
   | { readonly kind: 'alias-removed'; readonly alias: string; readonly from: number }
   | { readonly kind: 'archived' | 'restored' | 'deleted' | 'collected'; readonly version: number }
+  | ({ readonly kind: 'verified'; readonly version: number } & VerifiedFacts)
   | { readonly kind: 'retention-set'; readonly rules: RetentionRules }
   | {
       readonly kind: 'annotated';
@@ -95,6 +106,7 @@ export const EVENT_KINDS: Readonly<Record<StoreEvent['kind'], string>> = Object.
   restored: 'a version was restored',
   deleted: 'a version was deleted',
   collected: 'the data of a deleted version was collected',
+  verified: 'what is stored of a version was checked',
   'retention-set': 'the retention policy of a model was changed',
   annotated: 'tags or annotations of a version were changed',
   signed: 'a version was signed',

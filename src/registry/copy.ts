@@ -3,18 +3,21 @@ import {
   ModelkeepError,
   throwIfAborted,
   type Abortable,
-  type AliasMoved,
+  type AliasRecord,
   type Reference,
-  type StoreEvent,
   type TransferProgress,
   type VersionRecord,
   type VersionStore,
 } from '../core/index.js';
+import { copyAliases, renumbered } from './copy-names.js';
 import { storedContent } from './stored-content.js';
 
 /** Options of {@link copy}. */
 export interface CopyOptions extends Abortable {
-  /** Point the aliases of the copied versions at the copies, too. @defaultValue false */
+  /**
+   * Point the aliases of the copied versions at the copies, too, with what guards them; a split or shadow goes along if
+   * all its versions were copied. @defaultValue false
+   */
   readonly withAliases?: boolean;
   /** Copy what happened to the copied versions into the history, too. @defaultValue false */
   readonly withHistory?: boolean;
@@ -37,7 +40,8 @@ export interface CopiedVersion {
 /** What a copy did. */
 export interface Copied {
   readonly versions: readonly CopiedVersion[];
-  readonly aliases: readonly AliasMoved[];
+  /** As they are in the other store now. */
+  readonly aliases: readonly AliasRecord[];
   /** Events that were new to the other store. */
   readonly events: number;
 }
@@ -128,30 +132,6 @@ async function copiedBefore(
   return versions.find((one) => one.digest === digest && one.publishedAt.getTime() === publishedAt.getTime());
 }
 
-async function copyAliases(
-  from: VersionStore,
-  to: VersionStore,
-  model: string,
-  numbers: ReadonlyMap<number, number>,
-  { signal, by }: CopyOptions,
-): Promise<AliasMoved[]> {
-  const abortable = signal === undefined ? {} : { signal };
-  const moved: AliasMoved[] = [];
-  for (const { alias, version } of await from.listAliases({ model }, abortable)) {
-    const number = numbers.get(version);
-    if (number === undefined) continue;
-    const move = {
-      model,
-      alias,
-      to: number,
-      message: `copied from ${from.location}`,
-      ...(by === undefined ? {} : { by }),
-    };
-    moved.push(await to.moveAlias(move, abortable));
-  }
-  return moved;
-}
-
 /** Events of copied versions, under the numbers that these have now. */
 async function copyHistory(
   from: VersionStore,
@@ -165,20 +145,4 @@ async function copyHistory(
     events.flatMap((event) => renumbered(event, numbers) ?? []),
     options,
   );
-}
-
-function renumbered(event: StoreEvent, numbers: ReadonlyMap<number, number>): StoreEvent | undefined {
-  // A split names several versions: it is told only where all of them kept their numbers.
-  if (event.kind === 'alias-traffic' && [...numbers].some(([before, after]) => before !== after)) return undefined;
-  const fields = ['version', 'from', 'to'] as const;
-  const changed: Record<string, unknown> = { ...event };
-  for (const field of fields) {
-    const before = changed[field];
-    if (typeof before !== 'number') continue;
-    const after = numbers.get(before);
-    // It concerns a version that is not there.
-    if (after === undefined) return undefined;
-    changed[field] = after;
-  }
-  return changed as unknown as StoreEvent;
 }

@@ -12,8 +12,8 @@ export {
   type GcProgress,
 } from './gc.js';
 export { copy, type Copied, type CopiedVersion, type CopyOptions } from './copy.js';
-export { exportOci, type Exported, type ExportOptions } from './oci/export.js';
-export { importOci, type ImportOptions } from './oci/import.js';
+export { exportOci, exportOciStream, type Exported, type ExportOptions, type ExportStream } from './oci/export.js';
+export { importOci, importOciStream, type ImportOptions } from './oci/import.js';
 export {
   diff,
   type ChangedTensor,

@@ -8,52 +8,21 @@ import {
   type AliasRecord,
   type Digest,
   type Manifest,
-  type Reference,
   type SegmentPlace,
   type StoredData,
-  type TransferProgress,
   type VersionRecord,
   type VersionStore,
 } from '../core/index.js';
 import type { Finding, FindingPlace } from './finding.js';
-import { repairVersion, type SegmentSource } from './repair.js';
+import { repairVersion } from './repair.js';
 import { throttle } from './throttle.js';
+import { recordVerified } from './verify-record.js';
+import type { Verified, VerifyOptions } from './verify-options.js';
+
+export type { Verified, VerifyOptions } from './verify-options.js';
 
 /** Segments that are read at once, unless somebody says otherwise: enough to keep a disk busy, not a server. */
 const DEFAULT_CONCURRENCY = 2;
-
-/** Options of {@link verify}. */
-export interface VerifyOptions extends Abortable {
-  /** Only this version. @defaultValue the whole store */
-  readonly reference?: Reference;
-  /** Read and hash every byte, instead of asking the store what it holds. @defaultValue false */
-  readonly deep?: boolean;
-  /** Mend what can be mended from `sources`. @defaultValue false */
-  readonly repair?: boolean;
-  /** Where whole copies of segments may be found, in the order in which they are asked. */
-  readonly sources?: readonly SegmentSource[];
-  /** Segments that are read at once. @defaultValue 2 */
-  readonly concurrency?: number;
-  /** Bytes a second that are read at the most. @defaultValue no bound */
-  readonly bytesPerSecond?: number;
-  /** Segments that an earlier run found good; those that this one finds good are added. @defaultValue none */
-  readonly verified?: { has(digest: Digest): boolean; add(digest: Digest): void };
-  readonly onProgress?: (progress: TransferProgress) => void;
-}
-
-/** What {@link verify} found. */
-export interface Verified {
-  readonly deep: boolean;
-  readonly versions: number;
-  readonly segments: number;
-  /** Bytes that were read and hashed. */
-  readonly readBytes: number;
-  /** Bytes of segments that an earlier run had found good. */
-  readonly skippedBytes: number;
-  readonly findings: readonly Finding[];
-  /** Findings that something has to be done about and that were not mended. */
-  readonly problems: number;
-}
 
 /** A segment, and every place that needs it. */
 interface Needed {
@@ -77,7 +46,7 @@ export async function verify(store: VersionStore, options: VerifyOptions = {}): 
   await run.checkSegments();
   if (options.reference === undefined) await run.checkRest();
   if (options.repair === true) await run.repair();
-  return run.result();
+  return options.record === true ? recordVerified(store, run.records, run.result(), options) : run.result();
 }
 
 class Verification {
@@ -97,6 +66,11 @@ class Verification {
     this.#store = store;
     this.#options = options;
     this.#abortable = options.signal === undefined ? {} : { signal: options.signal };
+  }
+
+  /** The versions that are checked. */
+  get records(): readonly VersionRecord[] {
+    return [...this.#unreadable, ...[...this.#manifests.values()].map(({ record }) => record)];
   }
 
   async readManifests(): Promise<void> {
@@ -273,7 +247,7 @@ class Verification {
   async repair(): Promise<void> {
     const { sources = [] } = this.#options;
     const broken = this.#findings.filter(({ kind }) => kind === 'manifest' || kind === 'missing' || kind === 'damaged');
-    for (const record of [...this.#unreadable, ...[...this.#manifests.values()].map((one) => one.record)]) {
+    for (const record of this.records) {
       const name = versionName(record);
       const own = broken.filter(({ places, repaired }) => !repaired && places.some(({ version }) => version === name));
       if (own.length === 0) continue;

@@ -42,6 +42,8 @@ async function operations(store: VersionStore): Promise<Readonly<Record<string, 
     removeStored: (options) => store.removeStored([], { ...options, before: new Date(0) }),
     collectVersion: (options) => store.collectVersion(model, 1, { ...options, before: new Date(0) }),
     repair: (options) => store.repair(record, made.manifest, made.source, options),
+    recordVerified: (options) =>
+      store.recordVerified({ model, version: 1, deep: true, problems: 0, repaired: 0 }, options),
     listRetention: (options) => store.listRetention(options),
     importEvents: (options) => store.importEvents([], options),
   };

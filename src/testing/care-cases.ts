@@ -260,6 +260,23 @@ function copyingCases(suite: StoreSuite): void {
     expect(events).toHaveLength(2);
   });
 
+  it('records what a verification found of a version, also of a deleted one, and changes nothing', async () => {
+    const [store, model] = [suite.store(), freshModel()];
+    const made = freshContents();
+    const { record } = await store.publish({ model, manifest: made.manifest }, made.source);
+    await store.recordVerified({ model, version: 1, deep: true, problems: 0, repaired: 2, by: 'ann' });
+    expect(await store.resolve({ model, selector: { kind: 'latest' } })).toEqual(record);
+    await store.setState(model, 1, 'deleted');
+    await store.recordVerified({ model, version: 1, deep: false, problems: 1, repaired: 0 });
+    const found = (await store.listEvents({ model })).filter(({ kind }) => kind === 'verified');
+    expect(found).toMatchObject([
+      { version: 1, deep: false, problems: 1, repaired: 0 },
+      { version: 1, deep: true, problems: 0, repaired: 2, by: 'ann' },
+    ]);
+    const nobody = { model, version: 9, deep: true, problems: 0, repaired: 0 };
+    await expect(store.recordVerified(nobody)).rejects.toMatchObject({ code: 'VERSION_NOT_FOUND' });
+  });
+
   it('keeps retention policies, and tells of each change', async () => {
     const [store, model] = [suite.store(), freshModel()];
     const policy = { model, keepLast: 5, keepAliased: true, keepYoungerThanMs: 1_000 };

@@ -142,6 +142,7 @@ function everything(
     removeStored: () => store.removeStored([], { before: at }),
     collectVersion: () => store.collectVersion(model, 1, { before: at }),
     repair: () => store.repair(record, manifest, freshContents().source),
+    recordVerified: () => store.recordVerified({ model, version: 1, deep: true, problems: 0, repaired: 0 }),
     listRetention: () => store.listRetention(),
     setRetention: () => store.setRetention({ model, keepLast: 1 }),
     importEvents: () => store.importEvents([]),

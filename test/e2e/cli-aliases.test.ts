@@ -41,6 +41,10 @@ describe('alias', () => {
   test('split an alias, and tell the story', async () => {
     const split = await home.run(['alias', 'split', 'sentiment@production', '1=90', '2=10', '-m', 'try it']);
     expect(split).toMatchObject({ code: 0, stdout: 'sentiment@production: 90 % 1, 10 % 2\n' });
+    // "user-1" is among the tenth of the keys that get the new version.
+    const asked = ['predict', 'sentiment@production', 'Happy coding !!!'];
+    expect((await home.json(asked)).value).toMatchObject({ version: 1 });
+    expect((await home.json([...asked, '--key', 'user-1'])).value).toMatchObject({ version: 2 });
     await home.run(['alias', 'split', 'sentiment@production', '--shadow', '2']);
     const back = await home.run(['rollback', 'sentiment@production']);
     expect(back).toMatchObject({ code: 0, stdout: 'sentiment@production points at version 1 alone\n' });

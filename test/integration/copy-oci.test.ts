@@ -25,6 +25,15 @@ const at = (text: string) => parseReference(text);
 const json = async (...path: string[]): Promise<unknown> => JSON.parse(await readFile(join(folder, ...path), 'utf8'));
 const blob = (digest: string): string => join('blobs', 'sha256', digest.slice('sha256:'.length));
 
+const split = (first: number, second: number) =>
+  ({
+    kind: 'split',
+    shares: [
+      { version: first, percent: 90 },
+      { version: second, percent: 10 },
+    ],
+  }) as const;
+
 describe('copy', () => {
   it('copies a model with numbers, states, aliases and history, and sends what is missing only', async () => {
     const trunk = randomBytes(1_000);
@@ -71,6 +80,45 @@ describe('copy', () => {
     } finally {
       await other.close();
     }
+  });
+
+  it('brings along what guards and splits an alias, under the numbers there, and does it once', async () => {
+    const other = await openMemoryStore();
+    const taken = freshContents();
+    await other.publish({ model: 'm', manifest: taken.manifest }, taken.source);
+    for (let count = 0; count < 3; count += 1) {
+      const made = freshContents();
+      await store.publish({ model: 'm', manifest: made.manifest }, made.source);
+    }
+    const policy = { protected: true, gates: { maxDrop: 0.02 }, autoRollback: { withinMs: 1_000, maxErrorRate: 0.1 } };
+    await store.moveAlias({ model: 'm', alias: 'p', to: 1 });
+    await store.changeAlias({ model: 'm', alias: 'p', policy, traffic: split(1, 2) });
+    await store.moveAlias({ model: 'm', alias: 's', to: 2 });
+    await store.changeAlias({ model: 'm', alias: 's', traffic: { kind: 'shadow', version: 3 } });
+    const options = { withAliases: true, withHistory: true };
+    const { versions, aliases, events } = await copy(store, other, at('m'), options);
+    const numbers = versions.map(({ record }) => record.version);
+    expect(numbers).toEqual([2, 3, 4]);
+    expect(aliases).toMatchObject([
+      { alias: 'p', version: 2, policy, traffic: split(2, 3) },
+      { alias: 's', version: 3, traffic: { kind: 'shadow', version: 4 } },
+    ]);
+    expect(await other.listAliases({ model: 'm' })).toEqual(aliases);
+    expect(events).toBe(5);
+    const told = await other.listEvents({ model: 'm' });
+    // Once as it happened there, and once as what the copy did.
+    expect(told.filter((one) => one.kind === 'alias-traffic' && one.alias === 'p')).toMatchObject([
+      { traffic: split(2, 3), message: 'copied from memory:' },
+      { traffic: split(2, 3) },
+    ]);
+    const again = await copy(store, other, at('m'), options);
+    expect([again.aliases, again.events]).toEqual([aliases, 0]);
+    // A version of the split that is not copied: the alias points at its own version alone.
+    const third = await openMemoryStore();
+    expect((await copy(store, third, at('m:1'), { withAliases: true })).aliases).toMatchObject([
+      { alias: 'p', policy },
+    ]);
+    expect((await third.listAliases())[0]?.traffic).toBeUndefined();
   });
 
   it('gives another number where its own is taken, and goes on where it was cut off', async () => {
@@ -199,7 +247,7 @@ describe('OCI image layouts', () => {
     await rejects(join(folder, 'evil.tar'), 'INVALID_ARTIFACT');
     await writeFile(join(folder, 'not.tar'), randomBytes(2_000));
     await rejects(join(folder, 'not.tar'), 'INVALID_ARTIFACT');
-    expect((await readdir(folder)).filter((name) => name.includes('.tar.'))).toEqual([]);
+    expect((await readdir(folder)).filter((name) => name.startsWith('.oci-'))).toEqual([]);
   });
 
   it('fail to be written when the store’s bytes are damaged, without a half version in the index', async () => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { history, parseReference, promote, push, setAliasPolicy } from '../../src/app/index.js';
+import { nodeMetrics } from '../../src/protocols/http/metrics.js';
 import { until } from '../unit/runners/processes.js';
 import { Bench, fixture } from './node-bench.js';
 
@@ -19,6 +20,7 @@ it('a promoted version that ends its runners under load is moved back from on ev
   await setAliasPolicy(bench.store, PRODUCTION, { autoRollback });
   const [bad, other] = [await bench.node({ runners: 1 }), await bench.node({ runners: 1 })];
   for (const keep of [bad, other]) await keep.load('sentiment@production');
+  const metrics = nodeMetrics(bad.parts);
   const version = (keep: typeof bad): number | undefined =>
     keep.status().follows.find(({ reference }) => reference === 'sentiment@production')?.version;
 
@@ -60,6 +62,8 @@ it('a promoted version that ends its runners under load is moved back from on ev
     { from: 1, to: 2, action: 'promote', by: 'ann' },
   ]);
   expect((await bad.predict('sentiment@production', TEXT)).record.version).toBe(1);
+  const counted = await metrics.getSingleMetricAsString('modelkeep_automatic_rollbacks_total');
+  expect(counted).toContain('{reference="sentiment@production",outcome="done"} 1');
 });
 
 it('a promoted version that is too slow is moved back from under load', async () => {

@@ -7,9 +7,10 @@ import { expect, it } from 'vitest';
 import { startMongo } from '../mongodb/start-mongo.js';
 import { runSchedule } from '../soak/run-schedule.js';
 
-/** Set by `npm run test:soak -- --store … --seconds … --seed …`. */
+/** Set by `npm run test:soak -- --store … --standalone --seconds … --seed …`. */
 const {
   MODELKEEP_SOAK_STORE: only,
+  MODELKEEP_SOAK_STANDALONE: standalone,
   MODELKEEP_SOAK_SECONDS: seconds = '20',
   MODELKEEP_SOAK_SEED: seed = String(Date.now() % 1_000_000),
 } = process.env;
@@ -21,7 +22,8 @@ it.each(STORES)(
   { timeout: 1_000 * Number(seconds) + 120_000 },
   async (store) => {
     const directory = await mkdtemp(join(tmpdir(), 'modelkeep-soak-'));
-    const server = store === 'mongodb' ? await startMongo() : undefined;
+    const server =
+      store === 'mongodb' ? await startMongo(standalone === 'true' ? { standalone: true } : {}) : undefined;
     try {
       const url = server?.uri(`soak_${randomBytes(4).toString('hex')}`) ?? pathToFileURL(directory).href;
       const outcome = await runSchedule({ url, seconds: Number(seconds), seed: Number(seed) });

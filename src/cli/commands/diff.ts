@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import {
-  compareAnswers,
+  compareVersions,
   diff,
   formatBytes,
   openModelkeep,
@@ -45,11 +45,7 @@ export function diffCommand(program: Command, world: World): void {
         const result = await diff(store, ...references, { signal });
         if (rows === undefined) return out.result(result, (found) => describe(found));
         await using keep = await openModelkeep({ ...invocation.settings.values, store });
-        const models = [
-          await keep.load(versionName(result.first)),
-          await keep.load(versionName(result.second)),
-        ] as const;
-        const answers = await compareAnswers(...models, rows, { signal });
+        const answers = await compareVersions(keep, result.first, result.second, rows, { signal });
         return out.result({ ...result, answers }, (found) => `${describe(found)}\n\n${describeAnswers(found.answers)}`);
       }),
   );

@@ -55,9 +55,19 @@ function describeEvent(event: StoreEvent): string {
       return `version ${event.version} signed with the key ${event.keyId}`;
     case 'signature-removed':
       return `version ${event.version}: the signature with the key ${event.keyId} was removed`;
+    case 'verified':
+      return `version ${event.version} verified${event.deep ? ', every byte read' : ''}: ${foundText(event)}`;
     case 'retention-set':
       return `retention: ${describeRules(event.rules)}`;
   }
+}
+
+function foundText({ problems, repaired }: { readonly problems: number; readonly repaired: number }): string {
+  const found = [
+    ...(problems === 0 ? [] : [`${problems} problems`]),
+    ...(repaired === 0 ? [] : [`${repaired} mended`]),
+  ];
+  return found.length === 0 ? 'all is well' : found.join(', ');
 }
 
 function describeShares(traffic: Parameters<typeof describeTraffic>[0] & object): string {

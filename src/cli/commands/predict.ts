@@ -13,6 +13,7 @@ interface Flags extends ParameterFlags {
   readonly input?: InputForm;
   readonly output?: OutputForm;
   readonly tensor?: string;
+  readonly key?: string;
 }
 
 /** Requests of a stream that are under way at once, at the most: several full batches for each of two runners. */
@@ -52,6 +53,7 @@ export function predictCommand(program: Command, world: World): void {
     )
     .option('--top-k <N>', 'how many answers to give for each text')
     .option('--param <NAME=VALUE...>', 'an option of the task; the value is JSON or a plain string')
+    .option('--key <KEY>', 'for whom: where an alias is split, the same key gets the same version')
     .option('--tensor <LISTS>', 'nested lists of numbers for a model that takes tensors, a list a row')
     .addHelpText('after', EXAMPLES);
   withSettings(command, NODE_SETTINGS).action(async (ref: string, texts: readonly string[], flags: Flags) =>
@@ -70,7 +72,7 @@ async function predict(invocation: Invocation, ref: string, texts: readonly stri
   // A few texts are answered before a second runner would have started.
   const few = source === undefined && settings.origins.runners === 'default' ? { runners: 1 } : {};
   await using keep = await openModelkeep({ ...settings.values, ...few, store });
-  const model = await keep.load(ref, { signal });
+  const model = await keep.load(ref, { signal, ...(flags.key === undefined ? {} : { key: flags.key }) });
   if (flags.tensor !== undefined) {
     const { inputs } = await keep.parts.service.describe(ref, { signal });
     const { tensors } = await model.infer({ tensors: tensorFromText(flags.tensor, inputs) }, { signal });

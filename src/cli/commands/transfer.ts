@@ -35,7 +35,7 @@ function copyCommand(program: Command, world: World): void {
     )
     .argument('<ref>', 'a version such as sentiment:3, or a model: all its versions')
     .requiredOption('--to <URL>', 'the other store: file:///DIR or mongodb://HOST/DATABASE')
-    .option('--with-aliases', 'point the aliases there at the copies')
+    .option('--with-aliases', 'point the aliases there at the copies, with what guards and splits them')
     .option('--with-history', 'copy the history, too')
     .addHelpText(
       'after',

@@ -63,6 +63,8 @@ async function verifyAll(invocation: Invocation, ref: string | undefined, flags:
     ...limits(flags),
     deep: flags.deep === true,
     repair: flags.repair === true,
+    record: true,
+    by: invocation.user,
     signal,
     onProgress: (progress) => out.progress('reading', progress),
   };
@@ -79,6 +81,7 @@ async function verifyAll(invocation: Invocation, ref: string | undefined, flags:
   });
   await resumed?.finish();
   out.result({ ...verified, ...signatures }, describe);
+  if (verified.notRecorded !== undefined) out.note(`The history does not tell of it: ${verified.notRecorded}`);
   if (verified.problems === 0) return;
   throw new ModelkeepError(
     'DIGEST_MISMATCH',

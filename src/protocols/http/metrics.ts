@@ -11,15 +11,23 @@ export interface MetricsOptions {
   readonly service: InferenceService;
   readonly residency: Residency;
   readonly follower: Follower;
+  /** Tells what this node does to aliases by itself. */
+  readonly watchman: WatchmanEvents;
+}
+
+/** Where {@link nodeMetrics} hears that this node has moved an alias back, or should have and could not. */
+interface WatchmanEvents {
+  on(event: 'rolled-back' | 'failed', listener: (reference: string) => void): unknown;
 }
 
 /** Builds the node's Prometheus metrics, fed by its events. */
-export function nodeMetrics({ service, residency, follower }: MetricsOptions): Registry {
+export function nodeMetrics({ service, residency, follower, watchman }: MetricsOptions): Registry {
   const registry = new Registry();
   const registers = [registry];
   requestMetrics(registers, service);
   firstAnswers(registers, service);
   shadowMetrics(registers, service);
+  rollbackMetrics(registers, watchman);
   residencyMetrics(registers, residency, follower);
   new Gauge({
     name: 'modelkeep_store_reachable',
@@ -127,6 +135,17 @@ function shadowMetrics(registers: Registry[], service: InferenceService): void {
   service.on('compared', ({ record, shadow, outcome }) =>
     compared.inc({ version: versionName(record), shadow: versionName(shadow), outcome }),
   );
+}
+
+function rollbackMetrics(registers: Registry[], watchman: WatchmanEvents): void {
+  const rollbacks = new Counter({
+    name: 'modelkeep_automatic_rollbacks_total',
+    help: 'Times that this node has moved an alias back from a version by itself (done), or could not (failed)',
+    labelNames: ['reference', 'outcome'],
+    registers,
+  });
+  watchman.on('rolled-back', (reference) => rollbacks.inc({ reference, outcome: 'done' }));
+  watchman.on('failed', (reference) => rollbacks.inc({ reference, outcome: 'failed' }));
 }
 
 function residencyMetrics(registers: Registry[], residency: Residency, follower: Follower): void {

@@ -8,8 +8,7 @@ import Fastify, {
 } from 'fastify';
 import { errorFor, EVERYBODY, type Access, type Principal } from '../../access/index.js';
 import { asModelkeepError, ModelkeepError, type VersionStore } from '../../core/index.js';
-import type { Follower, Residency } from '../../residency/index.js';
-import type { InferenceService, ModelRepository } from '../../serving/index.js';
+import type { ModelRepository } from '../../serving/index.js';
 import { acceptCompressedBodies } from './compression.js';
 import { cors } from './cors.js';
 import { documentation } from './documentation.js';
@@ -21,6 +20,7 @@ import { huggingFace } from './hugging-face.js';
 import { parseJsonBody } from './json-body.js';
 import { createListener, refuseConnection, type ConnectionLimits, type TlsMaterial } from './listener.js';
 import { management } from './management.js';
+import type { MetricsOptions } from './metrics.js';
 import { repositoryChanges } from './model-repository.js';
 import { observe, requestIdOf } from './observe.js';
 import { openAi } from './openai.js';
@@ -28,10 +28,7 @@ import { openInference } from './open-inference.js';
 import { HTTP_STATUS, retryAfter } from './status.js';
 
 /** Options of {@link createHttpServer}. */
-export interface HttpServerOptions extends ConnectionLimits, ApiOptions {
-  readonly service: InferenceService;
-  readonly residency: Residency;
-  readonly follower: Follower;
+export interface HttpServerOptions extends ConnectionLimits, ApiOptions, MetricsOptions {
   readonly store: VersionStore;
   readonly repository: ModelRepository;
   /** This software's version. */

@@ -1,23 +1,19 @@
+import type { Reference, VersionRecord, VersionStore } from '../../core/index.js';
 import {
-  contentSize,
-  encodeManifest,
-  versionName,
-  type Abortable,
-  type Manifest,
-  type Reference,
-  type TransferProgress,
-  type VersionRecord,
-  type VersionStore,
-} from '../../core/index.js';
-import { storedContent } from '../stored-content.js';
+  configOf,
+  cuttingLayer,
+  entryOf,
+  imageOf,
+  layerOf,
+  openExport,
+  type Exporting,
+  type ExportOptions,
+} from './documents.js';
 import { Layout } from './layout.js';
-import { MANIFEST_PATH, mediaTypeOf, OCI, type Descriptor, type OciManifest } from './media-types.js';
-import { packTar } from './tar.js';
+import { OCI, type Descriptor } from './media-types.js';
+import { layoutTar, writeTar } from './tar.js';
 
-/** Options of {@link exportOci}. */
-export interface ExportOptions extends Abortable {
-  readonly onProgress?: (progress: TransferProgress) => void;
-}
+export type { ExportOptions } from './documents.js';
 
 /** What an export did. */
 export interface Exported {
@@ -29,6 +25,15 @@ export interface Exported {
   /** Digest of the OCI manifest. */
   readonly digest: string;
   readonly bytes: number;
+}
+
+/** A version on its way out as one tar. */
+export interface ExportStream extends Omit<Exported, 'path' | 'digest'> {
+  /**
+   * The tar, read from the store as it is asked for: nothing is kept on the disk, and memory does not grow with the
+   * version. Ends in an error if stored bytes are damaged.
+   */
+  readonly tar: AsyncIterable<Uint8Array>;
 }
 
 /**
@@ -44,96 +49,49 @@ export async function exportOci(
   path: string,
   options: ExportOptions = {},
 ): Promise<Exported> {
-  const write = (directory: string): Promise<Exported> => exportInto(store, reference, directory, options);
-  if (!path.endsWith('.tar')) return write(path);
-  return { ...(await packTar(path, write)), path };
+  const exporting = await openExport(store, reference, options);
+  const { record, refName, bytes } = exporting;
+  const digest = path.endsWith('.tar')
+    ? await writeTar(path, layoutTar(exporting, options))
+    : await writeLayout(await Layout.create(path), exporting, options);
+  return { record, path, refName, digest, bytes };
 }
 
-async function exportInto(
+/**
+ * A version as a tar that holds an OCI image layout of it alone, the same bytes each time. Each file is read twice: a
+ * blob's name is its digest, which is known at its end and stands at its beginning.
+ *
+ * @throws ModelkeepError what the store says of the reference; of damaged bytes, while `tar` is read
+ */
+export async function exportOciStream(
   store: VersionStore,
   reference: Reference,
-  directory: string,
-  options: ExportOptions,
-): Promise<Exported> {
-  const abortable = options.signal === undefined ? {} : { signal: options.signal };
-  const found = await store.resolve(reference, abortable);
-  const manifest = await store.readManifest(found, abortable);
-  const record = found.digest === undefined ? await store.resolve(reference, abortable) : found;
-  const layout = await Layout.create(directory);
-  const layers = await writeLayers(layout, store, record, manifest, options);
-  const config = await layout.putBytes(Buffer.from(JSON.stringify(configOf(record, manifest, layers))));
-  const document: OciManifest = {
-    schemaVersion: 2,
-    mediaType: OCI.manifest,
-    artifactType: OCI.artifact,
-    config: { mediaType: OCI.config, ...config },
-    layers,
-    annotations: annotationsOf(record),
-  };
-  const stored = await layout.putBytes(Buffer.from(JSON.stringify(document)));
-  const refName = `${record.model.replaceAll('/', '-')}-${record.version}`;
-  const annotations = { [OCI.refName]: refName };
-  const descriptor: Descriptor = { mediaType: OCI.manifest, artifactType: OCI.artifact, ...stored, annotations };
-  const { manifests } = await layout.index();
-  const others = manifests.filter((one) => one.annotations?.[OCI.refName] !== refName);
-  await layout.writeIndex({ schemaVersion: 2, mediaType: OCI.index, manifests: [...others, descriptor] });
-  return { record, path: directory, refName, digest: stored.digest, bytes: contentSize(manifest) };
+  options: ExportOptions = {},
+): Promise<ExportStream> {
+  const exporting = await openExport(store, reference, options);
+  const { record, refName, bytes } = exporting;
+  return { record, refName, bytes, tar: layoutTar(exporting, options) };
 }
 
-async function writeLayers(
-  layout: Layout,
-  store: VersionStore,
-  record: VersionRecord,
-  manifest: Manifest,
-  { signal, onProgress }: ExportOptions,
-): Promise<Descriptor[]> {
+async function writeLayout(layout: Layout, exporting: Exporting, { signal }: ExportOptions): Promise<string> {
   const abortable = signal === undefined ? {} : { signal };
-  const content = storedContent(store, record, manifest);
-  const totalBytes = contentSize(manifest);
+  const { record, files, cutting, onProgress } = exporting;
   let doneBytes = 0;
   async function* counted(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const part of bytes) {
       yield part;
-      onProgress?.({ doneBytes: (doneBytes += part.byteLength), totalBytes });
+      onProgress((doneBytes += part.byteLength));
     }
   }
   const layers: Descriptor[] = [];
-  for (const { path, size } of manifest.files) {
-    const bytes = counted(content.open(path, { start: 0, end: size }, abortable));
-    layers.push(layerOf(path, await layout.putStream(`${record.id} ${path}`, bytes, abortable)));
-  }
-  return [...layers, layerOf(MANIFEST_PATH, await layout.putBytes(encodeManifest(manifest)))];
-}
-
-function layerOf(path: string, stored: { readonly digest: string; readonly size: number }): Descriptor {
-  // `title` is the name under which `oras pull` writes a layer.
-  return { mediaType: mediaTypeOf(path), ...stored, annotations: { [OCI.filePath]: path, [OCI.title]: path } };
-}
-
-const FORMAT_NAMES = Object.freeze({ hf: 'safetensors', onnx: 'onnx', joblib: 'joblib' });
-
-function configOf(record: VersionRecord, { format }: Manifest, layers: readonly Descriptor[]): unknown {
-  const { model, version, publishedAt, publishedBy } = record;
-  return {
-    descriptor: {
-      createdAt: publishedAt.toISOString(),
-      ...(publishedBy === undefined ? {} : { authors: [publishedBy] }),
-      name: model,
-      version: String(version),
-    },
-    config: { format: FORMAT_NAMES[format] },
-    // Of what is not archived, the content itself is the layer.
-    modelfs: { type: 'layers', diffIds: layers.map(({ digest }) => digest) },
-  };
-}
-
-function annotationsOf(record: VersionRecord): Record<string, string> {
-  const { message, metadata, parent, publishedBy, digest } = record;
-  return {
-    [OCI.title]: versionName(record),
-    [OCI.version]: String(record.version),
-    [OCI.created]: record.publishedAt.toISOString(),
-    ...(message === undefined ? {} : { [OCI.description]: message }),
-    [OCI.record]: JSON.stringify({ digest, message, metadata, parent, publishedBy }),
-  };
+  for (const { path, open } of files)
+    layers.push(layerOf(path, await layout.putStream(`${record.id} ${path}`, counted(open()), abortable)));
+  layers.push(cuttingLayer(await layout.putBytes(cutting)));
+  const config = await layout.putBytes(configOf(exporting, layers));
+  const image = await layout.putBytes(imageOf(exporting, config, layers));
+  const { manifests } = await layout.index();
+  const others = manifests.filter((one) => one.annotations?.[OCI.refName] !== exporting.refName);
+  const entry = entryOf(exporting, image);
+  await layout.writeIndex({ schemaVersion: 2, mediaType: OCI.index, manifests: [...others, entry] });
+  return image.digest;
 }

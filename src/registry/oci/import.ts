@@ -17,7 +17,7 @@ import {
 import { push } from '../push.js';
 import { Layout } from './layout.js';
 import { MANIFEST_PATH, OCI, type Descriptor, type OciManifest } from './media-types.js';
-import { unpackTar } from './tar.js';
+import { tarFile, unpackTar } from './tar.js';
 
 /** Options of {@link importOci}. */
 export interface ImportOptions extends Abortable {
@@ -44,8 +44,24 @@ export async function importOci(
   options: ImportOptions = {},
 ): Promise<PublishResult> {
   const found = await stat(path).catch(() => undefined);
-  if (found?.isFile() === true) return unpackTar(path, (directory) => importFrom(store, directory, options));
+  if (found?.isFile() === true) return unpackTar(tarFile(path), (directory) => importFrom(store, directory, options));
   return importFrom(store, path, options);
+}
+
+/**
+ * Publishes a version from a tar as it comes in.
+ *
+ * @param folder where it is unpacked meanwhile: it needs room for all of it
+ * @throws ModelkeepError as {@link importOci}
+ */
+export async function importOciStream(
+  store: VersionStore,
+  tar: AsyncIterable<Uint8Array>,
+  folder: string,
+  options: ImportOptions = {},
+): Promise<PublishResult> {
+  const source = { name: 'The tar', bytes: tar, folder };
+  return unpackTar(source, (directory) => importFrom(store, directory, options));
 }
 
 async function importFrom(store: VersionStore, directory: string, options: ImportOptions): Promise<PublishResult> {

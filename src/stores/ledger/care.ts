@@ -11,6 +11,7 @@ import {
   type Segment,
   type StoredData,
   type StoreEvent,
+  type VerifiedVersion,
   type VersionRecord,
 } from '../../core/index.js';
 import { author } from '../author.js';
@@ -117,6 +118,16 @@ export function checkManifestOf(record: VersionRecord, manifest: Manifest): void
     `The manifest given for ${versionName(record)} has the digest ${digest}, ${record.digest} was published: look for another copy`,
     { details: { model: record.model, version: record.version } },
   );
+}
+
+/** Records what a verification found. @throws ModelkeepError as `StoreCare.recordVerified` */
+export function recordVerified(
+  table: LedgerTable,
+  { model, version, deep, problems, repaired, by }: VerifiedVersion,
+): void {
+  versionRow(table, checkModelName(model), version, true);
+  const who = author(by === undefined ? {} : { by });
+  appendEvent(table, { kind: 'verified', model, version, deep, problems, repaired, ...who });
 }
 
 /** Retention policies, by model. */

@@ -25,6 +25,7 @@ import {
   importRows,
   listStored,
   putRetention,
+  recordVerified,
   removeStored,
   repairManifestRow,
   retentionRows,
@@ -178,6 +179,7 @@ function careMethods({ parts, work, read, write }: Room): StoreCare {
       );
     },
     listRetention: async (options) => read(retentionRows, options?.signal),
+    recordVerified: async (verified, options) => write((table) => recordVerified(table, verified), options?.signal),
     setRetention: async (policy, { signal, ...who } = {}) => write((table) => putRetention(table, policy, who), signal),
     importEvents: async (events, options) => write((table) => importRows(table, events), options?.signal),
   };

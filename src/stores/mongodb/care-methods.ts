@@ -15,12 +15,14 @@ import {
   type Segment,
   type StoreCare,
   type StoreEvent,
+  type VerifiedVersion,
   type VersionRecord,
 } from '../../core/index.js';
 import type { Work } from '../work.js';
 import { putFile } from './chunks.js';
 import type { Database } from './database.js';
 import { CHUNK_BYTES, type EventDocument } from './documents.js';
+import { insertEvent } from './history.js';
 import { putManifest, segmentDraft, singleFileDraft } from './publish.js';
 import { collectVersion } from './states.js';
 import { damaged, readRange } from './stored-bytes.js';
@@ -54,6 +56,8 @@ export function careMethods({ database, work, run }: Room): StoreCare {
       run('repair a version', options.signal, (signal) =>
         repair(database, record, checkManifest(manifest), source, { ...options, signal }),
       ),
+    recordVerified: (verified, { signal } = {}) =>
+      run('record an event', signal, () => recordVerified(database, verified)),
     listRetention: ({ signal } = {}) =>
       run('list retention policies', signal, async () => {
         const found = await database.retention.find().sort({ _id: 1 }).toArray();
@@ -125,6 +129,15 @@ async function checkChunkSize({ files }: Database, record: VersionRecord, fileId
     'UNSUPPORTED_FORMAT',
     `${versionName(record)} was stored by a script in chunks of ${file.chunkSize} bytes and cannot be mended in place: publish the file again`,
   );
+}
+
+async function recordVerified(
+  database: Database,
+  { model, version, deep, problems, repaired, by }: VerifiedVersion,
+): Promise<void> {
+  await getVersion(database, checkModelName(model), version, true);
+  const who = by === undefined ? {} : { by };
+  await insertEvent(database, { kind: 'verified', model, version, deep, problems, repaired, ...who }, undefined);
 }
 
 async function setRetention(

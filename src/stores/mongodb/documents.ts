@@ -119,6 +119,9 @@ export interface EventDocument {
   readonly gates?: readonly GateResult[];
   readonly traffic?: AliasTraffic | null;
   readonly policy?: AliasPolicy;
+  readonly deep?: boolean;
+  readonly problems?: number;
+  readonly repaired?: number;
 }
 
 /** The retention policy of a model. */

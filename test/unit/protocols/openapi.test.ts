@@ -69,7 +69,8 @@ describe('the OpenAPI document', () => {
   });
 
   it('has every route of the server, and the server has every path of it', async () => {
-    const parts = { service: new EventEmitter(), residency: new EventEmitter(), follower: new EventEmitter() };
+    const events = new EventEmitter();
+    const parts = { service: events, residency: events, follower: events, watchman: events };
     const limits = {
       maxHeaderBytes: 8_192,
       maxConnections: 10,

@@ -43,7 +43,7 @@ async function failingServer(error: unknown) {
     throw error;
   };
   const service = Object.assign(new EventEmitter(), { predict });
-  const parts = { service, residency: new EventEmitter(), follower: new EventEmitter() };
+  const parts = { service, residency: new EventEmitter(), follower: new EventEmitter(), watchman: new EventEmitter() };
   const access = await openAccess({});
   const limits = {
     maxHeaderBytes: 8_192,
