@@ -3,14 +3,13 @@
  * weights. Run as a program with such files, it loads them one after the other and prints what that took.
  */
 import { existsSync } from 'node:fs';
-import { open, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { openDirectoryFiles, planSession } from '../src/formats/index.js';
-import { bytesField, concat, fieldsIn } from '../src/formats/onnx/wire.js';
 import { proportionalMemory } from '../src/runners/index.js';
+import { plainGraph, type BertSizes } from './plain-graph.js';
 
 /** What loading plain sessions in one process took. */
 export interface PlainLoads {
@@ -42,53 +41,31 @@ export function plainFile(folder: string): string {
   return `${folder}.plain.onnx`;
 }
 
-/** Fields of the messages of onnx.proto that matter here. */
-const FIELD = Object.freeze({ graph: 7, initializer: 5, rawData: 9, externalData: 13, dataLocation: 14 });
-
-/** Replaces the pointer to external data in an initializer by the bytes. */
-async function withData(tensor: Buffer, folder: string): Promise<Uint8Array> {
-  const entries = new Map<string, string>();
-  const kept: Uint8Array[] = [];
-  for (const { field, at, start, end } of fieldsIn(tensor)) {
-    if (field === FIELD.externalData) {
-      const entry = tensor.subarray(start, end);
-      const texts = [...fieldsIn(entry)].map((part) => entry.toString('utf8', part.start, part.end));
-      entries.set(texts[0] ?? '', texts[1] ?? '');
-    } else if (field !== FIELD.dataLocation) kept.push(tensor.subarray(at, end));
-  }
-  const location = entries.get('location');
-  if (location === undefined) return tensor;
-  const data = Buffer.alloc(Number(entries.get('length')));
-  const file = await open(join(folder, location));
-  try {
-    await file.read(data, 0, data.byteLength, Number(entries.get('offset')));
-  } finally {
-    await file.close();
-  }
-  return concat([...kept, bytesField(FIELD.rawData, data)]);
+interface TensorHeader {
+  readonly shape: readonly number[];
+  readonly data_offsets: readonly [number, number];
 }
 
-/** Writes the graph of a model with its weights inside, as an export to ONNX does, unless that file is there. */
+/** Writes a BERT classifier as exporters do, unless that file is there. */
 export async function exportOnnx(folder: string): Promise<void> {
   const path = plainFile(folder);
   if (existsSync(path)) return;
-  const plan = await planSession(openDirectoryFiles(folder, ['config.json', 'model.safetensors']));
-  const model = Buffer.from(plan.graph);
-  const parts: Uint8Array[] = [];
-  for (const { field, at, start, end } of fieldsIn(model)) {
-    if (field !== FIELD.graph) {
-      parts.push(model.subarray(at, end));
-      continue;
-    }
-    const graph = model.subarray(start, end);
-    const inner: Uint8Array[] = [];
-    for (const one of fieldsIn(graph)) {
-      if (one.field !== FIELD.initializer) inner.push(graph.subarray(one.at, one.end));
-      else inner.push(bytesField(FIELD.initializer, await withData(graph.subarray(one.start, one.end), folder)));
-    }
-    parts.push(bytesField(FIELD.graph, concat(inner)));
-  }
-  await writeFile(`${path}.unfinished`, concat(parts));
+  const sizes = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8')) as BertSizes;
+  const file = await readFile(join(folder, 'model.safetensors'));
+  const begin = 8 + Number(file.readBigUInt64LE(0));
+  const { __metadata__: _, ...header } = JSON.parse(file.toString('utf8', 8, begin)) as Record<string, TensorHeader>;
+  const tensors = new Map(
+    Object.entries(header).map(
+      ([
+        name,
+        {
+          shape,
+          data_offsets: [start, end],
+        },
+      ]) => [name, { shape, data: file.subarray(begin + start, begin + end) }],
+    ),
+  );
+  await writeFile(`${path}.unfinished`, plainGraph(sizes, tensors));
   await rename(`${path}.unfinished`, path);
 }
 

@@ -28,6 +28,11 @@ export interface SessionPlan {
   readonly externalDataFolder?: string;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
+  /**
+   * What stands in `attention_mask` for places that only fill a sequence up, so that the graph does not compute them;
+   * absent where it computes whatever it is given. Their outputs mean nothing.
+   */
+  readonly filling?: number;
   /** Tensors of the graph that were made on this machine; empty in `fp32`. */
   readonly derived: readonly DerivedTensor[];
 }

@@ -20,6 +20,8 @@ export interface LoadedModel {
   readonly task?: string;
   /** To which its tokenizer cuts a sequence; absent where it does not. */
   readonly maxTokens?: number;
+  /** True if its graph computes padding in attention alone. */
+  readonly skipsPadding?: boolean;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
 }

@@ -5,6 +5,7 @@
 export { encodeFrame, FrameReader, type Frame, type Tensors } from './frames.js';
 export type * from './messages.js';
 export { LazyRunnerPool } from './lazy-pool.js';
+export { padded } from './onnx/batches.js';
 export { checkGraph } from './onnx/check.js';
 export { compileTarget, compileVersion, type CompileJob } from './onnx/compile.js';
 export { COMPILED_GRAPH } from './onnx/compiled-model.js';

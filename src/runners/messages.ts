@@ -24,6 +24,8 @@ export interface LoadedReply {
   readonly task?: string;
   /** To which its tokenizer cuts a sequence; absent where it does not. */
   readonly maxTokens?: number;
+  /** True if its graph computes padding in attention alone. */
+  readonly skipsPadding?: boolean;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
   readonly loadMs: number;
@@ -60,7 +62,7 @@ export interface PredictReply {
   readonly runMs: number;
   /** Real tokens run. */
   readonly tokens: number;
-  /** Tokens run, padding included. */
+  /** Tokens run, padding included; where the graph skips it, attention alone runs on padding, which is not counted. */
   readonly paddedTokens: number;
   /** Runs of the session. */
   readonly batches: number;

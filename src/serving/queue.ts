@@ -1,6 +1,6 @@
 import { ModelkeepError } from '../core/index.js';
 import type { Resident } from '../residency/index.js';
-import type { Tensors } from '../runners/index.js';
+import { padded, type Tensors } from '../runners/index.js';
 import { Pace } from './pace.js';
 import { textSize, type TextSize } from './text-length.js';
 
@@ -67,10 +67,10 @@ export interface RunLimits {
 const LOOK_AHEAD = 16;
 
 /**
- * Tokens of padding that are worth a run less. A run costs about as much as 12 further tokens, since it reads all
- * weights once; a little less is allowed, because lengths are estimates here.
+ * What padding may cost for a run less, in tokens. A run costs about as much as 15 further tokens, since it reads all
+ * weights once; less is allowed, because lengths are estimates here.
  */
-const PADDING_WORTH_A_RUN = 8;
+const PADDING_WORTH_A_RUN = 10;
 
 /** What a request of tensors counts: its longest first dimension as sequences, each of unknown length. */
 function sizeOf(work: TextWork | TensorWork): TextSize {
@@ -159,6 +159,10 @@ export class VersionQueue {
     return taken;
   }
 
+  #padded({ rows, longest }: BatchLengths): number {
+    return padded(rows, longest, this.resident.loaded?.skipsPadding === true);
+  }
+
   #takeOut(at: number): Job {
     const [job] = this.#jobs.splice(at, 1);
     if (job === undefined) throw new ModelkeepError('INTERNAL', `Nothing waits at place ${at}`);
@@ -187,7 +191,7 @@ export class VersionQueue {
       const own = this.#lengthsOf(job);
       const batch = { longest: Math.max(longest, own.longest), rows: rows + own.rows };
       if (batch.longest * batch.rows > maxTokens) continue;
-      const added = batch.longest * batch.rows - longest * rows - own.longest * own.rows;
+      const added = this.#padded(batch) - this.#padded({ longest, rows }) - this.#padded(own);
       if (added > least || (found !== undefined && added === least)) continue;
       least = added;
       found = { at, batch };

@@ -1,8 +1,9 @@
 import { bertEncoder, checkBert } from './bert.js';
-import { encode, frameOf, linear, type EncoderShape } from './blocks.js';
+import { encode, linear, type EncoderShape } from './blocks.js';
 import type { ModelConfig } from './config.js';
 import { embed, embeddingShape } from './embeddings.js';
 import type { Family } from './family.js';
+import { frameOf } from './frame.js';
 import { answerQuestions, classifyPooled, classifyTokens, fillMasks, plainEncoder } from './heads.js';
 
 /** Most passes through the layers: they share their weights, so no tensor that is missing would end them. */
@@ -52,11 +53,10 @@ export const albert: Family = {
     const encoder = encoderShape(config);
     const { hidden } = encoder;
     const shape = { ...embeddingShape(config, 'count'), size: config.size('embedding_size', 128) };
-    const frame = frameOf(c.writer);
-    const { state, words } = embed(c, shape);
+    const frame = frameOf(c.writer, encoder.heads);
+    const { state, words } = embed(c, shape, frame);
     const wide = linear(c, 'encoder', 'encoder.embedding_hidden_mapping_in', state, [shape.size, hidden]);
-    const encoded = encode(c, encoder, frame, wide);
-    return { config, frame, words, state: encoded, hidden };
+    return { config, frame, words, hidden, ...encode(c, encoder, frame, wide) };
   },
   heads: {
     ForSequenceClassification: classifyPooled,

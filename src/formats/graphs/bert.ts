@@ -1,8 +1,9 @@
-import { encode, frameOf, type EncoderShape } from './blocks.js';
+import { encode, type EncoderShape } from './blocks.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
 import { embed, embeddingShape, type EmbeddingShape } from './embeddings.js';
 import type { Encoded, Family } from './family.js';
+import { frameOf } from './frame.js';
 import { answerQuestions, classifyPooled, classifyTokens, fillMasksAsBert, plainEncoder } from './heads.js';
 
 /** The encoder's sizes, and its layers' names, as BERT and its nearest kin have them. */
@@ -38,15 +39,15 @@ export function checkBert(config: ModelConfig): void {
 /** Embeddings and layers of BERT and its nearest kin. */
 export function encodeBert(c: Checkpoint, config: ModelConfig, counting: EmbeddingShape['counting']): Encoded {
   const shape = embeddingShape(config, counting);
-  const frame = frameOf(c.writer);
-  const { state, words } = embed(c, shape);
   const encoder = bertEncoder(config);
+  const frame = frameOf(c.writer, encoder.heads);
+  const { state, words } = embed(c, shape, frame);
   return {
     config,
     frame,
     words,
-    state: encode(c, encoder, frame, state),
     hidden: encoder.hidden,
+    ...encode(c, encoder, frame, state),
   };
 }
 

@@ -1,9 +1,7 @@
 import { ModelkeepError } from '../../core/index.js';
 import type { ModelWriter } from '../onnx/model-writer.js';
 import type { Checkpoint, Part } from './checkpoint.js';
-
-/** Lowest finite float32: what transformers adds to the scores of masked tokens. */
-export const LOWEST_FLOAT32 = -3.4028234663852886e38;
+import { firstToken, headPlaces, joinHeads, splitHeads, type Frame } from './frame.js';
 
 /** Activations by the names that config.json uses. */
 const ACTIVATIONS: Readonly<Record<string, (writer: ModelWriter, x: string) => string>> = {
@@ -69,11 +67,11 @@ export function exactLinear(
   return multiplyExactly(c, x, { part, name: `${name}.weight`, from, to }, c[part](`${name}.bias`, [to]));
 }
 
-/** The rows of the table of words that `input_ids` name: float32 [batch, sequence, columns]. */
-export function lookUpWords(c: Checkpoint, { name, shape }: Words): string {
+/** The rows of the table of words that `ids` name: float32 [rows, columns]. */
+export function lookUpWords(c: Checkpoint, { name, shape }: Words, ids: string): string {
   const matrix = c.quantizer?.embeddings === true ? c.matrix('encoder', name, shape) : undefined;
-  if (c.quantizer !== undefined && matrix !== undefined) return c.quantizer.lookUp(matrix, 'input_ids');
-  return c.writer.node('Gather', [c.encoder(name, shape), 'input_ids']);
+  if (c.quantizer !== undefined && matrix !== undefined) return c.quantizer.lookUp(matrix, ids);
+  return c.writer.node('Gather', [c.encoder(name, shape), ids]);
 }
 
 /** The table of words, in the encoder: [vocabulary, columns]. */
@@ -124,49 +122,88 @@ export interface Scored {
   readonly key: string;
 }
 
-/** What all layers of one graph share. */
-export interface Frame {
-  /** int64 [2]: batch and sequence. */
-  readonly tokens: string;
-  /** float32 [batch, 1, 1, sequence]: 0 for a token, the lowest float for padding. */
-  readonly bias: string;
+/** What the last layer gives: computed when a head asks for it, so that nothing is computed which no head reads. */
+export interface States {
+  /** Of every token: float32 [rows, hidden]. */
+  readonly all: () => string;
+  /** Of the first token of each sequence, each row twice (see {@link doubled}): float32 [2 · batch, hidden]. */
+  readonly first: () => string;
 }
 
-/** Makes the {@link Frame} from the graph's inputs. */
-export function frameOf(writer: ModelWriter): Frame {
-  const mask = writer.node('Cast', ['attention_mask'], { to: { int: 1 } });
-  const wide = writer.node('Unsqueeze', [mask, writer.ints([1, 2])]);
-  const padding = writer.node('Sub', [writer.float(1), wide]);
-  return {
-    tokens: writer.node('Shape', ['input_ids']),
-    bias: writer.node('Mul', [padding, writer.float(LOWEST_FLOAT32)]),
-  };
-}
-
-/** Reshapes [batch · sequence, …] to [batch, sequence, …rest]. */
-export function unflatten(writer: ModelWriter, frame: Frame, x: string, rest: readonly number[]): string {
-  const shape = writer.node('Concat', [frame.tokens, writer.ints(rest)], { axis: { int: 0 } });
-  return writer.node('Reshape', [x, shape]);
+/** The states of a last layer that is computed for every token in any case. */
+export function statesOf(writer: ModelWriter, frame: Frame, state: string, hidden: number): States {
+  return { all: () => state, first: () => doubled(writer, firstToken(writer, frame, state), hidden) };
 }
 
 /**
  * The encoder of "Attention is all you need" with the normalisation behind each block, as BERT has it.
  *
- * @param x float32 [batch · sequence, hidden]; all layers but attention work on this flat form
- * @returns the same shape
+ * @param x float32 [rows, hidden]
  */
-export function encode(c: Checkpoint, shape: EncoderShape, frame: Frame, x: string): string {
+export function encode(c: Checkpoint, shape: EncoderShape, frame: Frame, x: string): States {
+  const { writer } = c;
+  const { heads, hidden, layers, relative } = shape;
+  const every = everyToken(writer, frame, shape);
+  const layer = (index: number, state: string, asked: Asked): string =>
+    encoderLayer(c, shape, { frame, every, asked, layer: shape.layer(index) }, state);
   let state = x;
-  for (let index = 0; index < shape.layers; index++) state = encoderLayer(c, shape, frame, shape.layer(index), state);
-  return state;
+  for (let index = 0; index < layers - 1; index++) state = layer(index, state, every);
+  let last: string | undefined;
+  const all = (): string => (last ??= layer(layers - 1, state, every));
+  // What is added for the distances of tokens is there for all of them.
+  const first = (): string =>
+    last === undefined && relative === undefined
+      ? layer(layers - 1, state, firstTokens(writer, frame, { heads, hidden }))
+      : statesOf(writer, frame, all(), hidden).first();
+  return { all, first };
 }
 
-function encoderLayer(c: Checkpoint, shape: EncoderShape, frame: Frame, layer: string, x: string): string {
+/** The tokens for which a layer is computed; each sees all others. */
+interface Asked {
+  /** Their rows, of all rows. */
+  readonly rows: (x: string) => string;
+  /** Their rows as [batch, heads, of a sequence, width]. */
+  readonly split: (x: string) => string;
+  /** The reverse of it. */
+  readonly join: (x: string) => string;
+}
+
+type Heads = Pick<EncoderShape, 'heads' | 'hidden'>;
+
+function everyToken(writer: ModelWriter, frame: Frame, { heads, hidden }: Heads): Asked {
+  const places = headPlaces(writer, frame, { inRow: heads, from: 0, count: heads });
+  return {
+    rows: (x) => x,
+    split: (x) => splitHeads(writer, places, x, hidden / heads),
+    join: (x) => joinHeads(writer, frame, x, heads, hidden / heads),
+  };
+}
+
+function firstTokens(writer: ModelWriter, frame: Frame, { heads, hidden }: Heads): Asked {
+  const swap = (x: string): string => writer.node('Transpose', [x], { perm: { ints: [0, 2, 1, 3] } });
+  return {
+    rows: (x) => doubled(writer, firstToken(writer, frame, x), hidden),
+    split: (x) => swap(writer.node('Reshape', [x, writer.ints([-1, 2, heads, hidden / heads])])),
+    join: (x) => writer.node('Reshape', [swap(x), writer.ints([-1, hidden])]),
+  };
+}
+
+/** One layer: its name, and for which of the tokens it is computed. */
+interface LayerPlan {
+  readonly frame: Frame;
+  readonly layer: string;
+  readonly every: Asked;
+  readonly asked: Asked;
+}
+
+function encoderLayer(c: Checkpoint, shape: EncoderShape, plan: LayerPlan, x: string): string {
   const { names, hidden, intermediate, epsilon } = shape;
+  const { layer, asked } = plan;
   const { writer } = c;
-  const attended = attention(c, shape, frame, layer, x);
+  const own = asked.rows(x);
+  const attended = attention(c, shape, plan, { x, own });
   const projected = linear(c, 'encoder', `${layer}.${names.attentionOutput}`, attended, [hidden, hidden]);
-  const sum = writer.node('Add', [projected, x]);
+  const sum = writer.node('Add', [projected, own]);
   const middle = layerNorm(c, 'encoder', `${layer}.${names.attentionNorm}`, sum, hidden, epsilon);
   const up = linear(c, 'encoder', `${layer}.${names.up}`, middle, [hidden, intermediate]);
   const active = activate(writer, shape.activation, up);
@@ -175,31 +212,26 @@ function encoderLayer(c: Checkpoint, shape: EncoderShape, frame: Frame, layer: s
   return layerNorm(c, 'encoder', `${layer}.${names.outputNorm}`, output, hidden, epsilon);
 }
 
-function attention(c: Checkpoint, shape: EncoderShape, frame: Frame, layer: string, x: string): string {
+/** What the rows of `own`, some of `x`, find in all of `x`. */
+function attention(
+  c: Checkpoint,
+  shape: EncoderShape,
+  { frame, layer, every, asked }: LayerPlan,
+  { x, own }: { readonly x: string; readonly own: string },
+): string {
   const { writer } = c;
   const { hidden, heads, names } = shape;
-  const width = hidden / heads;
-  const split = (name: string, perm: readonly number[]): string => {
-    const flat = linear(c, 'encoder', `${layer}.${name}`, x, [hidden, hidden]);
-    return writer.node('Transpose', [unflatten(writer, frame, flat, [heads, width])], { perm: { ints: perm } });
-  };
-  const query = split(names.query, [0, 2, 1, 3]);
-  const key = split(names.key, [0, 2, 3, 1]);
-  const value = split(names.value, [0, 2, 1, 3]);
+  const project = (name: string, of: string): string => linear(c, 'encoder', `${layer}.${name}`, of, [hidden, hidden]);
+  const query = asked.split(project(names.query, own));
+  const key = writer.node('Transpose', [every.split(project(names.key, x))], { perm: { ints: [0, 1, 3, 2] } });
+  const value = every.split(project(names.value, x));
   const product = writer.node('MatMul', [query, key]);
-  const scaled = writer.node('Mul', [product, writer.float(shape.scale ?? 1 / Math.sqrt(width))]);
+  const scaled = writer.node('Mul', [product, writer.float(shape.scale ?? 1 / Math.sqrt(hidden / heads))]);
   const distant = shape.relative?.({ layer, query, key });
   const content = distant === undefined ? scaled : writer.node('Add', [scaled, distant]);
   const scores = writer.node('Add', [content, frame.bias]);
   const weights = writer.node('Softmax', [scores], { axis: { int: -1 } });
-  const mixed = writer.node('MatMul', [weights, value]);
-  const joined = writer.node('Transpose', [mixed], { perm: { ints: [0, 2, 1, 3] } });
-  return writer.node('Reshape', [joined, writer.ints([-1, hidden])]);
-}
-
-/** The first token of each sequence: [batch · sequence, hidden] to [batch, hidden]. */
-export function firstToken(writer: ModelWriter, frame: Frame, x: string, hidden: number): string {
-  return writer.node('Gather', [unflatten(writer, frame, x, [hidden]), writer.int(0)], { axis: { int: 1 } });
+  return asked.join(writer.node('MatMul', [weights, value]));
 }
 
 /**

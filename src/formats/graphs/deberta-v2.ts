@@ -1,11 +1,12 @@
 import { ModelkeepError } from '../../core/index.js';
 import { bertEncoder } from './bert.js';
-import { encode, frameOf, layerNorm, multiply, type EncoderShape, type Frame } from './blocks.js';
+import { encode, layerNorm, multiply, type EncoderShape } from './blocks.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
 import { disentangled, type AttentionKind, type DistanceShape } from './disentangled.js';
 import { embeddingShape, sumEmbeddings } from './embeddings.js';
 import type { Family } from './family.js';
+import { frameOf, type Frame } from './frame.js';
 import { answerQuestions, classifyFirst, classifyTokens, fillMasksAsBert, plainEncoder } from './heads.js';
 
 const KINDS: readonly AttentionKind[] = ['c2p', 'p2c'];
@@ -64,13 +65,13 @@ function encoderShape(c: Checkpoint, config: ModelConfig, frame: Frame): Encoder
   return named;
 }
 
-function embedDeberta(c: Checkpoint, config: ModelConfig, hidden: number) {
+function embedDeberta(c: Checkpoint, config: ModelConfig, frame: Frame, hidden: number) {
   const shape = {
     ...embeddingShape(config, config.raw('position_biased_input') === false ? 'none' : 'count'),
     size: config.size('embedding_size', hidden),
     types: config.count('type_vocab_size', 0),
   };
-  const { state, words } = sumEmbeddings(c, shape);
+  const { state, words } = sumEmbeddings(c, shape, frame);
   const wide =
     shape.size === hidden
       ? state
@@ -96,10 +97,10 @@ export const debertaV2: Family = {
   },
   encode: (c, config) => {
     const hidden = config.size('hidden_size');
-    const frame = frameOf(c.writer);
-    const { state, ...embedded } = embedDeberta(c, config, hidden);
+    const frame = frameOf(c.writer, config.size('num_attention_heads'));
+    const { state, ...embedded } = embedDeberta(c, config, frame, hidden);
     const encoder = encoderShape(c, config, frame);
-    return { ...embedded, config, frame, hidden, state: encode(c, encoder, frame, state) };
+    return { ...embedded, config, frame, hidden, ...encode(c, encoder, frame, state) };
   },
   heads: {
     ForSequenceClassification: (c, encoded) => {

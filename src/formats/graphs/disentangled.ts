@@ -1,6 +1,7 @@
-import { exactLinear, layerNorm, type EncoderShape, type Frame, type Scored } from './blocks.js';
+import { exactLinear, layerNorm, type EncoderShape, type Scored } from './blocks.js';
 import type { Checkpoint } from './checkpoint.js';
 import { byDistance } from './distances.js';
+import type { Frame } from './frame.js';
 
 /** Content to position: a query against where its key stands; position to content: the other way round. */
 export type AttentionKind = 'c2p' | 'p2c';

@@ -1,7 +1,8 @@
-import { encode, frameOf, type EncoderShape } from './blocks.js';
+import { encode, type EncoderShape } from './blocks.js';
 import type { ModelConfig } from './config.js';
 import { embed, type EmbeddingShape } from './embeddings.js';
 import type { Family } from './family.js';
+import { frameOf } from './frame.js';
 import { answerQuestions, classifyFirst, classifyTokens, fillMasks, plainEncoder } from './heads.js';
 
 /** transformers hard-codes DistilBERT's epsilon; config.json has none. */
@@ -49,10 +50,9 @@ export const distilbert: Family = {
       counting: 'count',
       padId: 0,
     };
-    const frame = frameOf(c.writer);
-    const { state, words } = embed(c, shape);
-    const encoded = encode(c, encoder, frame, state);
-    return { config, frame, words, state: encoded, hidden: encoder.hidden };
+    const frame = frameOf(c.writer, encoder.heads);
+    const { state, words } = embed(c, shape, frame);
+    return { config, frame, words, hidden: encoder.hidden, ...encode(c, encoder, frame, state) };
   },
   heads: {
     ForSequenceClassification: classifyFirst('pre_classifier', 'relu', 'classifier'),

@@ -1,7 +1,8 @@
 import { bertEncoder, checkBert } from './bert.js';
-import { encode, frameOf, linear } from './blocks.js';
+import { encode, linear } from './blocks.js';
 import { embed, embeddingShape } from './embeddings.js';
 import type { Family } from './family.js';
+import { frameOf } from './frame.js';
 import { answerQuestions, classifyFirst, classifyTokens, fillMasks, plainEncoder } from './heads.js';
 
 /**
@@ -21,12 +22,11 @@ export const electra: Family = {
     const encoder = bertEncoder(config);
     const { hidden } = encoder;
     const shape = { ...embeddingShape(config, 'count'), size: config.size('embedding_size', hidden) };
-    const frame = frameOf(c.writer);
-    const { state, words } = embed(c, shape);
+    const frame = frameOf(c.writer, encoder.heads);
+    const { state, words } = embed(c, shape, frame);
     const wide =
       shape.size === hidden ? state : linear(c, 'encoder', 'embeddings_project', state, [shape.size, hidden]);
-    const encoded = encode(c, encoder, frame, wide);
-    return { config, frame, words, state: encoded, hidden };
+    return { config, frame, words, hidden, ...encode(c, encoder, frame, wide) };
   },
   heads: {
     ForSequenceClassification: classifyFirst('classifier.dense', 'gelu', 'classifier.out_proj'),

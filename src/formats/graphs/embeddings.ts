@@ -1,6 +1,7 @@
 import { layerNorm, lookUpWords, type Words } from './blocks.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
+import { ofRows, positionsOfRows, type Frame } from './frame.js';
 
 /** Sizes and choices of an embedding layer. */
 export interface EmbeddingShape {
@@ -31,40 +32,42 @@ export function embeddingShape(config: ModelConfig, counting: EmbeddingShape['co
   };
 }
 
-function positionsOf(c: Checkpoint, shape: EmbeddingShape): string {
+function positionsOf(c: Checkpoint, shape: EmbeddingShape, frame: Frame): string {
   const { writer } = c;
   const table = c.encoder('embeddings.position_embeddings.weight', [shape.positions, shape.size]);
-  if (shape.counting === 'count') {
-    const length = writer.node('Gather', [writer.node('Shape', ['input_ids']), writer.ints([1])]);
-    return writer.node('Slice', [table, writer.ints([0]), length, writer.ints([0])]);
-  }
+  if (shape.counting === 'count') return writer.node('Gather', [table, positionsOfRows(writer, frame)]);
   const pad = writer.int(shape.padId);
   const real = writer.node('Not', [writer.node('Equal', ['input_ids', pad])]);
   const ones = writer.node('Cast', [real], { to: { int: 7 } });
   const counted = writer.node('Mul', [writer.node('CumSum', [ones, writer.int(1)]), ones]);
-  return writer.node('Gather', [table, writer.node('Add', [counted, pad])]);
+  return writer.node('Gather', [table, ofRows(writer, frame, writer.node('Add', [counted, pad]))]);
+}
+
+/** What enters the first layer, and the table of the words. */
+export interface Embedded {
+  /** float32 [rows, size]. */
+  readonly state: string;
+  readonly words: Words;
 }
 
 /**
  * Words, positions and token types, summed.
- *
- * @returns `state`: float32 [batch · sequence, size]; `words`: the table of the words
  */
-export function sumEmbeddings(c: Checkpoint, shape: EmbeddingShape): { readonly state: string; readonly words: Words } {
+export function sumEmbeddings(c: Checkpoint, shape: EmbeddingShape, frame: Frame): Embedded {
   const { writer } = c;
   const words: Words = { name: 'embeddings.word_embeddings.weight', shape: [shape.vocabulary, shape.size] };
-  let sum = lookUpWords(c, words);
+  let sum = lookUpWords(c, words, ofRows(writer, frame, 'input_ids'));
   if (shape.types > 0) {
     const types = c.encoder('embeddings.token_type_embeddings.weight', [shape.types, shape.size]);
-    const chosen = shape.types > 1 ? 'token_type_ids' : writer.int(0);
+    const chosen = shape.types > 1 ? ofRows(writer, frame, 'token_type_ids') : writer.int(0);
     sum = writer.node('Add', [sum, writer.node('Gather', [types, chosen])]);
   }
-  if (shape.counting !== 'none') sum = writer.node('Add', [sum, positionsOf(c, shape)]);
-  return { state: writer.node('Reshape', [sum, writer.ints([-1, shape.size])]), words };
+  if (shape.counting !== 'none') sum = writer.node('Add', [sum, positionsOf(c, shape, frame)]);
+  return { state: sum, words };
 }
 
 /** {@link sumEmbeddings}, normalised. */
-export function embed(c: Checkpoint, shape: EmbeddingShape): { readonly state: string; readonly words: Words } {
-  const { state, words } = sumEmbeddings(c, shape);
+export function embed(c: Checkpoint, shape: EmbeddingShape, frame: Frame): Embedded {
+  const { state, words } = sumEmbeddings(c, shape, frame);
   return { state: layerNorm(c, 'encoder', 'embeddings.LayerNorm', state, shape.size, shape.epsilon), words };
 }

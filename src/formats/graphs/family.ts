@@ -1,14 +1,13 @@
 import type { TensorInfo } from '../../core/index.js';
-import type { Frame, Words } from './blocks.js';
+import type { States, Words } from './blocks.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
+import type { Frame } from './frame.js';
 
 /** What a head needs of the encoder below it. */
-export interface Encoded {
+export interface Encoded extends States {
   readonly config: ModelConfig;
   readonly frame: Frame;
-  /** float32 [batch · sequence, hidden]. */
-  readonly state: string;
   readonly hidden: number;
   /** The word embeddings, for tied decoders. */
   readonly words: Words;

@@ -1,17 +1,8 @@
 import { ModelkeepError, type TensorInfo } from '../../core/index.js';
-import {
-  activate,
-  doubled,
-  exactLinear,
-  firstToken,
-  halved,
-  layerNorm,
-  linear,
-  multiply,
-  unflatten,
-} from './blocks.js';
+import { activate, exactLinear, halved, layerNorm, linear, multiply } from './blocks.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { Encoded, Head } from './family.js';
+import { unflatten } from './frame.js';
 
 /** The number of labels by the output layer. @throws ModelkeepError `INVALID_ARTIFACT` if config.json names others */
 export function labelsOf(c: Checkpoint, { config }: Encoded, weight: string): number {
@@ -35,9 +26,8 @@ function poolerOf(c: Checkpoint): string {
 }
 
 /** BERT's pooler: the first token through a linear layer and tanh; each row twice (see {@link doubled}). */
-function pool(c: Checkpoint, { frame, state, hidden }: Encoded): string {
-  const first = doubled(c.writer, firstToken(c.writer, frame, state, hidden), hidden);
-  return c.writer.node('Tanh', [exactLinear(c, 'encoder', poolerOf(c), first, [hidden, hidden])]);
+function pool(c: Checkpoint, { first, hidden }: Encoded): string {
+  return c.writer.node('Tanh', [exactLinear(c, 'encoder', poolerOf(c), first(), [hidden, hidden])]);
 }
 
 /** Sequence classification on the pooler's output (BERT). */
@@ -50,10 +40,9 @@ export const classifyPooled: Head = (c, encoded) => {
 /** Sequence classification on the first token, through one dense layer of the head. */
 export function classifyFirst(dense: string, activation: string, output: string): Head {
   return (c, encoded) => {
-    const { frame, state, hidden } = encoded;
+    const { first, hidden } = encoded;
     const labels = labelsOf(c, encoded, `${output}.weight`);
-    const first = doubled(c.writer, firstToken(c.writer, frame, state, hidden), hidden);
-    const active = activate(c.writer, activation, exactLinear(c, 'head', dense, first, [hidden, hidden]));
+    const active = activate(c.writer, activation, exactLinear(c, 'head', dense, first(), [hidden, hidden]));
     const logits = exactLinear(c, 'head', output, active, [hidden, labels]);
     return [named(c, 'logits', halved(c.writer, logits, labels), [-1, labels])];
   };
@@ -62,13 +51,13 @@ export function classifyFirst(dense: string, activation: string, output: string)
 /** Token classification: one linear layer on every token. */
 export const classifyTokens: Head = (c, encoded) => {
   const labels = labelsOf(c, encoded, 'classifier.weight');
-  const logits = exactLinear(c, 'head', 'classifier', encoded.state, [encoded.hidden, labels]);
-  return [named(c, 'logits', unflatten(c.writer, encoded.frame, logits, [labels]), [-1, -1, labels])];
+  const logits = exactLinear(c, 'head', 'classifier', encoded.all(), [encoded.hidden, labels]);
+  return [named(c, 'logits', unflatten(c.writer, encoded.frame, logits), [-1, -1, labels])];
 };
 
 /** Question answering: a score to begin and a score to end for every token. */
-export const answerQuestions: Head = (c, { state, hidden, frame }) => {
-  const both = unflatten(c.writer, frame, exactLinear(c, 'head', 'qa_outputs', state, [hidden, 2]), [2]);
+export const answerQuestions: Head = (c, { all, hidden, frame }) => {
+  const both = unflatten(c.writer, frame, exactLinear(c, 'head', 'qa_outputs', all(), [hidden, 2]));
   return ['start_logits', 'end_logits'].map((name, index) => {
     const one = c.writer.node('Gather', [both, c.writer.int(index)], { axis: { int: 2 } });
     return named(c, name, one, [-1, -1]);
@@ -77,8 +66,8 @@ export const answerQuestions: Head = (c, { state, hidden, frame }) => {
 
 /** The encoder's output, and the pooler's where the checkpoint has one. */
 export const plainEncoder: Head = (c, encoded) => {
-  const { state, hidden, frame } = encoded;
-  const outputs = [named(c, 'last_hidden_state', unflatten(c.writer, frame, state, [hidden]), [-1, -1, hidden])];
+  const { all, hidden, frame } = encoded;
+  const outputs = [named(c, 'last_hidden_state', unflatten(c.writer, frame, all()), [-1, -1, hidden])];
   if (c.has(`${poolerOf(c)}.weight`))
     outputs.push(named(c, 'pooler_output', halved(c.writer, pool(c, encoded), hidden), [-1, hidden]));
   return outputs;
@@ -100,9 +89,9 @@ export interface MaskShape {
 
 /** Masked language model: a transform to the width of the embeddings, and the table of words as the decoder. */
 export function fillMasks(names: MaskShape): Head {
-  return (c, { state, hidden, frame, words, config }) => {
+  return (c, { all, hidden, frame, words, config }) => {
     const [vocabulary, embedding] = words.shape;
-    const dense = linear(c, 'head', names.dense, state, [hidden, embedding]);
+    const dense = linear(c, 'head', names.dense, all(), [hidden, embedding]);
     const active = activate(c.writer, names.activation ?? config.text('hidden_act', 'gelu'), dense);
     const epsilon = names.epsilon ?? config.number('layer_norm_eps', 1e-12);
     const normed = layerNorm(c, 'head', names.norm, active, embedding, epsilon);
@@ -112,7 +101,7 @@ export function fillMasks(names: MaskShape): Head {
       ? ({ part: 'encoder', name: words.name } as const)
       : ({ part: 'head', name: names.decoder } as const);
     const logits = multiply(c, normed, { ...decoder, from: embedding, to: vocabulary }, bias);
-    return [named(c, 'logits', unflatten(c.writer, frame, logits, [vocabulary]), [-1, -1, vocabulary])];
+    return [named(c, 'logits', unflatten(c.writer, frame, logits), [-1, -1, vocabulary])];
   };
 }
 

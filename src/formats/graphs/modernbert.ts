@@ -1,20 +1,19 @@
-import {
-  activate,
-  doubled,
-  exactLinear,
-  firstToken,
-  frameOf,
-  halved,
-  lookUpWords,
-  LOWEST_FLOAT32,
-  multiply,
-  unflatten,
-  type Words,
-} from './blocks.js';
+import { activate, doubled, exactLinear, halved, lookUpWords, multiply, statesOf, type Words } from './blocks.js';
 import type { Checkpoint, Part } from './checkpoint.js';
 import { ModelkeepError } from '../../core/index.js';
 import type { ModelConfig } from './config.js';
 import type { Encoded, Family, Head } from './family.js';
+import {
+  frameOf,
+  headPlaces,
+  joinHeads,
+  LOWEST_FLOAT32,
+  maskOf,
+  ofRows,
+  splitHeads,
+  unflatten,
+  type Frame,
+} from './frame.js';
 import { labelsOf, named, plainEncoder } from './heads.js';
 import { rotate, rotationOf, type Rotation } from './rotary.js';
 
@@ -32,7 +31,9 @@ interface Layers {
   readonly heads: number;
   readonly global: View;
   readonly local: View;
-  readonly tokens: string;
+  readonly frame: Frame;
+  /** Where the heads of queries, keys and values lie: all three are beside one another in a row. */
+  readonly split: { readonly query: string; readonly key: string; readonly value: string };
 }
 
 /** A linear layer that may have no bias. */
@@ -70,24 +71,24 @@ function windowOf({ writer }: Checkpoint, padding: string, window: number): stri
   return writer.node('Min', [padding, bias]);
 }
 
-function attention({ c, config, hidden, heads, tokens, global, local }: Layers, layer: number, x: string): string {
+function attention(
+  { c, config, hidden, heads, frame, split, global, local }: Layers,
+  layer: number,
+  x: string,
+): string {
   const { writer } = c;
   const width = hidden / heads;
   const { rotation, bias } = layer % config.size('global_attn_every_n_layers', 3) === 0 ? global : local;
   const biased = config.raw('attention_bias') === true;
   const joint = project(c, 'encoder', `layers.${layer}.attn.Wqkv`, x, [hidden, 3 * hidden], biased);
-  const split = writer.node('Reshape', [
-    joint,
-    writer.node('Concat', [tokens, writer.ints([3, heads, width])], { axis: { int: 0 } }),
-  ]);
-  const three = writer.node('Transpose', [split], { perm: { ints: [2, 0, 3, 1, 4] } });
-  const one = (index: number): string => writer.node('Gather', [three, writer.int(index)], { axis: { int: 0 } });
-  const query = rotate(writer, rotation, one(0), width);
-  const key = writer.node('Transpose', [rotate(writer, rotation, one(1), width)], { perm: { ints: [0, 1, 3, 2] } });
+  const of = (places: string): string => splitHeads(writer, places, joint, width);
+  const query = rotate(writer, rotation, of(split.query), width);
+  const key = writer.node('Transpose', [rotate(writer, rotation, of(split.key), width)], {
+    perm: { ints: [0, 1, 3, 2] },
+  });
   const scaled = writer.node('Mul', [writer.node('MatMul', [query, key]), writer.float(1 / Math.sqrt(width))]);
   const weights = writer.node('Softmax', [writer.node('Add', [scaled, bias])], { axis: { int: -1 } });
-  const mixed = writer.node('Transpose', [writer.node('MatMul', [weights, one(2)])], { perm: { ints: [0, 2, 1, 3] } });
-  const joined = writer.node('Reshape', [mixed, writer.ints([-1, hidden])]);
+  const joined = joinHeads(writer, frame, writer.node('MatMul', [weights, of(split.value)]), heads, width);
   return project(c, 'encoder', `layers.${layer}.attn.Wo`, joined, [hidden, hidden], biased);
 }
 
@@ -108,7 +109,9 @@ function encodeModernBert(c: Checkpoint, config: ModelConfig): Encoded {
   const { writer } = c;
   const hidden = config.size('hidden_size');
   const heads = config.size('num_attention_heads');
-  const frame = frameOf(writer);
+  const frame = frameOf(writer, heads);
+  const placesOf = (index: number): string =>
+    headPlaces(writer, frame, { inRow: 3 * heads, from: index * heads, count: heads });
   const theta = config.number('global_rope_theta', 160_000);
   const localTheta = config.raw('local_rope_theta') === null ? theta : config.number('local_rope_theta', 10_000);
   const layers: Layers = {
@@ -116,7 +119,8 @@ function encodeModernBert(c: Checkpoint, config: ModelConfig): Encoded {
     config,
     hidden,
     heads,
-    tokens: frame.tokens,
+    frame,
+    split: { query: placesOf(0), key: placesOf(1), value: placesOf(2) },
     global: { rotation: rotationOf(writer, 'global_frequencies', hidden / heads, theta), bias: frame.bias },
     local: {
       rotation: rotationOf(writer, 'local_frequencies', hidden / heads, localTheta),
@@ -124,8 +128,8 @@ function encodeModernBert(c: Checkpoint, config: ModelConfig): Encoded {
     },
   };
   const words: Words = { name: 'embeddings.tok_embeddings.weight', shape: [config.size('vocab_size'), hidden] };
-  const flat = writer.node('Reshape', [lookUpWords(c, words), writer.ints([-1, hidden])]);
-  let state = norm(c, config, 'encoder', 'embeddings.norm', flat);
+  const looked = lookUpWords(c, words, ofRows(writer, frame, 'input_ids'));
+  let state = norm(c, config, 'encoder', 'embeddings.norm', looked);
   for (let layer = 0; layer < config.size('num_hidden_layers'); layer++) {
     // The embeddings of the first layer are normalised already.
     const before = layer === 0 ? state : norm(c, config, 'encoder', `layers.${layer}.attn_norm`, state);
@@ -133,7 +137,8 @@ function encodeModernBert(c: Checkpoint, config: ModelConfig): Encoded {
     const middle = norm(c, config, 'encoder', `layers.${layer}.mlp_norm`, state);
     state = writer.node('Add', [state, gated(layers, layer, middle)]);
   }
-  return { config, frame, words, hidden, state: norm(c, config, 'encoder', 'final_norm', state) };
+  const last = norm(c, config, 'encoder', 'final_norm', state);
+  return { config, frame, words, hidden, ...statesOf(writer, frame, last, hidden) };
 }
 
 /** The layer that all heads begin with. */
@@ -143,31 +148,31 @@ function transform(c: Checkpoint, { config, hidden }: Encoded, x: string): strin
 }
 
 /** The mean of the states of all tokens that are not padding. */
-function meanOfTokens(c: Checkpoint, { frame, state, hidden }: Encoded): string {
+function meanOfTokens(c: Checkpoint, { frame, all }: Encoded): string {
   const { writer } = c;
-  const mask = writer.node('Cast', ['attention_mask'], { to: { int: 1 } });
+  const mask = maskOf(writer);
   const wide = writer.node('Unsqueeze', [mask, writer.ints([2])]);
-  const masked = writer.node('Mul', [unflatten(writer, frame, state, [hidden]), wide]);
+  const masked = writer.node('Mul', [unflatten(writer, frame, all()), wide]);
   const total = writer.node('ReduceSum', [masked, writer.ints([1])], { keepdims: { int: 0 } });
   return writer.node('Div', [total, writer.node('ReduceSum', [mask, writer.ints([1])], { keepdims: { int: 1 } })]);
 }
 
 const classify: Head = (c, encoded) => {
-  const { config, frame, state, hidden } = encoded;
+  const { config, first, hidden } = encoded;
   config.only('classifier_pooling', ['cls', 'mean']);
   const labels = labelsOf(c, encoded, 'classifier.weight');
   const mean = config.raw('classifier_pooling') === 'mean';
-  const pooled = mean ? meanOfTokens(c, encoded) : firstToken(c.writer, frame, state, hidden);
-  const active = transform(c, encoded, doubled(c.writer, pooled, hidden));
+  const pooled = mean ? doubled(c.writer, meanOfTokens(c, encoded), hidden) : first();
+  const active = transform(c, encoded, pooled);
   const logits = exactLinear(c, 'head', 'classifier', active, [hidden, labels]);
   return [named(c, 'logits', halved(c.writer, logits, labels), [-1, labels])];
 };
 
 const classifyTokens: Head = (c, encoded) => {
   const labels = labelsOf(c, encoded, 'classifier.weight');
-  const active = transform(c, encoded, encoded.state);
+  const active = transform(c, encoded, encoded.all());
   const logits = exactLinear(c, 'head', 'classifier', active, [encoded.hidden, labels]);
-  return [named(c, 'logits', unflatten(c.writer, encoded.frame, logits, [labels]), [-1, -1, labels])];
+  return [named(c, 'logits', unflatten(c.writer, encoded.frame, logits), [-1, -1, labels])];
 };
 
 const fillMasks: Head = (c, encoded) => {
@@ -178,9 +183,9 @@ const fillMasks: Head = (c, encoded) => {
     ? ({ part: 'encoder', name: words.name } as const)
     : ({ part: 'head', name: 'decoder.weight' } as const);
   const bias = config.raw('decoder_bias') === false ? undefined : c.head('decoder.bias', [vocabulary]);
-  const x = transform(c, encoded, encoded.state);
+  const x = transform(c, encoded, encoded.all());
   const logits = multiply(c, x, { ...decoder, from: hidden, to: vocabulary }, bias);
-  return [named(c, 'logits', unflatten(c.writer, frame, logits, [vocabulary]), [-1, -1, vocabulary])];
+  return [named(c, 'logits', unflatten(c.writer, frame, logits), [-1, -1, vocabulary])];
 };
 
 /**

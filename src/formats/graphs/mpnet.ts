@@ -1,10 +1,11 @@
 import { bertEncoder } from './bert.js';
-import { encode, frameOf } from './blocks.js';
+import { encode } from './blocks.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
 import { byDistance } from './distances.js';
 import { embed, embeddingShape } from './embeddings.js';
 import type { Family } from './family.js';
+import { frameOf } from './frame.js';
 import { answerQuestions, classifyFirst, classifyTokens, fillMasksAsRoberta, plainEncoder } from './heads.js';
 
 /** transformers reckons with 32 buckets and distances to 128 whatever config.json says. */
@@ -49,9 +50,9 @@ export const mpnet: Family = {
   check: (config) => config.only('relative_attention_num_buckets', [BUCKETS]),
   encode: (c, config) => {
     const shape = { ...embeddingShape(config, 'skip-padding'), types: 0, padId: PAD_ID };
-    const frame = frameOf(c.writer);
-    const { state, words } = embed(c, shape);
     const base = bertEncoder(config);
+    const frame = frameOf(c.writer, base.heads);
+    const { state, words } = embed(c, shape, frame);
     const bias = positionBias(c, config, base.heads);
     const encoder = {
       ...base,
@@ -65,8 +66,7 @@ export const mpnet: Family = {
       },
       relative: () => bias,
     };
-    const encoded = encode(c, encoder, frame, state);
-    return { config, frame, words, state: encoded, hidden: base.hidden };
+    return { config, frame, words, hidden: base.hidden, ...encode(c, encoder, frame, state) };
   },
   heads: {
     ForSequenceClassification: classifyFirst('classifier.dense', 'tanh', 'classifier.out_proj'),

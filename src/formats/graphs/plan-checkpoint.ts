@@ -12,6 +12,7 @@ import { debertaV2 } from './deberta-v2.js';
 import { distilbert } from './distilbert.js';
 import { electra } from './electra.js';
 import type { Family, HeadKind } from './family.js';
+import { FILLING } from './frame.js';
 import { modernbert } from './modernbert.js';
 import { mpnet } from './mpnet.js';
 import { Quantizer } from './quantizer.js';
@@ -121,6 +122,6 @@ export async function planCheckpoint(files: VersionFiles, options: PlanOptions =
   const inputs = names.map((name): TensorInfo => ({ name, type: 'int64', dims: [-1, -1] }));
   const { folder } = checkpoint;
   const derived = quantizer?.derived ?? [];
-  const plan = { graph: writer.finish(inputs, outputs), inputs, outputs, derived };
+  const plan = { graph: writer.finish(inputs, outputs), inputs, outputs, derived, filling: FILLING };
   return folder === undefined ? plan : { ...plan, externalDataFolder: folder };
 }

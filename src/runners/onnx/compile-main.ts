@@ -18,6 +18,8 @@ import { packsForItself, planForm } from './form.js';
 const OWN_FILE_BYTES = 65_536;
 /** Sizes of dimensions that may vary: two sequences of 16 tokens. */
 const SAMPLE_DIMS = [2, 16];
+/** Tokens in them where places can be left out. */
+const SAMPLE_TOKENS = 24;
 /** Token ids of the sample stay below this, so that the smallest vocabulary has them. */
 const SAMPLE_IDS = 5;
 
@@ -25,11 +27,13 @@ function sampleValue(_: unknown, at: number): number {
   return Math.sin(at + 1);
 }
 
-function sampleOf({ name, type, dims }: TensorInfo): Tensor {
+function sampleOf({ name, type, dims }: TensorInfo, filling = 1): Tensor {
   const shape = dims.map((dim, axis) => (dim < 0 ? (SAMPLE_DIMS[axis] ?? 1) : dim));
   const count = shape.reduce((product, dim) => product * dim, 1);
+  // The second sequence is filled up.
+  const mask = (at: number): number => (at < SAMPLE_TOKENS ? 1 : filling);
   const whole = (at: number): number =>
-    name === 'attention_mask' ? 1 : name === 'token_type_ids' ? 0 : at % SAMPLE_IDS;
+    name === 'attention_mask' ? mask(at) : name === 'token_type_ids' ? 0 : at % SAMPLE_IDS;
   if (type === 'int64')
     return new Tensor(
       type,
@@ -57,7 +61,9 @@ interface Answer {
 type Answers = ReadonlyMap<string, Answer>;
 
 async function answersOf(session: InferenceSession, plan: SessionPlan): Promise<Answers> {
-  const results = await session.run(Object.fromEntries(plan.inputs.map((input) => [input.name, sampleOf(input)])));
+  const results = await session.run(
+    Object.fromEntries(plan.inputs.map((input) => [input.name, sampleOf(input, plan.filling)])),
+  );
   return new Map(
     Object.entries(results).map(([name, { data }]) => {
       const bytes = ArrayBuffer.isView(data)

@@ -55,6 +55,10 @@ const tokenizers = new OpenTokenizers();
 export class HostedModel {
   readonly #session: InferenceSession;
   readonly #task: OpenTask | undefined;
+  /** What stands in the mask for padding. */
+  readonly #filling: bigint;
+  /** True if the graph computes padding in attention alone. */
+  readonly skipsPadding: boolean;
   /** Where its compiled form lies, if it runs from that. */
   readonly compiledFolder: string | undefined;
   readonly inputs: readonly TensorInfo[];
@@ -69,6 +73,8 @@ export class HostedModel {
     this.compiledFolder = compiledFolder;
     this.#session = session;
     this.#task = task;
+    this.#filling = BigInt(plan.filling ?? 0);
+    this.skipsPadding = plan.filling !== undefined;
     this.inputs = plan.inputs;
     this.outputs = plan.outputs;
   }
@@ -124,7 +130,9 @@ export class HostedModel {
     const batches = groupByLength(
       encodings.map(({ ids }) => ids.length),
       { maxTokens },
+      this.skipsPadding,
     );
+    const tokens = tokensOf(encodings);
     const outputs: EncodingOutputs[] = [];
     for (const batch of batches) await this.#runBatch(task, encodings, batch, outputs);
     const run = performance.now();
@@ -140,8 +148,8 @@ export class HostedModel {
       answers,
       tokenizeMs: tokenized - started + (performance.now() - run),
       runMs: run - tokenized,
-      tokens: tokensOf(encodings),
-      paddedTokens: batches.reduce((sum, { indexes, length }) => sum + indexes.length * length, 0),
+      tokens,
+      paddedTokens: this.skipsPadding ? tokens : cellsOf(batches),
       batches: batches.length,
     };
   }
@@ -169,7 +177,7 @@ export class HostedModel {
     batch: Batch,
     into: EncodingOutputs[],
   ): Promise<void> {
-    const feeds = feedsOf(task, encodings, batch, this.#session.inputNames);
+    const feeds = feedsOf(task, encodings, batch, { names: this.#session.inputNames, filling: this.#filling });
     const results = fromOrt(await this.#session.run(feeds));
     batch.indexes.forEach((index, row) => {
       into[index] = this.#rowOf(results, row, batch, encodings[index]!.ids.length, task.padLeft);
@@ -203,6 +211,10 @@ function tokensOf(encodings: readonly Encoding[]): number {
   return encodings.reduce((sum, { ids }) => sum + ids.length, 0);
 }
 
+function cellsOf(batches: readonly Batch[]): number {
+  return batches.reduce((sum, { indexes, length }) => sum + indexes.length * length, 0);
+}
+
 type Attempt<T> = { readonly value: T } | { readonly error: { readonly code: string; readonly message: string } };
 
 function attempt<T>(work: () => T): Attempt<T> {
@@ -223,11 +235,11 @@ function feedsOf(
   task: OpenTask,
   encodings: readonly Encoding[],
   { indexes, length }: Batch,
-  names: readonly string[],
+  { names, filling }: { readonly names: readonly string[]; readonly filling: bigint },
 ): Record<string, OrtTensor> {
   const cells = indexes.length * length;
   const ids = new BigInt64Array(cells).fill(BigInt(task.padId));
-  const mask = new BigInt64Array(cells);
+  const mask = new BigInt64Array(cells).fill(filling);
   const types = new BigInt64Array(cells);
   indexes.forEach((index, row) => {
     const { ids: own, typeIds } = encodings[index]!;

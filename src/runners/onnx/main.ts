@@ -29,9 +29,9 @@ async function load(message: Extract<RunnerMessage, { op: 'load' }>): Promise<Lo
     models.set(message.key, model);
     await former?.release();
   }
-  const { task, maxTokens, inputs, outputs } = model;
-  const limit = maxTokens === undefined ? {} : { maxTokens };
-  return { ...(task === undefined ? {} : { task }), ...limit, inputs, outputs, loadMs: performance.now() - started };
+  const { task, maxTokens, skipsPadding, inputs, outputs } = model;
+  const known = { ...(task === undefined ? {} : { task }), ...(maxTokens === undefined ? {} : { maxTokens }) };
+  return { ...known, skipsPadding, inputs, outputs, loadMs: performance.now() - started };
 }
 
 async function unload(key: string): Promise<void> {

@@ -27,7 +27,7 @@ export async function compareFolder(folder: string): Promise<Compared> {
   const longest = Math.max(...rows.map(({ input_ids }) => input_ids.length));
   const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as { readonly pad_token_id?: number };
   const padId = config.pad_token_id ?? 0;
-  const batch = await runBatch(session, rows, padId);
+  const batch = await runBatch(session, rows, padId, plan.filling);
   const ofTokens = new Set(plan.outputs.filter(({ dims }) => dims[1] === -1).map((output) => output.name));
   let [alone, inBatch] = [0, 0];
   for (const [index, row] of rows.entries()) {

@@ -22,7 +22,8 @@ const SENTIMENT = ['v1', 'v2', 'v3-head', 'v4-bad'].map((name) => `sentiment/${n
 test.each([...ARCHS, ...SENTIMENT])('%s answers as the reference, alone and in padded batches', async (name) => {
   const directory = join(FIXTURES, name);
   const files = openDirectoryFiles(directory, readdirSync(directory));
-  const session = await openSession(await planSession(files));
+  const plan = await planSession(files);
+  const session = await openSession(plan);
   const rows = goldenRows(join(directory, 'golden.jsonl'));
   const { pad_token_id: padId } = JSON.parse(readFileSync(join(directory, 'config.json'), 'utf8')) as {
     pad_token_id: number;
@@ -42,9 +43,13 @@ test.each([...ARCHS, ...SENTIMENT])('%s answers as the reference, alone and in p
       rows.flatMap((row) => row.logits),
     ),
   );
+  const filled = await runBatch(session, rows, padId, plan.filling);
   await session.release();
+  expect(plan.filling).toBe(-1);
   expect(rows.length).toBeGreaterThan(40);
   expect(gap).toBeLessThan(1e-4);
   // What else is in a batch, and its padding, change no bit of an answer.
   expect(largestGap(numbers(results, 'logits'), alone)).toBe(0);
+  // Nor does it where the padding is not computed at all.
+  expect(largestGap(numbers(filled, 'logits'), alone)).toBe(0);
 });

@@ -30,8 +30,8 @@ export async function openSession(plan: SessionPlan): Promise<InferenceSession> 
   });
 }
 
-/** Runs rows as one batch, padded to the longest with `padId`. */
-export async function runBatch(session: InferenceSession, rows: readonly GoldenRow[], padId: number) {
+/** Runs rows as one batch, padded to the longest with `padId`, and with `filling` in the mask. */
+export async function runBatch(session: InferenceSession, rows: readonly GoldenRow[], padId: number, filling = 0) {
   const length = Math.max(...rows.map(({ input_ids }) => input_ids.length));
   const int64 = (valueAt: (row: GoldenRow, index: number) => number): Tensor => {
     const values = rows.flatMap((row) => Array.from({ length }, (_, index) => BigInt(valueAt(row, index))));
@@ -39,7 +39,7 @@ export async function runBatch(session: InferenceSession, rows: readonly GoldenR
   };
   const feeds: Record<string, Tensor> = {
     input_ids: int64((row, index) => row.input_ids[index] ?? padId),
-    attention_mask: int64((row, index) => (index < row.input_ids.length ? 1 : 0)),
+    attention_mask: int64((row, index) => (index < row.input_ids.length ? 1 : filling)),
     token_type_ids: int64((row, index) => row.token_type_ids?.[index] ?? 0),
   };
   return session.run(Object.fromEntries(session.inputNames.map((name) => [name, feeds[name] as Tensor])));

@@ -46,6 +46,14 @@ describe('what a run takes from the queue', () => {
     expect(queue.take(LIMITS, 1)).toEqual([]);
   });
 
+  it('may differ more in length where the graph skips padding but in attention', () => {
+    const queue = queueOf([90, 5, 88, 200, 30, 5, 91].map(text));
+    queue.resident.learn({ loaded: { skipsPadding: true, inputs: [], outputs: [] } });
+    expect(wordsOf(queue.take(LIMITS, 1))).toEqual([90, 91, 88, 30, 5]);
+    expect(wordsOf(queue.take(LIMITS, 1))).toEqual([200]);
+    expect(wordsOf(queue.take(LIMITS, 1))).toEqual([5]);
+  });
+
   it('has no more tokens than the budget, but one request at least', () => {
     const queue = queueOf([100, 100, 100, 100, 100, 100, 100].map(text));
     // A text of 100 words is 102 tokens with the special ones.
