@@ -68,6 +68,14 @@ export async function compareAnswers(
   return { examples: rows.length, changed: changed.toSorted((a, b) => rank(b) - rank(a)) };
 }
 
+/** What {@link compareVersions} takes behind the node. */
+export type ComparedVersions = [
+  first: VersionRecord,
+  second: VersionRecord,
+  examples: readonly DataRow[],
+  options?: Abortable,
+];
+
 /**
  * Asks two versions of a node the same labelled examples, one version after the other.
  *
@@ -75,12 +83,8 @@ export async function compareAnswers(
  */
 export async function compareVersions(
   keep: { load(reference: string, options: Abortable): Promise<Model> },
-  first: VersionRecord,
-  second: VersionRecord,
-  rows: readonly DataRow[],
-  { signal }: Abortable = {},
+  ...[first, second, rows, options = {}]: ComparedVersions
 ): Promise<ComparedAnswers> {
-  const options = signal === undefined ? {} : { signal };
   const models = [await keep.load(versionName(first), options), await keep.load(versionName(second), options)] as const;
   return compareAnswers(...models, rows, options);
 }

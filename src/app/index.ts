@@ -24,6 +24,7 @@ export {
   rollback,
   setAliasPolicy,
   setAliasTraffic,
+  moveChanges,
   weightChanges,
   type EvaluationSet,
   type EvidenceOptions,
@@ -144,5 +145,6 @@ export {
   type Settings,
   type SettingSources,
 } from './settings.js';
+export { splitNamed } from './other-stores.js';
 export { cacheSource } from './verify-sources.js';
 export { serve, untilAborted, type RunningServer, type ServeOptions } from './serve.js';

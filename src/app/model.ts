@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { ModelkeepError, versionName, type VersionRecord } from '../core/index.js';
 import type { InferenceService, RequestOptions, TensorPrediction, TensorWork, TextWork } from '../serving/index.js';
 import type { TaskName, TaskTypes } from '../tasks/index.js';
@@ -94,6 +95,8 @@ export class Model<Task extends TaskName | undefined = undefined> {
     options: PredictOptions<Task> & ManyOptions = {},
   ): AsyncGenerator<ManyAnswer<Request, OutputOf<Task>>, void, undefined> {
     const { inFlight, ...each } = options;
+    // Each request under way listens to it; Node.js takes more than ten for a leak.
+    if (each.signal !== undefined) setMaxListeners(0, each.signal);
     const ask = async (request: Request): Promise<ManyAnswer<Request, OutputOf<Task>>> => {
       const parameters = { ...each.parameters, ...request.parameters } as ParametersOf<Task>;
       return { request, output: await this.predict(request.inputs, { ...each, parameters, patient: true }) };

@@ -4,10 +4,13 @@ import { versionName } from '../core/index.js';
 import { ModelRepository } from '../serving/index.js';
 import { Deliverer } from '../webhooks/index.js';
 import { openFrontDoor } from './front-door.js';
+import { compareVersions, type ComparedVersions } from './compare-answers.js';
 import { Heartbeat } from './heartbeat.js';
 import { openModelkeep, type Modelkeep, type NodeParts, type OpenOptions } from './open.js';
+import { otherStoreOpener } from './other-stores.js';
 import { preload } from './preload.js';
 import type { Settings } from './settings.js';
+import { cacheSource } from './verify-sources.js';
 
 /** Options of {@link serve}. */
 export interface ServeOptions extends OpenOptions {
@@ -49,7 +52,12 @@ export async function serve({ settings, version, logger, ...options }: ServeOpti
     logEvents(log, keep);
     const repository = new ModelRepository(keep.parts);
     await preload(keep, settings);
-    const parts = { ...settings, ...keep.parts, ...door, repository, version, logger: log };
+    const own = {
+      openOtherStore: otherStoreOpener(settings),
+      repairSources: [cacheSource(settings.cacheDir)],
+      compareAnswers: (...asked: ComparedVersions) => compareVersions(keep, ...asked),
+    };
+    const parts = { ...settings, ...keep.parts, ...door, ...own, repository, version, logger: log };
     // The protocols take 7 MB and a fifth of a second: only servers pay for them, not every command and library.
     const { listenHttp } = await import('./listen-http.js');
     const { listenGrpc } = await import('./listen-grpc.js');

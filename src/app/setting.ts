@@ -41,6 +41,14 @@ export const list = z.union([
   z.string().transform((value) => value.split(',').filter((part) => part !== '')),
 ]) as z.ZodType<readonly string[]>;
 
+/** Stores with names: a list of NAME=URL, or a text with spaces between them, since URLs of MongoDB hold commas. */
+export const namedUrls = z.preprocess(
+  (value) => (typeof value === 'string' ? value.split(/\s+/).filter((part) => part !== '') : value),
+  z.array(
+    z.string().regex(/^[a-z0-9][a-z0-9._-]*=[a-z][a-z0-9+.-]*:/i, 'write NAME=URL, such as backup=mongodb://HOST/DB'),
+  ),
+) as z.ZodType<readonly string[]>;
+
 /** Declares a setting with its type. */
 export function setting<T>(one: Setting<T>): Setting<T> {
   return one;

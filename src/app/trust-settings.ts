@@ -1,4 +1,4 @@
-import { flag, list, setting } from './setting.js';
+import { flag, list, namedUrls, setting } from './setting.js';
 
 /** Settings of what a node believes, and whom it tells what happens. */
 export const TRUST_SETTINGS = Object.freeze({
@@ -8,6 +8,14 @@ export const TRUST_SETTINGS = Object.freeze({
     description:
       'Files of public keys (PEM), separated by commas: only versions that one of them signed are loaded; none: any is',
     placeholder: 'FILES',
+  }),
+  otherStores: setting<readonly string[]>({
+    schema: namedUrls,
+    defaultValue: [],
+    description:
+      'Stores that requests over HTTP may name, to copy to and to mend from: NAME=URL, separated by spaces; none: no request may',
+    placeholder: 'STORES',
+    secret: true,
   }),
   webhookAllowPrivate: setting<boolean>({
     schema: flag,

@@ -79,7 +79,7 @@ export type ModelReady = {
 export type Tensor = {
   readonly name: string;
   readonly shape: readonly number[];
-  /** BOOL, INT8 … INT64, UINT8 … UINT64, FP16, FP32, FP64 or BYTES */
+  /** BOOL, INT8 … INT64, UINT8 … UINT64, FP16, BF16, FP32, FP64 or BYTES */
   readonly datatype: string;
   /** Free facts, as the protocol has them */
   readonly parameters?: Readonly<Record<string, unknown>>;

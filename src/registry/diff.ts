@@ -1,16 +1,14 @@
 import {
-  distinctPlaces,
   throwIfAborted,
   type Abortable,
   type Manifest,
   type Reference,
-  type VersionFiles,
   type VersionRecord,
   type VersionStore,
 } from '../core/index.js';
-import { measureChange, readWeightTensors, type TensorChange, type WeightTensor } from '../formats/index.js';
+import { measureChange, type TensorChange, type WeightTensor } from '../formats/index.js';
 import { changesOf, diffConfiguration, diffTokenizer, type TokenizerDiff, type ValueChange } from './diff-values.js';
-import { openStoredRanges, piecesOf } from './stored-ranges.js';
+import { openSide, pairTensors, sharedBytes, type SharedBytes, type Side, type TensorPair } from './version-sides.js';
 
 /** A file in two versions. */
 export interface FileDiff {
@@ -49,7 +47,7 @@ export interface VersionDiff {
     readonly removed: readonly TensorDescription[];
   };
   /** Bytes of segments that both need, and that only one does. */
-  readonly bytes: { readonly shared: number; readonly onlyFirst: number; readonly onlySecond: number };
+  readonly bytes: SharedBytes;
   /** `config.json`, without its labels. */
   readonly configuration: readonly ValueChange[];
   /** Labels by number. */
@@ -65,12 +63,6 @@ export interface DiffOptions extends Abortable {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-interface Side {
-  readonly record: VersionRecord;
-  readonly manifest: Manifest;
-  readonly files: VersionFiles;
-}
-
 /**
  * Compares two versions, of one model or of two. What has the same segments is known to be equal without being read;
  * other tensors are read a few megabytes at a time, so that memory does not grow with the versions.
@@ -84,23 +76,20 @@ export async function diff(
   options: DiffOptions = {},
 ): Promise<VersionDiff> {
   const abortable = options.signal === undefined ? {} : { signal: options.signal };
-  const sides = [await openSide(store, first, abortable), await openSide(store, second, abortable)] as const;
+  const sides = [
+    await openSide(store, await store.resolve(first, abortable), abortable),
+    await openSide(store, await store.resolve(second, abortable), abortable),
+  ] as const;
   return {
     first: sides[0].record,
     second: sides[1].record,
     files: diffFiles(sides[0].manifest, sides[1].manifest),
     tensors: await diffTensors(...sides, options),
-    bytes: diffBytes(sides[0].manifest, sides[1].manifest),
+    bytes: sharedBytes(sides[0].manifest, sides[1].manifest),
     ...(await diffConfiguration(sides[0].files, sides[1].files)),
     tokenizer: await diffTokenizer(sides[0].files, sides[1].files),
     metadata: changesOf(factsOf(sides[0]), factsOf(sides[1])),
   };
-}
-
-async function openSide(store: VersionStore, reference: Reference, options: Abortable): Promise<Side> {
-  const record = await store.resolve(reference, options);
-  const manifest = await store.readManifest(record, options);
-  return { record, manifest, files: openStoredRanges(store, record, manifest) };
 }
 
 function factsOf({ record, manifest }: Side): unknown {
@@ -129,63 +118,39 @@ function diffFiles(first: Manifest, second: Manifest): FileDiff[] {
   });
 }
 
-function diffBytes(first: Manifest, second: Manifest): VersionDiff['bytes'] {
-  const [one, two] = [first, second].map((each) => new Map(distinctPlaces(each).map((p) => [p.digest, p.size])));
-  const sum = (from: typeof one, keep: (digest: `sha256:${string}`) => boolean): number =>
-    [...(from ?? [])].reduce((total, [digest, size]) => total + (keep(digest) ? size : 0), 0);
-  const inOne = (digest: `sha256:${string}`): boolean => one?.has(digest) === true;
-  const inTwo = (digest: `sha256:${string}`): boolean => two?.has(digest) === true;
-  return {
-    shared: sum(one, inTwo),
-    onlyFirst: sum(one, (digest) => !inTwo(digest)),
-    onlySecond: sum(two, (digest) => !inOne(digest)),
-  };
-}
-
 function describe({ name, dtype, shape }: WeightTensor): TensorDescription {
   return { name, shape, ...(dtype === undefined ? {} : { dtype }) };
 }
 
-/** Where the bytes of a tensor lie, as far as digests tell it: equal for equal bytes in equal segments. */
-function bytesOf({ manifest }: Side, { path, start, end }: WeightTensor): string {
-  return piecesOf(manifest, path, start, end)
-    .map(({ place, from, to }) => `${place.digest} ${from} ${to}`)
-    .join(' ');
-}
-
 async function diffTensors(first: Side, second: Side, options: DiffOptions): Promise<VersionDiff['tensors']> {
-  const [one, two] = [await readWeightTensors(first.files), await readWeightTensors(second.files)];
+  const paired = pairTensors(first, second);
   const changed: ChangedTensor[] = [];
-  let [equal, done] = [0, 0];
-  for (const [name, tensor] of one) {
-    const other = two.get(name);
-    options.onProgress?.((done += 1), one.size);
-    if (other === undefined) continue;
+  const total = paired.equal + paired.open.length;
+  for (const [at, pair] of paired.open.entries()) {
     throwIfAborted(options.signal);
-    const change = await compare(first, tensor, second, other, options.signal);
-    if (change === undefined) equal += 1;
-    else changed.push({ name, first: describe(tensor), second: describe(other), ...change });
+    const change = await compare(first, second, pair, options.signal);
+    const { name } = pair;
+    if (change !== undefined)
+      changed.push({ name, first: describe(pair.first), second: describe(pair.second), ...change });
+    options.onProgress?.(paired.equal + at + 1, total);
   }
   const weight = ({ relativeNorm, norm }: ChangedTensor): number => relativeNorm ?? norm ?? Infinity;
   return {
-    equal,
+    equal: total - changed.length,
     changed: changed.toSorted((a, b) => weight(b) - weight(a)),
-    added: [...two].flatMap(([name, tensor]) => (one.has(name) ? [] : [describe(tensor)])),
-    removed: [...one].flatMap(([name, tensor]) => (two.has(name) ? [] : [describe(tensor)])),
+    added: paired.added.map(describe),
+    removed: paired.removed.map(describe),
   };
 }
 
 /** How two tensors differ; undefined if they do not, and nothing to measure if they are of different form. */
 async function compare(
-  first: Side,
-  one: WeightTensor,
-  second: Side,
-  two: WeightTensor,
+  one: Side,
+  two: Side,
+  { first, second, isSameForm }: TensorPair,
   signal: AbortSignal | undefined,
 ): Promise<Partial<TensorChange> | undefined> {
-  if (one.dtype !== two.dtype || one.shape.join() !== two.shape.join() || one.end - one.start !== two.end - two.start)
-    return {};
-  if (bytesOf(first, one) === bytesOf(second, two)) return undefined;
-  const change = await measureChange({ files: first.files, tensor: one }, { files: second.files, tensor: two }, signal);
+  if (!isSameForm) return {};
+  const change = await measureChange({ files: one.files, tensor: first }, { files: two.files, tensor: second }, signal);
   return change.differing === 0 ? undefined : change;
 }

@@ -33,7 +33,7 @@ export { show, type HoldingNode, type Shown } from './show.js';
 export { findEvaluation, readEvaluation, readGolden, type EvaluationSet, type EvidenceOptions } from './evidence.js';
 export { history } from './history.js';
 export { promote, type GateRequest, type Promoted, type PromoteOptions, type RunGates } from './promote.js';
-export { weightChanges, type WeightChanges } from './weight-changes.js';
+export { moveChanges, weightChanges, type WeightChanges } from './weight-changes.js';
 export { rollback, type RollbackOptions } from './rollback.js';
 export {
   getAlias,

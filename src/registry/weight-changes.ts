@@ -1,14 +1,11 @@
 import {
-  distinctPlaces,
-  placesOf,
+  asModelkeepError,
   type Abortable,
-  type Manifest,
-  type VersionFiles,
+  type AliasMoved,
   type VersionRecord,
   type VersionStore,
 } from '../core/index.js';
-import { readSafetensorsHeader, type StoredTensor } from '../formats/index.js';
-import { openStoredFiles } from './stored-files.js';
+import { openSide, pairTensors, sharedBytes, type Side, type TensorPair } from './version-sides.js';
 
 /** Which tensors of a version are others than those of an earlier one, and how many bytes that took. */
 export interface WeightChanges {
@@ -26,31 +23,9 @@ export interface WeightChanges {
 /** Tensors of at least this many bytes have segments of their own, whose digests tell whether they differ. */
 const OWN_SEGMENT_BYTES = 64 * 1024;
 
-interface Side {
-  readonly manifest: Manifest;
-  readonly files: VersionFiles;
-  readonly tensors: ReadonlyMap<string, Tensor>;
-}
-
-/** A tensor of a checkpoint, and the file that holds it. */
-type Tensor = StoredTensor & { readonly path: string };
-
-async function openSide(store: VersionStore, record: VersionRecord, options: Abortable): Promise<Side> {
-  const manifest = await store.readManifest(record, options);
-  const files = openStoredFiles(store, record, manifest);
-  const tensors = new Map<string, Tensor>();
-  for (const path of files.paths.filter((each) => each.endsWith('.safetensors'))) {
-    const read = (start: number, end: number): Promise<Buffer> => files.read(path, { start, end });
-    const header = await readSafetensorsHeader(path, files.size(path) ?? 0, read);
-    for (const tensor of header.tensors.values()) tensors.set(tensor.name, { ...tensor, path });
-  }
-  return { manifest, files, tensors };
-}
-
 /**
  * Says what changed from one version to the next by the digests of their segments; only small tensors, which share
- * segments with others, are read. Costs kilobytes, however large the versions are. Knows the tensors of checkpoints
- * (safetensors); of other formats it counts the bytes.
+ * segments with others, are read. Costs kilobytes, however large the versions are; `diff` tells by how much tensors differ.
  *
  * @throws ModelkeepError what reading says
  */
@@ -60,45 +35,49 @@ export async function weightChanges(
   after: VersionRecord,
   options: Abortable = {},
 ): Promise<WeightChanges> {
-  const [one, two] = [await openSide(store, before, options), await openSide(store, after, options)];
-  const { tensors: old } = one;
-  const { tensors: now } = two;
+  const sides = [await openSide(store, before, options), await openSide(store, after, options)] as const;
+  const { equal, open, added, removed } = pairTensors(...sides);
   const changed: string[] = [];
-  let equal = 0;
-  for (const [name, tensor] of old) {
-    const other = now.get(name);
-    if (other === undefined) continue;
-    if (await isSame(one, tensor, two, other)) equal += 1;
-    else changed.push(name);
-  }
-  const known = new Set(distinctPlaces(one.manifest).map(({ digest }) => digest));
-  const places = distinctPlaces(two.manifest);
-  const sum = (of: typeof places): number => of.reduce((total, { size }) => total + size, 0);
+  for (const pair of open) if (await isChanged(sides, pair, options)) changed.push(pair.name);
+  const { shared, onlySecond } = sharedBytes(sides[0].manifest, sides[1].manifest);
   return {
     changed,
-    added: [...now.keys()].filter((name) => !old.has(name)),
-    removed: [...old.keys()].filter((name) => !now.has(name)),
-    equal,
-    newBytes: sum(places.filter(({ digest }) => !known.has(digest))),
-    totalBytes: sum(places),
+    added: added.map(({ name }) => name),
+    removed: removed.map(({ name }) => name),
+    equal: equal + open.length - changed.length,
+    newBytes: onlySecond,
+    totalBytes: shared + onlySecond,
   };
 }
 
-async function isSame(one: Side, a: Tensor, two: Side, b: Tensor): Promise<boolean> {
-  const size = a.end - a.start;
-  if (a.dtype !== b.dtype || a.shape.join() !== b.shape.join() || size !== b.end - b.start) return false;
-  if (bytesOf(one, a) === bytesOf(two, b)) return true;
-  if (size >= OWN_SEGMENT_BYTES) return false;
-  const [first, second] = [await one.files.read(a.path, a), await two.files.read(b.path, b)];
-  return first.equals(second);
+async function isChanged(
+  [one, two]: readonly [Side, Side],
+  { first, second, isSameForm }: TensorPair,
+  options: Abortable,
+): Promise<boolean> {
+  if (!isSameForm || first.end - first.start >= OWN_SEGMENT_BYTES) return true;
+  const [a, b] = [await one.files.read(first.path, first, options), await two.files.read(second.path, second, options)];
+  return !a.equals(b);
 }
 
-/** Where the bytes of a tensor lie, as far as digests tell it. */
-function bytesOf({ manifest }: Side, { path, start, end }: Tensor): string {
-  const file = manifest.files.find((each) => each.path === path);
-  if (file === undefined) return '';
-  return [...placesOf(file)]
-    .filter(({ offset, size }) => offset < end && offset + size > start)
-    .map(({ digest, offset, size }) => `${digest} ${Math.max(0, start - offset)} ${Math.min(size, end - offset)}`)
-    .join(' ');
+/**
+ * What the version that an alias points at since a move has that the one before had not; undefined if there is nothing to
+ * compare: it is moved, and that the version before is gone or cannot be read is no failure of the move.
+ *
+ * @throws ModelkeepError `CANCELLED`
+ */
+export async function moveChanges(
+  store: VersionStore,
+  { model, from, version }: AliasMoved,
+  options: Abortable = {},
+): Promise<WeightChanges | undefined> {
+  if (from === undefined || from === version) return undefined;
+  const get = (number: number): Promise<VersionRecord> =>
+    store.resolve({ model, selector: { kind: 'version', version: number } }, options);
+  try {
+    return await weightChanges(store, await get(from), await get(version), options);
+  } catch (thrown) {
+    if (asModelkeepError(thrown).code === 'CANCELLED') throw thrown;
+    return undefined;
+  }
 }

@@ -1,5 +1,12 @@
 import type { Command } from 'commander';
-import { environmentName, flagName, SETTINGS, type ResolvedSettings, type SettingName } from '../../app/index.js';
+import {
+  environmentName,
+  flagName,
+  SETTINGS,
+  splitNamed,
+  type ResolvedSettings,
+  type SettingName,
+} from '../../app/index.js';
 import { invoke, withSettings, type World } from '../command.js';
 import { table } from '../output.js';
 import { withoutSecrets } from '../redact.js';
@@ -24,10 +31,19 @@ export function configCommand(program: Command, world: World): void {
   );
 }
 
+function shown(name: SettingName, values: ResolvedSettings['values']): unknown {
+  if (name === 'store') return withoutSecrets(values.store);
+  if (name !== 'otherStores') return values[name];
+  return values.otherStores.map((one) => {
+    const [other, url] = splitNamed(one);
+    return `${other}=${withoutSecrets(url)}`;
+  });
+}
+
 function describeAll(names: readonly SettingName[], { values, origins }: ResolvedSettings) {
   return names.map((name) => ({
     name,
-    value: name === 'store' ? withoutSecrets(values.store) : values[name],
+    value: shown(name, values),
     origin: origins[name],
     defaultValue: SETTINGS[name].defaultValue,
     flag: flagName(name),

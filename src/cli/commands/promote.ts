@@ -6,11 +6,9 @@ import {
   parseReference,
   promote,
   rollback,
-  weightChanges,
+  moveChanges,
   type GateResult,
   type Promoted,
-  type VersionRecord,
-  type VersionStore,
   type WeightChanges,
 } from '../../app/index.js';
 import { describeGates, describeMove } from '../aliases/describe.js';
@@ -62,7 +60,7 @@ export function promoteCommand(program: Command, world: World): void {
           ...(expect === undefined ? {} : { expect }),
         }),
       );
-      const change = await changeOf(store, promoted, signal);
+      const change = await moveChanges(store, promoted, { signal });
       out.result({ ...promoted, ...(change === undefined ? {} : { change }) }, describePromotion);
     }),
   );
@@ -77,24 +75,6 @@ async function showingGates(out: Invocation['out'], promoting: Promise<Promoted>
     if (code === 'GATE_FAILED' && Array.isArray(details['gates']) && !out.json)
       out.note(describeGates(details['gates'] as readonly GateResult[]));
     throw thrown;
-  }
-}
-
-/** What the alias's version has that the one before had not; undefined if there is nothing to compare. */
-async function changeOf(
-  store: VersionStore,
-  { model, from, version }: Promoted,
-  signal: AbortSignal,
-): Promise<WeightChanges | undefined> {
-  if (from === undefined || from === version) return undefined;
-  const get = (number: number): Promise<VersionRecord> =>
-    store.resolve({ model, selector: { kind: 'version', version: number } }, { signal });
-  try {
-    return await weightChanges(store, await get(from), await get(version), { signal });
-  } catch (thrown) {
-    // It is moved: that the version before is gone, or cannot be read, is no failure of the move.
-    if (asModelkeepError(thrown).code === 'CANCELLED') throw thrown;
-    return undefined;
   }
 }
 

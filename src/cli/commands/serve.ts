@@ -16,6 +16,7 @@ const SERVER_SETTINGS = [
   'maxBodyBytes',
   'logLevel',
   'webhookAllowPrivate',
+  'otherStores',
   ...(Object.keys(ACCESS_SETTINGS) as (keyof typeof ACCESS_SETTINGS)[]),
 ] as const satisfies readonly SettingName[];
 

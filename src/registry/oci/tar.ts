@@ -31,8 +31,10 @@ function header(path: string, size: number, type: 'File' | 'Directory' = 'File')
   return block;
 }
 
-function padding(size: number): Uint8Array {
-  return Buffer.alloc((BLOCK_BYTES - (size % BLOCK_BYTES)) % BLOCK_BYTES);
+/** What fills the last block: nothing where it is full, since an empty chunk would end no wait of a stream. */
+function* padding(size: number): Generator<Uint8Array> {
+  const missing = (BLOCK_BYTES - (size % BLOCK_BYTES)) % BLOCK_BYTES;
+  if (missing > 0) yield Buffer.alloc(missing);
 }
 
 const blobPath = (digest: Digest): string => `blobs/sha256/${digestHex(digest)}`;
@@ -40,7 +42,7 @@ const blobPath = (digest: Digest): string => `blobs/sha256/${digestHex(digest)}`
 function* small(path: string, bytes: Uint8Array): Generator<Uint8Array> {
   yield header(path, bytes.byteLength);
   yield bytes;
-  yield padding(bytes.byteLength);
+  yield* padding(bytes.byteLength);
 }
 
 /** A layout of one version, as a tar. @returns the digest of its image manifest */
@@ -66,7 +68,7 @@ export async function* layoutTar(exporting: Exporting, { signal }: Abortable): A
         yield part;
         exporting.onProgress((doneBytes += part.byteLength));
       }
-      yield padding(size);
+      yield* padding(size);
     }
     written.add(digest);
   }

@@ -56,6 +56,7 @@ describe('the defaults', () => {
       receiveTimeoutMs: 30_000,
       requireSignature: [],
       webhookAllowPrivate: false,
+      otherStores: [],
       store: 'file:///home/ann/.local/share/modelkeep/store',
       bucket: 'fs',
       cacheDir: '/home/ann/.cache/modelkeep',
@@ -174,6 +175,7 @@ const SAMPLES: Readonly<Record<SettingName, readonly [string, unknown]>> = {
   receiveTimeoutMs: ['200', 200],
   requireSignature: ['a.pem,b.pem', ['a.pem', 'b.pem']],
   webhookAllowPrivate: ['true', true],
+  otherStores: ['a=file:///a  b=mongodb://h,i/b', ['a=file:///a', 'b=mongodb://h,i/b']],
 };
 
 describe.each(NAMES)('%s', (name) => {

@@ -3,6 +3,7 @@ import { mayUse } from '../../../access/index.js';
 import { checkModelName, parseReference } from '../../../core/index.js';
 import {
   getAlias,
+  moveChanges,
   promote,
   removeAlias,
   rollback,
@@ -30,6 +31,17 @@ const gates = z.strictObject({
   maxDrop: z.number().optional(),
   maxLatencyRatio: z.number().optional(),
   maxMemoryRatio: z.number().optional(),
+});
+
+const autoRollback = z.strictObject({
+  withinMs: z.number().describe('How long after a promotion nodes watch, in ms'),
+  maxErrorRate: z.number().exactOptional().describe('Largest share of requests that may fail, 0 to 1'),
+  maxP95Ms: z.number().exactOptional().describe('Largest 95th percentile of the time to an answer, in ms'),
+  minRequests: z
+    .number()
+    .int()
+    .exactOptional()
+    .describe('Requests that a node must have seen before it judges; else 20'),
 });
 
 const MOVES: readonly ApiRoute[] = [
@@ -62,16 +74,21 @@ const MOVES: readonly ApiRoute[] = [
     body: z.object({
       to: z.string().describe('The alias'),
       expect: version.nullable().optional().describe('Only if it points at this version now; null: only if it is new'),
+      gates: gates.optional().describe('Stronger than the policy of the alias, for this move'),
       message,
     }),
-    handle: async ({ store, options, params, body: { to, expect, message: why }, by, signal }) =>
-      promote(store, parseReference(refOf({ params })), {
+    handle: async ({ store, options, params, body: { to, expect, gates: own, message: why }, by, signal }) => {
+      const promoted = await promote(store, parseReference(refOf({ params })), {
         to,
         signal,
         ...who(by, why),
         ...(expect === undefined ? {} : { expect }),
+        ...(own === undefined ? {} : { gates: own }),
         ...(options.runGates === undefined ? {} : { runGates: options.runGates }),
-      }),
+      });
+      const change = await moveChanges(store, promoted, { signal });
+      return { ...promoted, ...(change === undefined ? {} : { change }) };
+    },
   }),
   route({
     method: 'POST',
@@ -119,11 +136,13 @@ const GUARDS: readonly ApiRoute[] = [
     body: z.object({
       protected: z.boolean().optional(),
       gates: gates.nullable().optional().describe('Merged into the gates that are set; null takes them away'),
+      autoRollback: autoRollback.nullable().optional().describe('In the place of what is set; null takes it away'),
       message,
     }),
     handle: async ({ store, params, body, by, signal }) => {
-      const { protected: isProtected, gates: asked } = body;
+      const { protected: isProtected, gates: asked, autoRollback: back } = body;
       const change = {
+        ...(back === undefined ? {} : { autoRollback: back }),
         ...(isProtected === undefined ? {} : { protected: isProtected }),
         ...(asked === undefined ? {} : { gates: asked }),
       };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseReference } from '../../../core/index.js';
-import { collectGarbage, verify } from '../../../registry/index.js';
+import { collectGarbage, storeSource, verify } from '../../../registry/index.js';
 import { addWebhook, listWebhooks, removeWebhook, testWebhook } from '../../../webhooks/index.js';
 import { route, type ApiRoute } from './route.js';
 
@@ -12,20 +12,27 @@ const CARE: readonly ApiRoute[] = [
     operation: 'manage',
     wholeStore: true,
     long: true,
-    summary: 'Check what is stored; the answer lists findings, also if there are problems',
+    summary: 'Check what is stored, and mend it if asked; the answer lists findings, also if there are problems',
     body: z.object({
       ref: z.string().optional().describe('Only this version'),
       deep: z.boolean().default(false).describe('Read and hash every byte'),
+      repair: z.boolean().default(false).describe('Mend from the cache of this node and from the store of "from"'),
+      from: z.string().optional().describe('Name of another store, by the setting otherStores, with whole copies'),
       bytesPerSecond: z.number().int().min(1).optional().describe('Bytes a second that are read at the most'),
     }),
-    handle: async ({ store, body: { ref, deep, bytesPerSecond }, signal, onProgress }) =>
-      verify(store, {
-        deep,
+    handle: async ({ store, options, body: { ref, from, bytesPerSecond, ...how }, by, signal, onProgress }) => {
+      await using other = from === undefined ? undefined : await options.openOtherStore(from);
+      return await verify(store, {
+        ...how,
+        by,
+        record: true,
         signal,
         onProgress,
+        sources: [...options.repairSources, ...(other === undefined ? [] : [storeSource(other)])],
         ...(ref === undefined ? {} : { reference: parseReference(ref) }),
         ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
-      }),
+      });
+    },
   }),
   route({
     method: 'POST',

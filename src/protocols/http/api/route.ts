@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Operation, Principal } from '../../../access/index.js';
-import type { VersionStore } from '../../../core/index.js';
-import type { RunGates } from '../../../registry/index.js';
+import type { Abortable, VersionRecord, VersionStore } from '../../../core/index.js';
+import type { RunGates, SegmentSource } from '../../../registry/index.js';
 import { checkBody } from '../request.js';
 
 /** Where the management routes begin. */
@@ -18,6 +18,17 @@ export interface ApiOptions {
   readonly insecure: boolean;
   /** Runs the gates of an alias before a promotion; absent: an alias whose policy asks for some is not promoted. */
   readonly runGates?: RunGates;
+  /** Opens another store by the name that the operator gave it. @throws ModelkeepError `INVALID_INPUT` for other names */
+  readonly openOtherStore: (name: string) => Promise<VersionStore>;
+  /** Where this node may find whole copies of segments, to mend the store with. */
+  readonly repairSources: readonly SegmentSource[];
+  /** Asks two versions the same labelled examples. */
+  readonly compareAnswers: (
+    first: VersionRecord,
+    second: VersionRecord,
+    examples: readonly Readonly<Record<string, unknown>>[],
+    options: Abortable,
+  ) => Promise<object>;
 }
 
 /** One request. */
