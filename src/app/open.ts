@@ -55,6 +55,7 @@ type NodeSettings = Pick<
   | 'cacheMaxBytes'
   | 'runners'
   | 'threads'
+  | 'loneThreads'
   | 'requestTimeoutMs'
   | 'maxQueue'
   | 'maxQueueMs'

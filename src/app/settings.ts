@@ -58,6 +58,13 @@ export const SETTINGS = Object.freeze({
     description: 'Threads of one run in one runner',
     placeholder: 'N',
   }),
+  loneThreads: setting<number>({
+    schema: whole(1, 256),
+    defaultValue: Math.min(8, cores),
+    description:
+      'Threads of a run while nothing else is asked, of compiled versions; no more than --threads: none besides',
+    placeholder: 'N',
+  }),
   requestTimeoutMs: setting<number>({
     schema: whole(0, 86_400_000),
     defaultValue: 60_000,
@@ -78,7 +85,7 @@ export const SETTINGS = Object.freeze({
   }),
   maxBatchTokens: setting<number>({
     schema: whole(1, 1_000_000),
-    defaultValue: 512,
+    defaultValue: 256,
     description: 'Tokens that one run takes at the most, padding included; a longer request runs alone',
     placeholder: 'N',
   }),

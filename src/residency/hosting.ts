@@ -26,6 +26,8 @@ export interface HostingOptions {
   readonly refetch: (resident: Resident) => Promise<unknown>;
   /** Threads of one run in one runner. */
   readonly threads: number;
+  /** Threads of a run while nothing else is asked, of compiled versions. */
+  readonly loneThreads: number;
   /** The versions that a runner which takes another's place has to take over. */
   readonly residents: () => Iterable<Resident>;
 }
@@ -232,7 +234,7 @@ export class Hosting extends EventEmitter<HostingEvents> {
   }
 
   async #loadInto(resident: Resident, manifest: Manifest, runner: Runner): Promise<LoadedModel> {
-    const { segmentsFolder, threads } = this.#options;
+    const { segmentsFolder, threads, loneThreads } = this.#options;
     const { compiledFolder, quantized } = resident;
     const form = {
       manifest,
@@ -240,7 +242,7 @@ export class Hosting extends EventEmitter<HostingEvents> {
       ...(compiledFolder === undefined ? {} : { compiledFolder }),
       ...(quantized === undefined ? {} : { quantized }),
     };
-    const message = { op: 'load', key: resident.record.id, threads, ...form } as const;
+    const message = { op: 'load', key: resident.record.id, threads, loneThreads, ...form } as const;
     await runner.call('prepare', { op: 'prepare' });
     const load = () => this.#call(runner, 'load', message);
     const { result } = await this.#kept.around(runner, resident.record.id, load);

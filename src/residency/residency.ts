@@ -43,6 +43,8 @@ export interface ResidencyOptions {
   readonly pickles?: PicklePools;
   /** Threads of one run in one runner; at least 1. */
   readonly threads: number;
+  /** Threads of a run while nothing else is asked, of compiled versions. @defaultValue as `threads` */
+  readonly loneThreads?: number;
   /** Largest memory of the node and its runners, in bytes, by measurement; `0`: no bound. @defaultValue 0 */
   readonly memoryBudget?: number;
   /** Makes what versions in other precisions are run from; absent: all are run as they were trained. */
@@ -124,12 +126,13 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     super();
     this.#options = options;
     this.#pools = new Pools(options.pool, options.pickles);
-    const { cache, store, threads, memoryBudget = 0, idleUnloadMs = 0 } = options;
+    const { cache, store, threads, loneThreads = threads, memoryBudget = 0, idleUnloadMs = 0 } = options;
     const residents = (): Iterable<Resident> => this.#residents.values();
     this.#parity = new Parity(cache.folder, (runner) => this.emit('freed', runner));
     this.#hosting = new Hosting({
       pools: this.#pools,
       threads,
+      loneThreads,
       residents,
       hasRoom: async (bytes = 0) => (await this.#budget?.hasRoom(PROCESS_BYTES + bytes)) ?? true,
       segmentsFolder: cache.folder,

@@ -16,6 +16,8 @@ export interface LoadMessage extends VersionForm {
   readonly compiledFolder?: string;
   /** Threads of one run. */
   readonly threads: number;
+  /** Threads of a run while nothing else is asked, of a compiled form. @defaultValue as `threads` */
+  readonly loneThreads?: number;
 }
 
 /** What a runner says of a version that it loaded. */
@@ -42,7 +44,9 @@ export interface PredictMessage {
   readonly op: 'predict';
   readonly key: string;
   readonly requests: readonly TaskRequest[];
-  /** Tokens that one run of the session takes at the most, padding included. @defaultValue 512 */
+  /** Nothing else is asked of any runner: the run may have the processors for itself. @defaultValue false */
+  readonly lone?: boolean;
+  /** Tokens that one run of the session takes at the most, padding included. @defaultValue 256 */
   readonly maxTokens?: number;
 }
 
@@ -94,6 +98,8 @@ export interface RunnerStats {
   readonly loaded: readonly string[];
   /** Sessions created since the start. */
   readonly sessionsCreated: number;
+  /** Versions with a second session for lone runs; of an ONNX runner only. */
+  readonly loneSessions?: number;
   /** Resident set of the process, in bytes. */
   readonly rssBytes: number;
   /** What confines the process, by name; of a Python runner only. */

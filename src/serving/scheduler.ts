@@ -31,6 +31,14 @@ export interface RunReport {
   readonly reply: PredictReply;
 }
 
+/** Requests that go to a runner together. */
+interface Run {
+  readonly runner: Runner;
+  readonly jobs: readonly Job[];
+  /** Nothing else waits or runs. */
+  readonly lone: boolean;
+}
+
 /** Shortest and longest time after which a refused client is asked to try again, in ms. */
 const RETRY_AFTER_MS = { least: 1_000, most: 60_000 };
 
@@ -102,7 +110,8 @@ export class Scheduler {
   /** Gives free runners what waits; to be called also when a runner has come to hold a version. */
   dispatch(): void {
     while (this.#waiting.size > 0) {
-      const free = this.#runners().filter((runner) => runner.alive && runner.inFlight === 0);
+      const alive = this.#runners().filter((runner) => runner.alive);
+      const free = alive.filter((runner) => runner.inFlight === 0);
       const queue = this.#next(free);
       if (queue === undefined) return;
       this.#settleLate(queue);
@@ -111,7 +120,8 @@ export class Scheduler {
       if (queue.length === 0) this.#waiting.delete(queue);
       if (jobs.length === 0) continue;
       queue.lastTurn = ++this.#turn;
-      void this.#run(queue, able[0]!, jobs);
+      const lone = jobs.length === 1 && this.#waiting.size === 0 && free.length === alive.length;
+      void this.#run(queue, { runner: able[0]!, jobs, lone });
     }
   }
 
@@ -163,26 +173,28 @@ export class Scheduler {
       job.settle(new ModelkeepError('DEADLINE_EXCEEDED', 'The time for the request was over before its turn came'));
   }
 
-  async #run(queue: VersionQueue, runner: Runner, jobs: readonly Job[]): Promise<void> {
+  async #run(queue: VersionQueue, run: Run): Promise<void> {
+    const { jobs, runner } = run;
     const startedMs = performance.now();
     for (const job of jobs) job.tries += 1;
     try {
       const [first] = jobs;
       if (first!.work.kind === 'infer') await this.#infer(queue, runner, first!, first!.work, startedMs);
-      else await this.#predict(queue, runner, jobs, startedMs);
+      else await this.#predict(queue, run, startedMs);
     } catch (error) {
       this.#failed(queue, jobs, asModelkeepError(error));
     }
     this.dispatch();
   }
 
-  async #predict(queue: VersionQueue, runner: Runner, jobs: readonly Job[], startedMs: number): Promise<void> {
+  async #predict(queue: VersionQueue, { runner, jobs, lone }: Run, startedMs: number): Promise<void> {
     const { resident, pace } = queue;
     const { result }: RunnerReply<'predict'> = await runner.call('predict', {
       op: 'predict',
       key: resident.record.id,
       requests: jobs.map(({ work }) => (work as TextWork).request),
       maxTokens: this.#limits.maxBatchTokens,
+      ...(lone ? { lone } : {}),
     });
     const { tokenizeMs, runMs, tokens } = result;
     jobs.forEach((job, index) => {

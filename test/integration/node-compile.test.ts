@@ -1,5 +1,5 @@
 import { lstat, mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openModelkeep, openStore, push, type Modelkeep, type VersionStore } from '../../src/app/index.js';
@@ -61,6 +61,27 @@ describe('a version that is asked often', () => {
     expect(Math.abs(again - plain)).toBeLessThan(1e-5);
     expect(next.parts.residency.residents[0]?.compiledFolder).toMatch(/compiled/);
     expect(await sessions(next)).toEqual([1, 1]);
+  });
+
+  it('answers on more threads while nothing else is asked, and the same, bit for bit', async () => {
+    await using keep = await openModelkeep({ store, cacheDir: join(folder, 'cache'), runners: 1, threads: 1 });
+    const text = Array.from({ length: 60 }, (_, at) => (at % 7 === 0 ? 'happy' : 'coding')).join(' ');
+    const first = await keep.predict('sentiment', text);
+    const [runner] = keep.parts.pool.runners;
+    // The runner prepares for it before it answers this.
+    const { result } = await runner!.call('stats', { op: 'stats' });
+    expect(result.loneSessions).toBe(availableParallelism() > 1 ? 1 : 0);
+    expect((await keep.predict('sentiment', text)).output).toEqual(first.output);
+    const together = await Promise.all([text, text, 'short'].map((one) => keep.predict('sentiment', one)));
+    expect(together[1]?.output).toEqual(first.output);
+  });
+
+  it('has no session besides where lone runs are to have no more threads', async () => {
+    const options = { store, cacheDir: join(folder, 'cache'), runners: 1, threads: 1, loneThreads: 1 };
+    await using keep = await openModelkeep(options);
+    await keep.predict('sentiment', 'Happy coding !!!');
+    const { result } = await keep.parts.pool.runners[0]!.call('stats', { op: 'stats' });
+    expect(result.loneSessions).toBe(0);
   });
 
   it('is loaded as compiled by a runner that takes another’s place', async () => {

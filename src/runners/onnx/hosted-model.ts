@@ -1,59 +1,30 @@
-import { join } from 'node:path';
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { Tensor as OrtTensor, type InferenceSession } from 'onnxruntime-node';
 import { asModelkeepError, ModelkeepError, type Tensor, type TensorInfo } from '../../core/index.js';
 import { openSegmentFiles, type SessionPlan } from '../../formats/index.js';
 import { openTask, OpenTokenizers, type Encoding, type EncodingOutputs, type OpenTask } from '../../tasks/index.js';
 import type { Tensors } from '../frames.js';
 import type { LoadMessage, PredictAnswer, PredictMessage, PredictReply } from '../messages.js';
 import { BATCH_LIMITS, groupByLength, type Batch } from './batches.js';
-import { COMPILED_GRAPH } from './compiled-model.js';
-import { packsForItself, planForm, type QuantizedForm } from './form.js';
-
-/** Session options that every form of a version has. */
-function commonOptions(threads: number): InferenceSession.SessionOptions {
-  return {
-    executionProviders: ['cpu'],
-    intraOpNumThreads: threads,
-    interOpNumThreads: 1,
-    logSeverityLevel: 3,
-    // An arena keeps the memory of a session's largest batch for that session alone, for as long as it lives. Without
-    // one the sessions of a process share the allocator's heap; runs of 8 to 512 tokens take as long as with it.
-    enableCpuMemArena: false,
-  };
-}
-
-// Spinning threads turned 3 ms into 16-28 ms where sessions x threads exceed the cores.
-const NO_SPINNING = { 'intra_op.allow_spinning': '0' };
-
-/** Session options under which the weights stay clean pages of the segment files. */
-function mappedOptions(
-  plan: SessionPlan,
-  threads: number,
-  quantized: QuantizedForm | undefined,
-): InferenceSession.SessionOptions {
-  const folder =
-    plan.externalDataFolder === undefined
-      ? {}
-      : { model_external_initializers_file_folder_path: `${plan.externalDataFolder}/` };
-  // Pre-packing copies every weight into private memory.
-  const packing = packsForItself(quantized) ? {} : { disable_prepacking: '1' };
-  return { ...commonOptions(threads), extra: { session: { ...packing, ...NO_SPINNING, ...folder } } };
-}
-
-/** Session options of a compiled form: it is optimised and pre-packed already, and its files are mapped. */
-function compiledOptions(threads: number): InferenceSession.SessionOptions {
-  return { ...commonOptions(threads), graphOptimizationLevel: 'disabled', extra: { session: NO_SPINNING } };
-}
+import { planForm } from './form.js';
+import { VersionSessions } from './sessions.js';
 
 /** Tokens of the warm-up run: a short sentence. */
 const WARM_UP_TOKENS = 8;
+
+/** Some of a task's sequences, to be run together. */
+interface BatchRun {
+  readonly task: OpenTask;
+  readonly encodings: readonly Encoding[];
+  readonly batch: Batch;
+  readonly session: InferenceSession;
+}
 
 /** Versions of one model nearly always have the same tokenizer: this process holds it once. */
 const tokenizers = new OpenTokenizers();
 
 /** One version in a runner: its session and, for text models, its task. */
 export class HostedModel {
-  readonly #session: InferenceSession;
+  readonly #sessions: VersionSessions;
   readonly #task: OpenTask | undefined;
   /** What stands in the mask for padding. */
   readonly #filling: bigint;
@@ -65,13 +36,13 @@ export class HostedModel {
   readonly outputs: readonly TensorInfo[];
 
   private constructor(
-    session: InferenceSession,
+    sessions: VersionSessions,
     plan: SessionPlan,
     task: OpenTask | undefined,
     compiledFolder: string | undefined,
   ) {
     this.compiledFolder = compiledFolder;
-    this.#session = session;
+    this.#sessions = sessions;
     this.#task = task;
     this.#filling = BigInt(plan.filling ?? 0);
     this.skipsPadding = plan.filling !== undefined;
@@ -80,17 +51,13 @@ export class HostedModel {
   }
 
   /** @throws ModelkeepError `LOAD_FAILED`, or the code of the reader that refused the files */
-  static async load({ compiledFolder, threads, ...form }: LoadMessage): Promise<HostedModel> {
-    const { manifest, segmentsFolder, quantized } = form;
+  static async load(message: LoadMessage): Promise<HostedModel> {
+    const { manifest, segmentsFolder } = message;
     const files = openSegmentFiles(manifest, segmentsFolder);
-    const plan = await planForm(form);
+    const plan = await planForm(message);
     const open = manifest.task === undefined ? undefined : await openTask(files, { task: manifest.task, tokenizers });
     try {
-      const session =
-        compiledFolder === undefined
-          ? await InferenceSession.create(plan.graph, mappedOptions(plan, threads, quantized))
-          : await InferenceSession.create(join(compiledFolder, COMPILED_GRAPH), compiledOptions(threads));
-      return new HostedModel(session, plan, open, compiledFolder);
+      return new HostedModel(await VersionSessions.open(plan, message), plan, open, message.compiledFolder);
     } catch (error) {
       throw asModelkeepError(error, 'LOAD_FAILED');
     }
@@ -111,11 +78,12 @@ export class HostedModel {
   async warm(): Promise<void> {
     if (this.#task === undefined) return;
     const encodings = [{ ids: Array.from({ length: WARM_UP_TOKENS }, () => this.#task!.padId) }];
-    await this.#runBatch(this.#task, encodings, { indexes: [0], length: WARM_UP_TOKENS }, []);
+    const batch = { indexes: [0], length: WARM_UP_TOKENS };
+    await this.#runBatch({ task: this.#task, encodings, batch, session: this.#sessions.for() }, []);
   }
 
   /** Answers several requests; the sequences of all of them are grouped by length. */
-  async predict({ requests, maxTokens = BATCH_LIMITS.maxTokens }: PredictMessage): Promise<PredictReply> {
+  async predict({ requests, lone, maxTokens = BATCH_LIMITS.maxTokens }: PredictMessage): Promise<PredictReply> {
     const task = this.#task;
     if (task === undefined) {
       throw new ModelkeepError(
@@ -134,7 +102,8 @@ export class HostedModel {
     );
     const tokens = tokensOf(encodings);
     const outputs: EncodingOutputs[] = [];
-    for (const batch of batches) await this.#runBatch(task, encodings, batch, outputs);
+    const session = this.#sessions.for(lone);
+    for (const batch of batches) await this.#runBatch({ task, encodings, batch, session }, outputs);
     const run = performance.now();
     let taken = 0;
     const answers = prepared.map((one): PredictAnswer => {
@@ -155,30 +124,36 @@ export class HostedModel {
   }
 
   /** One run on raw tensors. @throws ModelkeepError `INVALID_INPUT` if the runtime refuses them */
-  async infer(tensors: Tensors, wanted: readonly string[] = this.#session.outputNames): Promise<Tensors> {
+  async infer(tensors: Tensors, wanted?: readonly string[]): Promise<Tensors> {
     const feeds = Object.fromEntries(
       Object.entries(tensors).map(([name, { type, data, dims }]) => [name, new OrtTensor(type, data as never, dims)]),
     );
     try {
-      return fromOrt(await this.#session.run(feeds, [...wanted]));
+      const session = this.#sessions.for();
+      return fromOrt(await session.run(feeds, [...(wanted ?? session.outputNames)]));
     } catch (error) {
       throw asModelkeepError(error, 'INVALID_INPUT');
     }
   }
 
-  /** Gives the session's memory back. */
-  async release(): Promise<void> {
-    await this.#session.release();
+  /** True once {@link prepareForLone} opened a session. */
+  get isPreparedForLone(): boolean {
+    return this.#sessions.for(true) !== this.#sessions.for();
   }
 
-  async #runBatch(
-    task: OpenTask,
-    encodings: readonly Encoding[],
-    batch: Batch,
-    into: EncodingOutputs[],
-  ): Promise<void> {
-    const feeds = feedsOf(task, encodings, batch, { names: this.#session.inputNames, filling: this.#filling });
-    const results = fromOrt(await this.#session.run(feeds));
+  /** Makes later lone runs faster, where the processors allow; to be called when nobody waits for this runner. */
+  async prepareForLone(): Promise<void> {
+    await this.#sessions.openLone();
+  }
+
+  /** Gives the sessions' memory back. */
+  async release(): Promise<void> {
+    await this.#sessions.release();
+  }
+
+  async #runBatch({ task, encodings, batch, session }: BatchRun, into: EncodingOutputs[]): Promise<void> {
+    const feeds = feedsOf(task, encodings, batch, { names: session.inputNames, filling: this.#filling });
+    const results = fromOrt(await session.run(feeds));
     batch.indexes.forEach((index, row) => {
       into[index] = this.#rowOf(results, row, batch, encodings[index]!.ids.length, task.padLeft);
     });

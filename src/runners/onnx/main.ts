@@ -43,10 +43,25 @@ async function unload(key: string): Promise<void> {
 }
 
 function stats(): RunnerStats {
-  return { pid: process.pid, loaded: [...models.keys()], sessionsCreated, rssBytes: process.memoryUsage.rss() };
+  const loneSessions = [...models.values()].filter((model) => model.isPreparedForLone).length;
+  const rssBytes = process.memoryUsage.rss();
+  return { pid: process.pid, loaded: [...models.keys()], sessionsCreated, loneSessions, rssBytes };
 }
 
-async function answer(message: RunnerMessage, tensors: Tensors): Promise<{ result?: unknown; tensors?: Tensors }> {
+/** A reply, and what there is to do when it is on its way. */
+interface Answer {
+  readonly result?: unknown;
+  readonly tensors?: Tensors;
+  readonly afterwards?: () => Promise<void>;
+}
+
+async function predict(message: Extract<RunnerMessage, { op: 'predict' }>): Promise<Answer> {
+  const model = hosted(message.key);
+  const result = await model.predict(message);
+  return message.lone === true ? { result, afterwards: () => model.prepareForLone() } : { result };
+}
+
+async function answer(message: RunnerMessage, tensors: Tensors): Promise<Answer> {
   switch (message.op) {
     case 'prepare':
       // Done at the start: nothing is answered before.
@@ -57,7 +72,7 @@ async function answer(message: RunnerMessage, tensors: Tensors): Promise<{ resul
       await hosted(message.key).warm();
       return {};
     case 'predict':
-      return { result: await hosted(message.key).predict(message) };
+      return predict(message);
     case 'infer':
       return { tensors: await hosted(message.key).infer(tensors, message.outputs) };
     case 'unload':
@@ -76,8 +91,10 @@ let queue: Promise<void> = wakeRuntime().catch(() => undefined);
 async function handle({ header, tensors }: Frame): Promise<void> {
   const { id } = header;
   let chunks: Buffer[];
+  let afterwards: Answer['afterwards'];
   try {
     const reply = await answer(header as unknown as RunnerMessage, tensors);
+    ({ afterwards } = reply);
     chunks = encodeFrame({ id, result: reply.result }, reply.tensors);
   } catch (error) {
     chunks = encodeFrame({ id, error: asModelkeepError(error).toJSON() });
@@ -85,6 +102,7 @@ async function handle({ header, tensors }: Frame): Promise<void> {
   channel.cork();
   for (const chunk of chunks) channel.write(chunk);
   channel.uncork();
+  await afterwards?.();
 }
 
 channel.on('data', (chunk: Buffer) => {

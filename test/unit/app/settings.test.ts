@@ -63,11 +63,12 @@ describe('the defaults', () => {
       cacheMaxBytes: 20_000_000_000,
       runners: 2,
       threads: 2,
+      loneThreads: 4,
       requestTimeoutMs: 60_000,
       maxQueue: 1_000,
       maxQueueMs: 10_000,
       maxBatchRequests: 32,
-      maxBatchTokens: 512,
+      maxBatchTokens: 256,
       pollIntervalMs: 2_000,
       memoryBudget: 0,
       idleUnloadMs: 0,
@@ -91,14 +92,14 @@ describe('the defaults', () => {
   });
 
   it.each([
-    [1, 1, 1],
-    [2, 2, 1],
-    [3, 2, 1],
-    [8, 2, 4],
-    [64, 2, 32],
-  ])('share %i processors among %i runners of %i threads', async (cores, runners, threads) => {
-    const settings = await settingsOn(PLAIN, cores);
-    expect([settings.runners.defaultValue, settings.threads.defaultValue]).toEqual([runners, threads]);
+    [1, 1, 1, 1],
+    [2, 2, 1, 2],
+    [3, 2, 1, 3],
+    [8, 2, 4, 8],
+    [64, 2, 32, 8],
+  ])('share %i processors among %i runners of %i threads, and give a lone run %i', async (cores, ...expected) => {
+    const { runners, threads, loneThreads } = await settingsOn(PLAIN, cores);
+    expect([runners, threads, loneThreads].map((setting) => setting.defaultValue)).toEqual(expected);
   });
 
   it('lie where the XDG variables say, and an empty one counts as none', async () => {
@@ -142,11 +143,12 @@ const SAMPLES: Readonly<Record<SettingName, readonly [string, unknown]>> = {
   cacheMaxBytes: ['600MB', 600_000_000],
   runners: ['3', 3],
   threads: ['5', 5],
+  loneThreads: ['6', 6],
   requestTimeoutMs: ['0', 0],
   maxQueue: ['10', 10],
   maxQueueMs: ['500', 500],
   maxBatchRequests: ['7', 7],
-  maxBatchTokens: ['256', 256],
+  maxBatchTokens: ['1024', 1_024],
   pollIntervalMs: ['50', 50],
   preload: ['a,b@c', ['a', 'b@c']],
   allowPickle: ['any', 'any'],

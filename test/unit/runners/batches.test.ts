@@ -10,8 +10,8 @@ function costOf(batches: ReturnType<typeof groupByLength>): number {
 }
 
 describe('sequences grouped by length', () => {
-  it('by default hold at most 512 tokens', () => {
-    expect(BATCH_LIMITS).toEqual({ maxTokens: 512 });
+  it('by default hold at most 256 tokens', () => {
+    expect(BATCH_LIMITS).toEqual({ maxTokens: 256 });
   });
 
   it('are each in exactly one batch, padded to the longest of it, within the bound', () => {
@@ -70,6 +70,6 @@ describe('sequences grouped by length', () => {
   });
 
   it('are split where they hold too many tokens', () => {
-    expect(groupByLength(Array.from({ length: 5 }, () => 128)).map(({ indexes }) => indexes.length)).toEqual([4, 1]);
+    expect(groupByLength(Array.from({ length: 5 }, () => 128)).map(({ indexes }) => indexes.length)).toEqual([2, 2, 1]);
   });
 });

@@ -8,6 +8,8 @@ export interface FakeRun {
   readonly key: string;
   /** The inputs of its requests, or `tensors` for a tensor run. */
   readonly inputs: readonly unknown[];
+  /** True if it may have the processors for itself. */
+  readonly lone: boolean;
   answer(): void;
   fail(error: ModelkeepError): void;
 }
@@ -37,7 +39,8 @@ export class FakeRunner {
           const result: PredictReply = { answers, tokenizeMs: 1, runMs: 2, tokens: 3, paddedTokens: 4, batches: 1 };
           resolve({ result, tensors });
         };
-        this.#runs.push({ runner: this, key: message.key, inputs, answer, fail: reject });
+        const { lone = false } = message as PredictMessage;
+        this.#runs.push({ runner: this, key: message.key, inputs, lone, answer, fail: reject });
       });
     } finally {
       this.inFlight -= 1;

@@ -35,6 +35,18 @@ describe('the queue of a version', () => {
     expect(bench.scheduler.waiting).toEqual({});
   });
 
+  it('tells the runner when nothing else is asked', async () => {
+    const bench = benchOf({ runners: 2 });
+    const resident = residentOf('a', bench.runners);
+    const answers = [bench.ask(resident, '1'), bench.ask(resident, '2')];
+    await bench.end(bench.runs[0]);
+    await bench.end(bench.runs[1]);
+    answers.push(bench.ask(resident, '3'));
+    await bench.end(bench.runs[2]);
+    await Promise.all(answers);
+    expect(bench.runs.map(({ lone }) => lone)).toEqual([true, false, true]);
+  });
+
   it('refuses at once with OVERLOADED when it is full, and takes again when there is room', async () => {
     const bench = benchOf({ maxQueue: 2 });
     const resident = residentOf('a', bench.runners);
