@@ -128,7 +128,7 @@ function describeCopy({ versions, aliases, events }: Copied): string {
 }
 
 function describeExport({ record, path, refName, bytes }: Exported): string {
-  return `${versionName(record)} written to ${path}, ${formatBytes(bytes)}: carry it with oras cp --from-oci-layout ${path}:${refName} …, or skopeo copy oci:${path}:${refName} …`;
+  return `${versionName(record)} written to ${path}, ${formatBytes(bytes)}: carry it with oras cp --from-oci-layout ${path}:${refName} …, or skopeo copy ${path.endsWith('.tar') ? 'oci-archive' : 'oci'}:${path}:${refName} …`;
 }
 
 function describeImport({ record, created, sentBytes, reusedBytes }: PublishResult): string {
