@@ -107,6 +107,12 @@ export class Scheduler {
     });
   }
 
+  /** Why a request for a version would be refused now; undefined if it would be taken. */
+  refusal(resident: Resident): ModelkeepError | undefined {
+    const queue = this.#queues.get(resident);
+    return queue === undefined ? undefined : this.#refusal(queue, false);
+  }
+
   /** Gives free runners what waits; to be called also when a runner has come to hold a version. */
   dispatch(): void {
     while (this.#waiting.size > 0) {

@@ -212,6 +212,22 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     return { output, ...by, timing: answered, ...(tokens === undefined ? {} : { tokens }) };
   }
 
+  /**
+   * Why a request for a reference would be refused now, whatever it asks, and counts as one that was; undefined if it
+   * may be taken. Asks nobody, and costs little.
+   *
+   * @throws ModelkeepError `INVALID_REFERENCE`
+   */
+  refusal(reference: string): ModelkeepError | undefined {
+    const followed = this.#options.follower.current(canonicalReference(reference));
+    // Where an alias is split, the key decides which queue it would be.
+    if (followed === undefined || followed.shares !== undefined) return undefined;
+    const resident = this.#options.residency.ready(followed.record.id);
+    const error = resident === undefined ? undefined : this.#scheduler.refusal(resident);
+    if (error !== undefined) this.emit('request', { reference, record: followed.record, error, durationMs: 0 });
+    return error;
+  }
+
   /** Runs a model on tensors. @throws ModelkeepError as {@link predict} */
   async infer(
     target: string | VersionRecord,

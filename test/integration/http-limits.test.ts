@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ModelkeepError } from '../../src/core/index.js';
 import { modelHome, startServer, type ModelHome, type TestServer } from './http-harness.js';
@@ -38,6 +38,19 @@ async function untilBusy({ running }: TestServer, inFlight: number, waiting: num
   });
 }
 
+/** The status of the answer to a request whose body is announced and never sent. */
+async function statusBeforeBody({ running: { url } }: TestServer, path: string): Promise<number> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  try {
+    socket.write(`POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    return Number(answer.toString('latin1').slice(9, 12));
+  } finally {
+    socket.destroy();
+  }
+}
+
 describe('load', () => {
   test('a full queue is 429 with Retry-After at once, and what was accepted is answered', async () => {
     await using server = await startServer(home, { maxQueue: 1, preload: ['sentiment'] });
@@ -50,6 +63,13 @@ describe('load', () => {
     expect(third.status).toBe(429);
     expect(third.headers.get('retry-after')).toBe('1');
     expect(third.body).toMatchObject({ code: 'OVERLOADED' });
+    // What else is asked is looked at as ever.
+    expect((await server.post('/models/sentiment@nobody', ask)).status).toBe(404);
+    expect((await server.post('/models/No%20Name', ask)).status).toBe(400);
+    expect(await statusBeforeBody(server, '/models/sentiment')).toBe(429);
+    expect(await statusBeforeBody(server, '/v2/models/sentiment/infer')).toBe(429);
+    const metrics = (await server.get('/metrics')).body;
+    expect(metrics).toContain('modelkeep_requests_total{version="sentiment:2",code="OVERLOADED"} 3');
     paused.resume();
     expect((await first).status).toBe(200);
     expect((await second).status).toBe(200);

@@ -1,5 +1,6 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import type { ModelkeepError } from '../../core/index.js';
 import type { InferenceService } from '../../serving/index.js';
 import { clientAnswer, clientParameters, isInferenceClient } from './inference-client.js';
 import { checkBody, requestOptions, tellVersion, wildcard } from './request.js';
@@ -15,7 +16,9 @@ const inferenceBody = z.looseObject({
 
 /** `POST /models/{reference}` with `{"inputs": …, "parameters": …}`: the Hugging Face inference form. */
 export function huggingFace(server: FastifyInstance, { service }: { readonly service: InferenceService }): void {
-  server.post('/models/*', { config: { operation: 'infer', model: wildcard } }, async (request, reply) => {
+  const refusal = (request: FastifyRequest): ModelkeepError | undefined => service.refusal(wildcard(request));
+  const config = { operation: 'infer', model: wildcard, refusal } as const;
+  server.post('/models/*', { config }, async (request, reply) => {
     // Clients of feature extraction put its options beside the inputs.
     const { inputs, parameters, options: _options, ...beside } = checkBody(inferenceBody, request.body);
     const asked = { ...beside, ...parameters };

@@ -44,7 +44,8 @@ export function openInference(server: FastifyInstance, options: OpenInferenceOpt
       const description = await service.describe(reference, given);
       return modelMetadata(description, await repository.versions(description.record, given));
     });
-    scope.post('/v2/models/*', { config: { operation: 'infer', model } }, async (request, reply) => {
+    const refusal = (request: FastifyRequest): ModelkeepError | undefined => service.refusal(model(request));
+    scope.post('/v2/models/*', { config: { operation: 'infer', model, refusal } }, async (request, reply) => {
       const { reference, action } = parseModelPath(wildcard(request));
       if (action !== 'infer') throw new ModelkeepError('INVALID_INPUT', `POST is for /v2/models/${reference}/infer`);
       return answer(service, reference, request, reply);

@@ -12,6 +12,7 @@ import type { ModelRepository } from '../../serving/index.js';
 import { acceptCompressedBodies } from './compression.js';
 import { cors } from './cors.js';
 import { documentation } from './documentation.js';
+import { refuseEarly } from './early-refusal.js';
 import { errorBody, isOpenAi } from './error-body.js';
 import type { ApiOptions } from './api/route.js';
 import { guard } from './guard.js';
@@ -77,6 +78,7 @@ export function createHttpServer(options: HttpServerOptions, groups: readonly Ro
   observe(server);
   cors(server, options.corsOrigins);
   guard(server, access);
+  refuseEarly(server);
   server.setNotFoundHandler(({ method, url }, reply) => {
     const message = `There is no ${method} ${url.slice(0, 200)}: see /openapi.json`;
     const openAiError = { error: { message, type: 'invalid_request_error', param: null, code: null } };
