@@ -10,11 +10,11 @@ const SEMI_SPACE_MIB = 1;
 
 /**
  * What the allocator keeps here: activations are taken and given back in every layer, and with the bounds that the other
- * runners have the system cleared pages for 2 ms of each request of MiniLM's 18 ms. Blocks from 4 MiB are still mapped
+ * runners have the system cleared pages for 2 ms of each request of MiniLM's 18 ms. Blocks from 1 MiB are still mapped
  * and go back when they are freed, and so does the heap's free end beyond 4 MiB.
  */
 const KEPT_BETWEEN_RUNS = Object.freeze({
-  MALLOC_MMAP_THRESHOLD_: String(2 ** 22),
+  MALLOC_MMAP_THRESHOLD_: String(2 ** 20),
   MALLOC_TRIM_THRESHOLD_: String(2 ** 22),
 });
 

@@ -28,6 +28,8 @@ async function load(message: Extract<RunnerMessage, { op: 'load' }>): Promise<Lo
     sessionsCreated += 1;
     models.set(message.key, model);
     await former?.release();
+    // What reading its files left in the JavaScript heap would stay until much more is allocated. Milliseconds.
+    globalThis.gc?.();
   }
   const { task, maxTokens, skipsPadding, inputs, outputs } = model;
   const known = { ...(task === undefined ? {} : { task }), ...(maxTokens === undefined ? {} : { maxTokens }) };

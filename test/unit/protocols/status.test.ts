@@ -42,7 +42,7 @@ async function failingServer(error: unknown) {
   const predict = async (): Promise<never> => {
     throw error;
   };
-  const service = Object.assign(new EventEmitter(), { predict });
+  const service = Object.assign(new EventEmitter(), { predict, refusal: () => undefined });
   const parts = { service, residency: new EventEmitter(), follower: new EventEmitter(), watchman: new EventEmitter() };
   const access = await openAccess({});
   const limits = {
