@@ -52,7 +52,7 @@ const derive = async () => ({ file: '/segments/made', offset: 0, digest: `sha256
 
 /** @param {ReturnType<typeof watchedFiles>} files @param {string} path */
 async function cutsOf(files, path) {
-  const sizes = await cutFile(files, path);
+  const { sizes } = await cutFile(files, path);
   const sum = sizes.reduce((total, size) => total + size, 0);
   if (sum !== files.size(path)) throw new Error(`The segments of ${path} have ${sum} bytes, not ${files.size(path)}`);
 }
