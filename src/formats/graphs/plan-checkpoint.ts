@@ -68,7 +68,8 @@ function familyOf(config: ModelConfig): Family {
 }
 
 function headOf(config: ModelConfig, { className, heads }: Family): NonNullable<Family['heads'][HeadKind]> {
-  const [architecture] = (config.raw('architectures') ?? []) as readonly unknown[];
+  const named = config.raw('architectures');
+  const architecture: unknown = Array.isArray(named) ? named[0] : undefined;
   const kind = typeof architecture === 'string' ? architecture.slice(className.length) : '';
   const supported = Object.keys(heads).map((head) => className + head);
   const head = Object.hasOwn(heads, kind) ? heads[kind as HeadKind] : undefined;

@@ -71,6 +71,7 @@ test.each([
   ['relative positions', { position_embedding_type: 'relative_key' }, 'UNSUPPORTED_FORMAT'],
   ['custom code', { auto_map: { AutoModel: 'x.Y' } }, 'UNSUPPORTED_FORMAT'],
   ['an unknown head', { architectures: ['BertForMultipleChoice'] }, 'UNSUPPORTED_FORMAT'],
+  ['architectures that are no list', { architectures: false }, 'UNSUPPORTED_FORMAT'],
   ['an unknown activation', { hidden_act: 'mish' }, 'UNSUPPORTED_FORMAT'],
   ['another width', { hidden_size: 64 }, 'INVALID_ARTIFACT'],
   ['more layers than tensors', { num_hidden_layers: 3 }, 'INVALID_ARTIFACT'],
