@@ -1,6 +1,7 @@
 import type { VersionFiles } from '../core/index.js';
 import { onnxPieces } from './onnx/pieces.js';
-import { readSafetensorsHeader, type SafetensorsHeader, type StoredTensor } from './safetensors.js';
+import { readSafetensorsHeader, type SafetensorsHeader } from './safetensors.js';
+import type { TensorTable } from './tensor-table.js';
 
 /** Tensors of at least this many bytes are segments of their own; smaller neighbours share one. 64 KiB. */
 export const OWN_SEGMENT_MIN_BYTES = 64 * 1024;
@@ -49,7 +50,7 @@ export interface CutFile {
   /** Bytes of the segments, in order; empty for an empty file. */
   readonly sizes: readonly number[];
   /** The tensors of a safetensors file. */
-  readonly tensors?: ReadonlyMap<string, StoredTensor>;
+  readonly tensors?: TensorTable;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { ModelkeepError, type VersionFiles } from '../core/index.js';
-import type { SafetensorsDtype, StoredTensor } from './safetensors.js';
+import type { SafetensorsDtype, StoredTensor } from './tensor-table.js';
 
 /** The float32 of a float16's bits: 1 bit of sign, 5 of exponent, 10 of fraction (IEEE 754 binary16). */
 function fromHalf(bits: number): number {

@@ -1,5 +1,5 @@
 import { OWN_SEGMENT_MIN_BYTES } from './cutting.js';
-import type { StoredTensor } from './safetensors.js';
+import type { StoredTensor } from './tensor-table.js';
 
 /** Most bytes of a file that are looked at. */
 const MAX_SAMPLED_BYTES = 16 * 1024 * 1024;

@@ -1,5 +1,16 @@
+import { isUtf8 } from 'node:buffer';
+
 /** The fields of a tensor in a header, as they are written. */
 export type TensorFields = Readonly<Record<string, unknown>>;
+
+/** A tensor of a header, as it is met while the header is read. */
+export interface ScannedTensor {
+  /** Where the quote before its name is, in the bytes of the header. */
+  readonly nameAt: number;
+  /** Where the list of its dimensions begins; undefined if it has none. */
+  readonly shapeAt: number | undefined;
+  readonly fields: TensorFields;
+}
 
 /** What is wrong with the text of a header. */
 export class HeaderFault extends Error {}
@@ -8,13 +19,17 @@ export class HeaderFault extends Error {}
 const MAX_LIST = 64;
 /** Longest number, in characters. */
 const MAX_NUMBER = 40;
+/** Digits of a number that is exact in a double whatever they are. */
+const EXACT_DIGITS = 15;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const ZERO = 0x30;
+const NINE = 0x39;
 const isSpace = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 /** Characters that numbers and the words true, false and null are made of. */
 const isBare = (byte: number): boolean =>
-  (byte >= 0x30 && byte <= 0x39) ||
+  (byte >= ZERO && byte <= NINE) ||
   (byte >= 0x61 && byte <= 0x7a) ||
   byte === 0x2b ||
   byte === 0x2d ||
@@ -24,39 +39,43 @@ const isBare = (byte: number): boolean =>
 /**
  * Reads the JSON of a safetensors header piece by piece, so that memory is that of the tensors it names and not of
  * whatever JSON may hold: `JSON.parse` makes fifty times its bytes of nested lists. It takes the format's grammar alone,
- * an object of flat objects, and sees names that are repeated, of which `JSON.parse` keeps the last silently.
+ * an object of flat objects.
  */
 class HeaderScanner {
   readonly #bytes: Buffer;
-  #at = 0;
+  #at: number;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, at = 0) {
     this.#bytes = bytes;
+    this.#at = at;
   }
 
-  /** Walks an object: `onEntry` reads the value of each key. */
-  object(what: string, onEntry: (key: string) => void): void {
+  /** Walks an object: `onEntry` is told where the key begins and reads the value. */
+  object(what: () => string, onEntry: (keyAt: number, key: string) => void): void {
     this.#expect('{', what);
     if (this.#takes('}')) return;
     do {
-      const key = this.#string(`a key of ${what}`);
+      this.#skipSpace();
+      const keyAt = this.#at;
+      const key = this.string(() => `a key of ${what()}`);
       this.#expect(':', what);
-      onEntry(key);
+      onEntry(keyAt, key);
     } while (this.#takes(','));
     this.#expect('}', what);
   }
 
-  /** A value that is no object: text, number, true, false, null, or a list of such. */
-  flatValue(what: string, isInList = false): unknown {
+  /** Where the next value begins. */
+  place(): number {
     this.#skipSpace();
-    if (this.#bytes[this.#at] === QUOTE) return this.#string(what);
-    if (!isInList && this.#takes('[')) return this.#list(what);
-    return this.#bare(what);
+    return this.#at;
   }
 
-  /** A string, as metadata has them; nothing is kept of it. */
-  skipString(what: string): void {
-    this.#string(what);
+  /** A value that is no object: text, number, true, false, null, or a list of such. */
+  flatValue(what: () => string, isInList = false): unknown {
+    this.#skipSpace();
+    if (this.#bytes[this.#at] === QUOTE) return this.string(what);
+    if (!isInList && this.#takes('[')) return this.#list(what);
+    return this.#bare(what);
   }
 
   end(): void {
@@ -64,41 +83,58 @@ class HeaderScanner {
     if (this.#at < this.#bytes.length) throw new HeaderFault(`it goes on behind its end, at byte ${this.#at}`);
   }
 
-  #list(what: string): readonly unknown[] {
+  string(what: () => string): string {
+    this.#skipSpace();
+    const bytes = this.#bytes;
+    const start = this.#at;
+    if (bytes[start] !== QUOTE) throw new HeaderFault(`${what()} is no text, at byte ${start}`);
+    let at = start + 1;
+    let isPlain = true;
+    for (; at < bytes.length && bytes[at] !== QUOTE; at++) {
+      const byte = bytes[at] ?? 0;
+      if (byte === BACKSLASH) at++;
+      if (byte === BACKSLASH || byte < 0x20) isPlain = false;
+    }
+    this.#at = at + 1;
+    if (isPlain && at < bytes.length) return bytes.toString('utf8', start + 1, at);
+    return this.#parsed(start, what) as string;
+  }
+
+  #list(what: () => string): readonly unknown[] {
     const list: unknown[] = [];
     if (this.#takes(']')) return list;
     do {
-      if (list.length >= MAX_LIST) throw new HeaderFault(`${what} has more than ${MAX_LIST} entries`);
+      if (list.length >= MAX_LIST) throw new HeaderFault(`${what()} has more than ${MAX_LIST} entries`);
       list.push(this.flatValue(what, true));
     } while (this.#takes(','));
     this.#expect(']', what);
     return list;
   }
 
-  #string(what: string): string {
-    this.#skipSpace();
+  #bare(what: () => string): unknown {
     const bytes = this.#bytes;
     const start = this.#at;
-    if (bytes[start] !== QUOTE) throw new HeaderFault(`${what} is no text, at byte ${start}`);
-    let at = start + 1;
-    for (; at < bytes.length && bytes[at] !== QUOTE; at++) if (bytes[at] === BACKSLASH) at++;
-    this.#at = at + 1;
-    return this.#parsed(start, what) as string;
+    let number = 0;
+    let isDigits = true;
+    for (; this.#at < bytes.length; this.#at++) {
+      const byte = bytes[this.#at] ?? 0;
+      if (!isBare(byte)) break;
+      if (byte >= ZERO && byte <= NINE) number = number * 10 + byte - ZERO;
+      else isDigits = false;
+    }
+    const length = this.#at - start;
+    if (length > MAX_NUMBER) throw new HeaderFault(`${what()} has a number that is too long`);
+    // A leading zero is left to the parser to refuse.
+    const isPlain = isDigits && length > 0 && length <= EXACT_DIGITS && (length === 1 || bytes[start] !== ZERO);
+    return isPlain ? number : this.#parsed(start, what);
   }
 
-  #bare(what: string): unknown {
-    const start = this.#at;
-    while (this.#at < this.#bytes.length && isBare(this.#bytes[this.#at] ?? 0)) this.#at++;
-    if (this.#at - start > MAX_NUMBER) throw new HeaderFault(`${what} has a number that is too long`);
-    return this.#parsed(start, what);
-  }
-
-  #parsed(start: number, what: string): unknown {
+  #parsed(start: number, what: () => string): unknown {
     const text = this.#bytes.toString('utf8', start, this.#at);
     try {
       return JSON.parse(text) as unknown;
     } catch (error) {
-      throw new HeaderFault(`${what} is malformed at byte ${start}`, { cause: error });
+      throw new HeaderFault(`${what()} is malformed at byte ${start}`, { cause: error });
     }
   }
 
@@ -113,8 +149,8 @@ class HeaderScanner {
     return true;
   }
 
-  #expect(char: string, what: string): void {
-    if (!this.#takes(char)) throw new HeaderFault(`${what} lacks a ${char} at byte ${this.#at}`);
+  #expect(char: string, what: () => string): void {
+    if (!this.#takes(char)) throw new HeaderFault(`${what()} lacks a ${char} at byte ${this.#at}`);
   }
 }
 
@@ -123,32 +159,53 @@ export function shortName(name: string): string {
   return JSON.stringify(name.length > 200 ? `${name.slice(0, 197)}...` : name);
 }
 
+/** The text that begins with the quote at a place of a header that was scanned. */
+export function stringAt(bytes: Buffer, at: number): string {
+  return new HeaderScanner(bytes, at).string(() => 'a name');
+}
+
+/** The list that begins at a place of a header that was scanned. */
+export function listAt(bytes: Buffer, at: number): readonly unknown[] {
+  return new HeaderScanner(bytes, at).flatValue(() => 'a list') as readonly unknown[];
+}
+
 /**
- * Reads the tensors of a header.
+ * Reads the tensors of a header. Nothing is kept of them, so names that are there twice are not noticed.
  *
  * @param onTensor told of each, in the order of the text
  * @throws HeaderFault saying what is wrong
  */
-export function scanHeader(bytes: Buffer, onTensor: (name: string, fields: TensorFields) => void): void {
+export function scanHeader(bytes: Buffer, onTensor: (name: string, tensor: ScannedTensor) => void): void {
+  if (!isUtf8(bytes)) throw new HeaderFault('it is not in UTF-8');
   const scanner = new HeaderScanner(bytes);
-  const names = new Set<string>();
-  scanner.object('it', (name) => {
-    if (names.has(name)) throw new HeaderFault(`it names ${shortName(name)} twice`);
-    names.add(name);
-    if (name === '__metadata__') {
-      scanner.object(name, (key) => scanner.skipString(`${name}.${key.slice(0, 200)}`));
-      return;
-    }
-    const fields: Record<string, unknown> = {};
-    const what = `tensor ${shortName(name)}`;
-    scanner.object(what, (field) => {
-      if (Object.hasOwn(fields, field)) throw new HeaderFault(`${what} has ${shortName(field)} twice`);
-      if (Object.keys(fields).length >= MAX_LIST) throw new HeaderFault(`${what} has more than ${MAX_LIST} fields`);
-      // A field of this name would be the object's prototype.
-      if (field !== '__proto__') fields[field] = scanner.flatValue(`${field.slice(0, 200)} of ${what}`);
-      else scanner.flatValue(what);
-    });
-    onTensor(name, fields);
-  });
+  let hasMetadata = false;
+  scanner.object(
+    () => 'it',
+    (nameAt, name) => {
+      if (!name.isWellFormed()) throw new HeaderFault(`the name ${shortName(name)} is no Unicode`);
+      if (name !== '__metadata__') return onTensor(name, scanTensor(scanner, name, nameAt));
+      if (hasMetadata) throw new HeaderFault(`it names ${shortName(name)} twice`);
+      hasMetadata = true;
+      scanner.object(
+        () => name,
+        (_, key) => scanner.string(() => `${name}.${key.slice(0, 200)}`),
+      );
+    },
+  );
   scanner.end();
+}
+
+function scanTensor(scanner: HeaderScanner, name: string, nameAt: number): ScannedTensor {
+  const fields: Record<string, unknown> = {};
+  let shapeAt: number | undefined;
+  const what = (): string => `tensor ${shortName(name)}`;
+  scanner.object(what, (_, field) => {
+    if (Object.hasOwn(fields, field)) throw new HeaderFault(`${what()} has ${shortName(field)} twice`);
+    if (Object.keys(fields).length >= MAX_LIST) throw new HeaderFault(`${what()} has more than ${MAX_LIST} fields`);
+    if (field === 'shape') shapeAt = scanner.place();
+    const value = scanner.flatValue(() => `${field.slice(0, 200)} of ${what()}`);
+    // A field of this name would be the object's prototype.
+    if (field !== '__proto__') fields[field] = value;
+  });
+  return { nameAt, shapeAt, fields };
 }

@@ -1,49 +1,16 @@
 import { ModelkeepError } from '../core/index.js';
-import { HeaderFault, scanHeader, shortName, type TensorFields } from './safetensors-header.js';
+import { HeaderFault, scanHeader, shortName, type ScannedTensor } from './safetensors-header.js';
+import { DTYPE_BYTES, TensorTable, type SafetensorsDtype, type TensorRow } from './tensor-table.js';
 
 /** Largest header that is read, in bytes: 100 MB, the bound of the reference implementation of safetensors. */
 export const MAX_SAFETENSORS_HEADER_BYTES = 100_000_000;
-
-/** Element types of safetensors with their widths in bytes, as its format page lists them. */
-const DTYPE_BYTES = {
-  BOOL: 1,
-  U8: 1,
-  I8: 1,
-  F8_E5M2: 1,
-  F8_E4M3: 1,
-  I16: 2,
-  U16: 2,
-  F16: 2,
-  BF16: 2,
-  I32: 4,
-  U32: 4,
-  F32: 4,
-  F64: 8,
-  I64: 8,
-  U64: 8,
-} as const;
-
-/** An element type of safetensors. */
-export type SafetensorsDtype = keyof typeof DTYPE_BYTES;
-
-/** One tensor as a safetensors header describes it. */
-export interface StoredTensor {
-  readonly name: string;
-  readonly dtype: SafetensorsDtype;
-  /** Sizes of the dimensions; empty for a scalar. */
-  readonly shape: readonly number[];
-  /** First byte, counted from the beginning of the file. */
-  readonly start: number;
-  /** The byte behind the last, counted from the beginning of the file. */
-  readonly end: number;
-}
 
 /** A checked header. */
 export interface SafetensorsHeader {
   /** Bytes before the first tensor: the 8 of the length and the JSON. */
   readonly dataStart: number;
   /** By name, in the order in which their bytes lie in the file. */
-  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  readonly tensors: TensorTable;
 }
 
 /** Reads bytes `start` to `end` of the file. */
@@ -69,65 +36,58 @@ export async function readSafetensorsHeader(path: string, size: number, read: Ra
   }
   const dataStart = 8 + Number(length);
   if (dataStart > size) throw invalid(path, `header length is ${length} bytes, but the file ends after ${size}`);
-  const found: StoredTensor[] = [];
+  const header = await read(8, dataStart);
+  const tensors = new TensorTable(header);
   try {
-    scanHeader(await read(8, dataStart), (name, fields) => {
-      found.push(checkTensor(path, name, fields, dataStart, size));
-    });
+    scanHeader(header, (name, scanned) => tensors.add(checkTensor(path, name, scanned, { dataStart, size })));
+    tensors.sort();
   } catch (error) {
     if (error instanceof HeaderFault) throw invalid(path, `header: ${error.message}`, error);
     throw error;
   }
-  return { dataStart, tensors: checkPlaces(path, found, dataStart, size) };
+  checkPlaces(path, tensors, dataStart, size);
+  return { dataStart, tensors };
 }
 
 /** Makes sure that the tensors' bytes fill the file, each byte belonging to one. */
-function checkPlaces(
-  path: string,
-  found: readonly StoredTensor[],
-  dataStart: number,
-  size: number,
-): ReadonlyMap<string, StoredTensor> {
-  const tensors = found.toSorted((a, b) => a.start - b.start || a.end - b.end || (a.name < b.name ? -1 : 1));
+function checkPlaces(path: string, tensors: TensorTable, dataStart: number, size: number): void {
   let at = dataStart;
-  for (const { name, start, end } of tensors) {
+  for (const { name, start, end } of tensors.values()) {
     const label = `tensor ${shortName(name)}`;
     if (start < at) throw invalid(path, `${label}: data_offsets overlap the tensor before it`);
     if (start > at) throw invalid(path, `${label}: data_offsets leave a gap of ${start - at} bytes before it`);
     at = end;
   }
   if (at !== size) throw invalid(path, `${size - at} bytes behind the last tensor belong to none`);
-  return new Map(tensors.map((tensor) => [tensor.name, tensor]));
 }
 
 function checkTensor(
   path: string,
   name: string,
-  { dtype, shape, data_offsets: offsets }: TensorFields,
-  dataStart: number,
-  size: number,
-): StoredTensor {
-  const label = `tensor ${shortName(name)}`;
+  { nameAt, shapeAt, fields: { dtype, shape, data_offsets: offsets } }: ScannedTensor,
+  { dataStart, size }: { readonly dataStart: number; readonly size: number },
+): TensorRow {
+  const wrong = (what: string): ModelkeepError => invalid(path, `tensor ${shortName(name)}: ${what}`);
   if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BYTES, dtype)) {
-    throw invalid(path, `${label}: dtype ${JSON.stringify(dtype)} is none of ${Object.keys(DTYPE_BYTES).join(', ')}`);
+    throw wrong(`dtype ${JSON.stringify(dtype)} is none of ${Object.keys(DTYPE_BYTES).join(', ')}`);
   }
-  if (!Array.isArray(shape) || !shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) {
-    throw invalid(path, `${label}: shape ${JSON.stringify(shape)} is no list of sizes`);
+  if (shapeAt === undefined || !Array.isArray(shape) || !shape.every(isSize)) {
+    throw wrong(`shape ${JSON.stringify(shape)} is no list of sizes`);
   }
-  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every((at) => Number.isSafeInteger(at) && at >= 0)) {
-    throw invalid(path, `${label}: data_offsets ${JSON.stringify(offsets)} are no pair of positions`);
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
+    throw wrong(`data_offsets ${JSON.stringify(offsets)} are no pair of positions`);
   }
   const [begin, finish] = offsets as [number, number];
   if (finish < begin || dataStart + finish > size) {
-    throw invalid(path, `${label}: data_offsets [${begin}, ${finish}] leave the ${size - dataStart} bytes of data`);
+    throw wrong(`data_offsets [${begin}, ${finish}] leave the ${size - dataStart} bytes of data`);
   }
-  const sizes = shape as number[];
-  const bytes = sizes.reduce((product, dim) => product * dim, DTYPE_BYTES[dtype as SafetensorsDtype]);
+  const bytes = shape.reduce((product, dim) => product * dim, DTYPE_BYTES[dtype as SafetensorsDtype]);
   if (bytes !== finish - begin) {
-    throw invalid(
-      path,
-      `${label}: shape [${sizes.join(', ')}] of ${dtype} takes ${bytes} bytes, data_offsets give ${finish - begin}`,
-    );
+    throw wrong(`shape [${shape.join(', ')}] of ${dtype} takes ${bytes} bytes, data_offsets give ${finish - begin}`);
   }
-  return { name, dtype: dtype as SafetensorsDtype, shape: sizes, start: dataStart + begin, end: dataStart + finish };
+  return { nameAt, shapeAt, dtype: dtype as SafetensorsDtype, start: dataStart + begin, end: dataStart + finish };
+}
+
+function isSize(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

@@ -1,5 +1,5 @@
 import type { VersionFiles } from '../core/index.js';
-import type { SafetensorsDtype } from './safetensors.js';
+import type { SafetensorsDtype } from './tensor-table.js';
 import type { WeightTensor } from './weight-tensors.js';
 
 /** Bytes of each of two tensors that are looked at together: memory does not grow with the tensors. */

@@ -1,7 +1,8 @@
 import type { VersionFiles } from '../core/index.js';
 import { readOnnxModel } from './onnx/model-reader.js';
 import { WIRE } from './onnx/wire.js';
-import { readSafetensorsHeader, type SafetensorsDtype } from './safetensors.js';
+import { readSafetensorsHeader } from './safetensors.js';
+import type { SafetensorsDtype } from './tensor-table.js';
 
 /** A tensor of a version's weights, wherever it lies. */
 export interface WeightTensor {

@@ -1,5 +1,5 @@
 import { ModelkeepError, type VersionFiles } from '../core/index.js';
-import { readFloats, readSafetensorsHeader, type StoredTensor } from '../formats/index.js';
+import { readFloats, readSafetensorsHeader, type SafetensorsHeader } from '../formats/index.js';
 import { readJsonObject } from './json-file.js';
 
 /** A vector to a vector. */
@@ -49,7 +49,7 @@ function invalid(message: string): ModelkeepError {
 }
 
 /** The tensors of a module's weights, which must be safetensors. */
-async function tensorsOf(files: VersionFiles, path: string): Promise<ReadonlyMap<string, StoredTensor>> {
+async function tensorsOf(files: VersionFiles, path: string): Promise<SafetensorsHeader['tensors']> {
   const size = files.size(path);
   if (size === undefined) {
     throw new ModelkeepError(
@@ -65,7 +65,7 @@ async function tensorsOf(files: VersionFiles, path: string): Promise<ReadonlyMap
 async function read(
   files: VersionFiles,
   path: string,
-  tensors: ReadonlyMap<string, StoredTensor>,
+  tensors: SafetensorsHeader['tensors'],
   name: string,
   shape: readonly number[],
 ): Promise<Float32Array> {

@@ -8,7 +8,7 @@ import {
 } from '../../core/index.js';
 import { readFloats } from '../float-tensor.js';
 import type { PlacedTensor } from '../graphs/checkpoint.js';
-import type { StoredTensor } from '../safetensors.js';
+import type { StoredTensor } from '../tensor-table.js';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, readLoraConfig } from './lora-config.js';
 import { readLoraTensors, type LoraPair } from './lora-tensors.js';
 import { mergeLora } from './merge.js';

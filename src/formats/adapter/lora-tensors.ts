@@ -1,5 +1,6 @@
 import { ModelkeepError, type VersionFiles } from '../../core/index.js';
-import { readSafetensorsHeader, type StoredTensor } from '../safetensors.js';
+import { readSafetensorsHeader } from '../safetensors.js';
+import type { StoredTensor } from '../tensor-table.js';
 import { ADAPTER_WEIGHTS_FILE } from './lora-config.js';
 
 /** Two narrow matrices whose product is added to a layer's weight. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { NumberWatch } from '../../../src/formats/number-watch.js';
-import type { StoredTensor } from '../../../src/formats/safetensors.js';
+import type { StoredTensor } from '../../../src/formats/tensor-table.js';
 
 const HEADER = 104;
 

@@ -8,7 +8,7 @@ import {
   type WeightBits,
 } from '../../../src/formats/quantize/quantize.js';
 import { readFloats } from '../../../src/formats/index.js';
-import type { SafetensorsDtype } from '../../../src/formats/safetensors.js';
+import type { SafetensorsDtype } from '../../../src/formats/tensor-table.js';
 import { memoryFiles } from './memory-files.js';
 
 const ROWS = 5;
