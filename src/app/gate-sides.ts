@@ -2,7 +2,8 @@ import { throwIfAborted, versionName, type GateResult, type VersionRecord } from
 import type { ParityPolicy } from '../residency/index.js';
 import type { TaskRequest } from '../tasks/index.js';
 import type { Model } from './model.js';
-import { openModelkeep, type Modelkeep, type OpenOptions } from './open.js';
+import type { Modelkeep } from './modelkeep.js';
+import { openModelkeep, type OpenOptions } from './open.js';
 
 /** One of the versions that are measured side by side, alone in a runner process of its own. */
 export interface Side {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { asModelkeepError, type ModelkeepError, type NodeReport } from '../core/index.js';
-import type { Modelkeep } from './open.js';
+import type { Modelkeep } from './modelkeep.js';
 
 /** How often a node reports, in ms. */
 export const HEARTBEAT_MS = 20_000;

@@ -1,6 +1,6 @@
 /**
- * app/: the composition root. `settings` is the one schema of all knobs, `open` builds the object graph of a node; this
- * is what `import … from 'modelkeep'` gives.
+ * app/: the composition root. `settings` is the one schema of all knobs, `modelkeep` is the node as a library, `open` builds its
+ * object graph; this is what `import … from 'modelkeep'` gives.
  */
 export * from '../core/index.js';
 export {
@@ -133,7 +133,8 @@ export {
   type PredictOptions,
 } from './model.js';
 export type { ManyOptions } from './predict-many.js';
-export { Modelkeep, openModelkeep, type LoadOptions, type NodeParts, type OpenOptions } from './open.js';
+export { Modelkeep, type LoadOptions, type NodeParts } from './modelkeep.js';
+export { openModelkeep, type OpenOptions } from './open.js';
 export {
   environmentName,
   flagName,

@@ -1,5 +1,5 @@
 import { canonicalReference } from '../residency/index.js';
-import type { Modelkeep } from './open.js';
+import type { Modelkeep } from './modelkeep.js';
 import type { Settings } from './settings.js';
 
 /**

@@ -10,13 +10,11 @@ import {
   type Watch,
 } from '../core/index.js';
 import type { Entry, Followed, FollowerEvents, StoreHealth, SwapMode } from './followed.js';
-import type { EnsureOptions, Residency } from './residency.js';
+import type { EnsureOptions } from './options.js';
+import type { Residency } from './residency.js';
+import { refreshUntilCurrent } from './refreshing.js';
 import { SharedWork } from './shared-work.js';
 import { parityOf, recordsOf, resolveTarget, sameTraffic, type Target } from './target.js';
-
-/** First and longest pause before a failed swap is tried again, in ms. */
-const FIRST_RETRY_MS = 1_000;
-const LONGEST_RETRY_MS = 60_000;
 
 /**
  * Keeps references current: what was asked for once is resolved again when the store says that something changed, the
@@ -269,41 +267,15 @@ export class Follower extends EventEmitter<FollowerEvents> {
   #refresh(entry: Entry): void {
     entry.again = true;
     entry.wake?.();
-    entry.refreshing ??= this.#refreshUntilCurrent(entry).finally(() => {
-      entry.refreshing = undefined;
-    });
-  }
-
-  /** Swaps until nothing has changed since it looked; after a failure again, with growing pauses. */
-  async #refreshUntilCurrent(entry: Entry): Promise<void> {
+    if (entry.refreshing !== undefined) return;
     const { signal } = this.#stop;
-    for (let pauseMs = FIRST_RETRY_MS; entry.again && !signal.aborted;) {
-      entry.again = false;
-      try {
-        await this.#swap(entry, signal);
-        pauseMs = FIRST_RETRY_MS;
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#tellHeldBack(entry, error);
-        this.emit('swap-failed', entry.text, asModelkeepError(error));
-        entry.again = true;
-        // A change, or the store's return, is a reason to try at once.
-        const woken = await this.#pause(entry, pauseMs);
-        pauseMs = woken ? FIRST_RETRY_MS : Math.min(2 * pauseMs, LONGEST_RETRY_MS);
-      }
-    }
-  }
-
-  /** Waits; true if something ended it early. */
-  #pause(entry: Entry, ms: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const end = (woken: boolean): void => {
-        clearTimeout(timer);
-        entry.wake = undefined;
-        resolve(woken);
-      };
-      const timer = setTimeout(end, ms, false).unref();
-      entry.wake = () => end(true);
+    const onFailed = (error: unknown): void => {
+      this.#tellHeldBack(entry, error);
+      this.emit('swap-failed', entry.text, asModelkeepError(error));
+    };
+    const refreshing = refreshUntilCurrent(entry, { swap: () => this.#swap(entry, signal), onFailed, signal });
+    entry.refreshing = refreshing.finally(() => {
+      entry.refreshing = undefined;
     });
   }
 

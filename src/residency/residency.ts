@@ -1,108 +1,22 @@
-import { EventEmitter, once } from 'node:events';
-import type { SegmentCache } from '../cache/index.js';
+import { EventEmitter } from 'node:events';
 import {
   asModelkeepError,
   ModelkeepError,
   throwIfAborted,
-  versionName,
-  type Abortable,
   type GateResult,
-  type Manifest,
-  type Segment,
   type VersionRecord,
-  type VersionStore,
 } from '../core/index.js';
-import { proportionalMemory, type PicklePools, type QuantizedForm, type RunnerPool } from '../runners/index.js';
-import { addedBytes, MemoryBudget, type Reservation } from './budget.js';
+import { Compiler, type CompileReport } from './compiler.js';
 import { Failures } from './failures.js';
-import { Compiler, type CompileReport, type CompilerOptions } from './compiler.js';
-import { Hosting, type HostingEvents } from './hosting.js';
+import { Hosting } from './hosting.js';
+import { Loading } from './loading.js';
+import type { EnsureOptions, ResidencyEvents, ResidencyOptions } from './options.js';
 import { Parity, type ParityPolicy } from './parity.js';
 import { Pins } from './pins.js';
 import { Pools } from './pools.js';
-import { Resident, type Lease, type Transition } from './resident.js';
+import { Resident, type Lease } from './resident.js';
+import { Room } from './room.js';
 import { SharedWork } from './shared-work.js';
-
-/** A version's form other than as it was trained, and the tensors that it needs among the segments. */
-export interface Quantized {
-  readonly form: QuantizedForm;
-  readonly tensors: readonly Segment[];
-}
-
-/** Makes the tensors of a version's form where they are missing; undefined for a version that is run as it was trained. */
-export type Quantize = (manifest: Manifest, options?: Abortable) => Promise<Quantized | undefined>;
-
-/** What {@link Residency} is made of. Borrowed: closing it closes none of them. */
-export interface ResidencyOptions {
-  readonly store: VersionStore;
-  readonly cache: SegmentCache;
-  readonly pool: RunnerPool;
-  /** Further processes whose memory counts to the budget. @defaultValue none */
-  readonly alsoMeasured?: () => readonly number[];
-  /** For pickled models, which can run any code; absent: they are refused. */
-  readonly pickles?: PicklePools;
-  /** Threads of one run in one runner; at least 1. */
-  readonly threads: number;
-  /** Threads of a run while nothing else is asked, of compiled versions. @defaultValue as `threads` */
-  readonly loneThreads?: number;
-  /** Largest memory of the node and its runners, in bytes, by measurement; `0`: no bound. @defaultValue 0 */
-  readonly memoryBudget?: number;
-  /** Makes what versions in other precisions are run from; absent: all are run as they were trained. */
-  readonly quantize?: Quantize;
-  /** Says whether a version may be loaded, before a byte of it is fetched, by throwing if not; absent: all may. */
-  readonly approve?: (record: VersionRecord, manifest: Manifest, options: Abortable) => Promise<void>;
-  /** How hot versions are compiled; absent: none is. */
-  readonly compiler?: CompilerOptions;
-  /** Milliseconds without a request after which a version that is not pinned is let go; `0`: never. @defaultValue 0 */
-  readonly idleUnloadMs?: number;
-  /**
-   * Bytes that a runner may keep when a version has left it, before a fresh process takes its place.
-   * @defaultValue 48 MiB, what the runtime and the JavaScript engine take when they are warm; 16 MiB in a Python runner,
-   * what modules take that were imported for the version; a tenth of the version that left if that is more
-   */
-  readonly keptBytes?: number;
-  /** Golden answers that versions must give where no alias says otherwise. @defaultValue the defaults of each field */
-  readonly parity?: ParityPolicy;
-}
-
-/** Options of {@link Residency.ensure}. */
-export interface EnsureOptions extends Abortable {
-  /** Golden answers that the version must give. @defaultValue those asked of it last, else those of the residency */
-  readonly parity?: ParityPolicy | undefined;
-}
-
-/** What a residency tells. */
-export interface ResidencyEvents extends HostingEvents {
-  transition: [Transition];
-  /** Bytes that came from the store for a version. */
-  fetched: [record: VersionRecord, bytes: number, segments: number];
-  /** A version was let go to make room, or because nobody had asked it for long. */
-  evicted: [record: VersionRecord, why: EvictionReason];
-  /** A version was compiled and taken over, or could not be. */
-  compiled: [CompileReport];
-  /** A version ended its runners again and again; it is not loaded for a while. */
-  quarantined: [record: VersionRecord, error: ModelkeepError];
-  /** The runners were started anew, because they kept memory of versions that were let go; so many bytes came back. */
-  renewed: [bytes: number];
-  /** Runners keep memory, and could not be started anew. */
-  'not-renewed': [error: ModelkeepError];
-  /** A lease came back. */
-  returned: [];
-}
-
-/** Why a version was let go though a reference may still mean it. */
-export type EvictionReason = 'budget' | 'idle';
-
-/** How long a waiting load relies on returned leases alone before it looks again, in ms. */
-const LOOK_AGAIN_MS = 1_000;
-/** Memory of a fresh runner besides the weights, which it shares: 50 MB measured with BERT-base, and some room. */
-const PROCESS_BYTES = 80_000_000;
-/** See {@link ResidencyOptions.keptBytes}. */
-const KEPT_BYTES = { onnx: 48 * 2 ** 20, pickles: 16 * 2 ** 20 };
-/** Share of a version's bytes within which memory is back. */
-const KEPT_SHARE = 0.1;
-/** How often idle versions are looked for, as a share of the time after which they go. */
-const IDLE_CHECKS = 4;
 
 /** One warm copy of each version in use: acquires, holds and releases versions, each through the table of states. */
 export class Residency extends EventEmitter<ResidencyEvents> {
@@ -110,49 +24,68 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   readonly #residents = new Map<string, Resident>();
   readonly #loads = new Map<string, SharedWork<Resident>>();
   readonly #leaving = new Map<string, Promise<void>>();
-  readonly #unpinSegments = new Map<string, () => void>();
   readonly #failures = new Failures();
   readonly #parity: Parity;
   readonly #parityPolicies = new Map<string, ParityPolicy>();
   readonly #hosting: Hosting;
   readonly #compiler: Compiler | undefined;
   readonly #pins = new Pins();
-  readonly #pools: Pools;
-  readonly #budget: MemoryBudget | undefined;
-  readonly #idleTimer: NodeJS.Timeout | undefined;
+  readonly #room: Room;
+  readonly #loading: Loading;
   #closed = false;
 
   constructor(options: ResidencyOptions) {
     super();
     this.#options = options;
-    this.#pools = new Pools(options.pool, options.pickles);
-    const { cache, store, threads, loneThreads = threads, memoryBudget = 0, idleUnloadMs = 0 } = options;
-    const residents = (): Iterable<Resident> => this.#residents.values();
-    this.#parity = new Parity(cache.folder, (runner) => this.emit('freed', runner));
-    this.#hosting = new Hosting({
-      pools: this.#pools,
+    const pools = new Pools(options.pool, options.pickles);
+    const residents = (): readonly Resident[] => this.residents;
+    this.#parity = new Parity(options.cache.folder, (runner) => this.emit('freed', runner));
+    this.#hosting = this.#openHosting(pools);
+    this.#room = new Room({
+      options,
+      pools,
+      hosting: this.#hosting,
+      residents,
+      isPinned: (id) => this.isPinned(id),
+      release: (id) => this.release(id),
+      events: this,
+    });
+    if (options.compiler !== undefined)
+      this.#compiler = new Compiler(options.compiler, {
+        hosting: this.#hosting,
+        hasRoom: (bytes) => this.#room.has(bytes),
+        onReport: (report: CompileReport) => void this.emit('compiled', report),
+      });
+    this.#loading = new Loading({
+      options,
+      pools,
+      hosting: this.#hosting,
+      compiler: this.#compiler,
+      room: this.#room,
+      residents,
+      onFetched: (record, bytes, segments) => this.emit('fetched', record, bytes, segments),
+    });
+  }
+
+  #openHosting(pools: Pools): Hosting {
+    const { cache, store, threads, loneThreads = threads, quantize } = this.#options;
+    const hosting = new Hosting({
+      pools,
       threads,
       loneThreads,
-      residents,
-      hasRoom: async (bytes = 0) => (await this.#budget?.hasRoom(PROCESS_BYTES + bytes)) ?? true,
+      residents: () => this.#residents.values(),
+      hasRoom: (bytes) => this.#room.hasForProcess(bytes),
       segmentsFolder: cache.folder,
       refetch: async ({ record, manifest }) => {
         if (manifest === undefined) return;
         await cache.pull(store, record, manifest);
-        await options.quantize?.(manifest);
+        await quantize?.(manifest);
       },
     });
-    this.#hosting.on('hosted', (resident, runner) => this.emit('hosted', resident, runner));
-    this.#hosting.on('freed', (runner) => this.emit('freed', runner));
-    this.#hosting.on('trouble', (record, error) => this.emit('trouble', record, error));
-    const { compiler } = options;
-    const onReport = (report: CompileReport): void => void this.emit('compiled', report);
-    const hasRoom = async (bytes: number): Promise<boolean> => (await this.#budget?.hasRoom(bytes)) ?? true;
-    this.#compiler =
-      compiler === undefined ? undefined : new Compiler(compiler, { hosting: this.#hosting, onReport, hasRoom });
-    this.#budget = memoryBudget === 0 ? undefined : this.#openBudget(memoryBudget);
-    if (idleUnloadMs > 0)
-      this.#idleTimer = setInterval(() => this.#evictIdle(idleUnloadMs), idleUnloadMs / IDLE_CHECKS).unref();
+    hosting.on('hosted', (resident, runner) => this.emit('hosted', resident, runner));
+    hosting.on('freed', (runner) => this.emit('freed', runner));
+    hosting.on('trouble', (record, error) => this.emit('trouble', record, error));
+    return hosting;
   }
 
   /** All versions that are not absent. */
@@ -220,8 +153,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
 
   /** Memory of this process and its runners now, by proportional set size, in bytes. */
   memory(): Promise<number> {
-    const { alsoMeasured = () => [] } = this.#options;
-    return proportionalMemory([process.pid, ...alsoMeasured(), ...this.#pools.pids]);
+    return this.#room.memory();
   }
 
   /** Keeps a version from eviction until the returned function is called. */
@@ -278,7 +210,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   /** Stops loading; the pool's end gives the memory back. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
-    clearInterval(this.#idleTimer);
+    this.#room.close();
     this.#hosting.close();
     await this.#compiler?.close();
     const loads = [...this.#loads.values()];
@@ -288,8 +220,8 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   }
 
   async #leave(resident: Resident): Promise<void> {
-    await this.#unload(resident);
-    await this.#reclaim(resident.record);
+    await this.#loading.unload(resident);
+    if (!this.#closed) await this.#room.reclaim(resident.record);
     resident.enter('absent');
     this.#residents.delete(resident.record.id);
     this.#leaving.delete(resident.record.id);
@@ -308,35 +240,18 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   async #load(record: VersionRecord, signal: AbortSignal): Promise<Resident> {
     const resident = this.#residents.get(record.id) ?? this.#newResident(record);
     this.#residents.set(record.id, resident);
-    resident.enter('fetching');
-    let reservation: Reservation | undefined;
-    try {
-      const manifest = await this.#options.store.readManifest(record, { signal });
-      // Refused before a byte of it is fetched.
-      const pickles = this.#pools.picklesFor(manifest);
-      await this.#options.approve?.(record, manifest, { signal });
-      const added = addedBytes(manifest, this.residents);
-      reservation = await this.#budget?.admit(record, added, signal);
-      await this.#fetch(resident, manifest, signal);
-      await this.#quantize(resident, manifest, signal);
-      resident.serveFrom(await this.#compiler?.find(resident, record.size - added));
-      resident.enter('loading');
-      await pickles?.acquire(record.id, manifest, signal);
-      resident.learn({ loaded: await this.#hosting.loadIntoAll(resident, manifest, signal) });
-      resident.enter('warming');
-      await this.#hosting.warm(resident, manifest, signal);
+    const prove = async (): Promise<void> => {
       this.#parity.forget(resident);
       await this.#parity.check(resident, this.#parityOf(record.id), signal);
       this.#failures.forget(record.id);
-      resident.enter('ready');
-      this.#hosting.hostMissing(resident);
+    };
+    try {
+      await this.#loading.load(resident, prove, signal);
       return resident;
     } catch (error) {
-      const known = this.#explain(record, asModelkeepError(error, 'LOAD_FAILED'));
+      const known = asModelkeepError(error);
       await this.#abandon(resident, known, signal.aborted);
       throw known;
-    } finally {
-      reservation?.end();
     }
   }
 
@@ -347,94 +262,9 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     });
   }
 
-  async #fetch(resident: Resident, manifest: Manifest, signal: AbortSignal): Promise<void> {
-    const { store, cache } = this.#options;
-    const { record } = resident;
-    resident.learn({ manifest });
-    this.#unpinSegments.set(record.id, cache.pin(manifest));
-    const { fetchedBytes, fetchedSegments } = await cache.pull(store, record, manifest, { signal });
-    this.emit('fetched', record, fetchedBytes, fetchedSegments);
-  }
-
-  /** Has the quantized tensors made that the version is to be run from, if any, and keeps them. */
-  async #quantize(resident: Resident, manifest: Manifest, signal: AbortSignal): Promise<void> {
-    const quantized = await this.#options.quantize?.(manifest, { signal });
-    if (quantized === undefined) return;
-    const { id } = resident.record;
-    const unpin = [this.#unpinSegments.get(id), this.#options.cache.pinSegments(quantized.tensors)];
-    this.#unpinSegments.set(id, () => {
-      for (const each of unpin) each?.();
-    });
-    resident.learn({ quantized: quantized.form });
-    await this.#options.cache.budget.enforce();
-  }
-
-  #openBudget(maxBytes: number): MemoryBudget {
-    return new MemoryBudget({
-      maxBytes,
-      measure: () => this.memory(),
-      holders: () =>
-        this.residents
-          .filter(({ state }) => state !== 'failed' && state !== 'fetching')
-          .map(({ record, leases, fresh, state, lastUsedMs }) => {
-            return { record, leases, fresh, lastUsedMs, pinned: this.isPinned(record.id), ready: state === 'ready' };
-          }),
-      evict: (id) => this.#evict(id, 'budget'),
-      renew: () => this.#renew(),
-      leaseBack: async (signal) =>
-        void (await once(this, 'returned', {
-          signal: AbortSignal.any([signal, AbortSignal.timeout(LOOK_AGAIN_MS)]),
-        }).catch(() => throwIfAborted(signal))),
-    });
-  }
-
-  /** Relieves runners that keep memory of versions that were let go, this one among them. */
-  async #reclaim({ size }: VersionRecord): Promise<void> {
-    if (this.#closed) return;
-    try {
-      const mayKeep = (bytes: number): number => this.#options.keptBytes ?? Math.max(bytes, KEPT_SHARE * size);
-      const bytes = await this.#hosting.reclaim({
-        onnx: mayKeep(KEPT_BYTES.onnx),
-        pickles: mayKeep(KEPT_BYTES.pickles),
-      });
-      if (bytes > 0) this.emit('renewed', bytes);
-    } catch (error) {
-      // The runners serve on as they are; the next version that leaves has it tried again.
-      this.emit('not-renewed', asModelkeepError(error));
-    }
-  }
-
-  /** Starts the runners anew when they keep memory of versions that were let go. */
-  async #renew(): Promise<void> {
-    const before = await this.memory();
-    await this.#hosting.renew();
-    this.emit('renewed', before - (await this.memory()));
-  }
-
-  async #evict(id: string, why: EvictionReason): Promise<void> {
-    const resident = this.#residents.get(id);
-    if (resident?.state !== 'ready') return;
-    this.emit('evicted', resident.record, why);
-    await this.release(id);
-  }
-
-  #evictIdle(idleUnloadMs: number): void {
-    const before = performance.now() - idleUnloadMs;
-    for (const { record, state, leases, fresh, lastUsedMs } of this.#residents.values()) {
-      const isIdle = state === 'ready' && leases === 0 && !fresh && lastUsedMs < before;
-      if (isIdle && !this.isPinned(record.id)) void this.#evict(record.id, 'idle');
-    }
-  }
-
-  #explain(record: VersionRecord, error: ModelkeepError): ModelkeepError {
-    if (error.code !== 'LOAD_FAILED' && error.code !== 'RUNNER_CRASHED') return error;
-    const message = `Version ${versionName(record)} could not be loaded: ${error.message}`;
-    return new ModelkeepError(error.code, message, { cause: error, details: error.details });
-  }
-
   async #abandon(resident: Resident, error: ModelkeepError, givenUp: boolean): Promise<void> {
     const { id } = resident.record;
-    await this.#unload(resident);
+    await this.#loading.unload(resident);
     if (givenUp) {
       resident.enter('absent');
       this.#residents.delete(id);
@@ -442,12 +272,5 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     }
     this.#failures.take(id, error);
     resident.enter('failed', error);
-  }
-
-  async #unload(resident: Resident): Promise<void> {
-    await this.#hosting.unload(resident);
-    await this.#options.pickles?.release(resident.record.id);
-    this.#unpinSegments.get(resident.record.id)?.();
-    this.#unpinSegments.delete(resident.record.id);
   }
 }
