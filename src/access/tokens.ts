@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
+import type { errors, JWTPayload, JWTVerifyGetKey } from 'jose';
 import { ModelkeepError } from '../core/index.js';
 import type { Principal } from './principal.js';
 import { expandScopes, isScope } from './scopes.js';
@@ -25,7 +25,8 @@ const MODELS_CLAIM = 'modelkeep_models';
 /** Reads the principal out of signed tokens. */
 export class TokenReader {
   readonly #options: TokenOptions;
-  readonly #keys: JWTVerifyGetKey;
+  readonly #jwksUrl: URL;
+  #keys: JWTVerifyGetKey | undefined;
 
   /** @throws ModelkeepError `INVALID_INPUT` for options that are missing or unsafe */
   constructor(options: TokenOptions) {
@@ -33,12 +34,15 @@ export class TokenReader {
       if (options[name] === '') throw invalid(`Tokens are checked with ${options.jwksUrl}: set ${SETTING[name]} too`);
     }
     this.#options = options;
-    this.#keys = createRemoteJWKSet(checkUrl(options.jwksUrl));
+    this.#jwksUrl = checkUrl(options.jwksUrl);
   }
 
   /** @throws ModelkeepError `UNAUTHENTICATED` saying what about the token is wrong, never the token */
   async read(token: string): Promise<Principal> {
     const { issuer, audience, scopeClaim } = this.#options;
+    // Loaded where there is a token to read: no other command or server needs it.
+    const { createRemoteJWKSet, errors: kinds, jwtVerify } = await import('jose');
+    this.#keys ??= createRemoteJWKSet(this.#jwksUrl);
     try {
       const { payload } = await jwtVerify(token, this.#keys, {
         issuer,
@@ -50,20 +54,22 @@ export class TokenReader {
       return principalOf(payload, scopeClaim);
     } catch (error) {
       if (error instanceof ModelkeepError) throw error;
-      throw new ModelkeepError('UNAUTHENTICATED', `The token is not accepted: ${whyNot(error)}`, { cause: error });
+      throw new ModelkeepError('UNAUTHENTICATED', `The token is not accepted: ${whyNot(error, kinds)}`, {
+        cause: error,
+      });
     }
   }
 }
 
 const SETTING = { issuer: 'jwtIssuer', audience: 'jwtAudience', scopeClaim: 'jwtScopeClaim' } as const;
 
-function whyNot(error: unknown): string {
-  if (error instanceof errors.JWTExpired) return 'it has expired';
-  if (error instanceof errors.JWTClaimValidationFailed) return `its claim "${error.claim}" is not what is wanted here`;
-  if (error instanceof errors.JWSSignatureVerificationFailed) return 'its signature is not the issuer’s';
-  if (error instanceof errors.JWKSNoMatchingKey) return 'the issuer has no such key';
-  if (error instanceof errors.JOSEAlgNotAllowed) return 'its algorithm is not allowed';
-  if (error instanceof errors.JWKSTimeout || !(error instanceof errors.JOSEError)) {
+function whyNot(error: unknown, kinds: typeof errors): string {
+  if (error instanceof kinds.JWTExpired) return 'it has expired';
+  if (error instanceof kinds.JWTClaimValidationFailed) return `its claim "${error.claim}" is not what is wanted here`;
+  if (error instanceof kinds.JWSSignatureVerificationFailed) return 'its signature is not the issuer’s';
+  if (error instanceof kinds.JWKSNoMatchingKey) return 'the issuer has no such key';
+  if (error instanceof kinds.JOSEAlgNotAllowed) return 'its algorithm is not allowed';
+  if (error instanceof kinds.JWKSTimeout || !(error instanceof kinds.JOSEError)) {
     return 'the issuer’s keys cannot be had now, try again';
   }
   return 'it is malformed';

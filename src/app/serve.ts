@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { pino, type Logger } from 'pino';
+import type { Logger } from 'pino';
 import { versionName } from '../core/index.js';
 import { ModelRepository } from '../serving/index.js';
 import { Deliverer } from '../webhooks/index.js';
@@ -42,6 +42,7 @@ export interface RunningServer extends AsyncDisposable {
  * listen beyond this machine with nobody being asked for credentials; what a preloaded reference says
  */
 export async function serve({ settings, version, logger, ...options }: ServeOptions): Promise<RunningServer> {
+  const { pino } = await import('pino');
   const log = logger ?? pino({ level: settings.logLevel, base: null }, pino.destination(2));
   const door = await openFrontDoor(settings, (error) => log.error({ err: error }, 'the keys cannot be read'));
   const keep = await openModelkeep({

@@ -1,5 +1,4 @@
 import { open } from 'node:fs/promises';
-import { parse } from 'yaml';
 import type { Artifact } from './artifact.js';
 
 /** What a directory says about how its model was trained. */
@@ -50,12 +49,12 @@ const CARD_FIELDS = [
  */
 export async function readTrainingFacts({ files }: Artifact): Promise<TrainingFacts> {
   const warnings: string[] = [];
-  const look = async <T>(name: string, read: (text: string, whole: boolean) => T, bytes: number) => {
+  const look = async <T>(name: string, read: (text: string, whole: boolean) => T | Promise<T>, bytes: number) => {
     const file = files.find(({ path }) => path === name);
     if (file === undefined) return undefined;
     try {
       const { text, whole } = await readHead(file.absolutePath, bytes);
-      return read(text, whole);
+      return await read(text, whole);
     } catch (error) {
       warnings.push(`its ${name} was not understood: ${(error as Error).message.split('\n', 1)[0]?.slice(0, 200)}`);
       return undefined;
@@ -101,10 +100,11 @@ function stateFacts(text: string, whole: boolean): Record<string, unknown> {
   return facts;
 }
 
-function cardFacts(text: string): Record<string, unknown> {
+async function cardFacts(text: string): Promise<Record<string, unknown>> {
   const matter = /^\uFEFF?---[ \t]*\r?\n([\s\S]*?)\r?\n---[ \t]*(?:\r?\n|$)/.exec(text)?.[1];
   if (matter === undefined) return {};
   // No aliases: a few lines of them can stand for gigabytes.
+  const { parse } = await import('yaml');
   const parsed: unknown = parse(matter, { schema: 'core', maxAliasCount: 0, logLevel: 'error' });
   if (!isRecord(parsed)) return {};
   const facts: Record<string, unknown> = {};

@@ -1,4 +1,4 @@
-import yauzl, { type Entry, type ZipFile } from 'yauzl';
+import type { Entry, ZipFile } from 'yauzl';
 import { fileError, ModelkeepError } from '../../core/index.js';
 
 /** The first bytes of a zip archive with at least one entry. */
@@ -39,6 +39,7 @@ export interface SkopsArchive {
  */
 export async function readSkopsArchive(path: string, name: string): Promise<SkopsArchive> {
   let zip: ZipFile;
+  const { default: yauzl } = await import('yauzl');
   try {
     zip = await yauzl.openPromise(path, { autoClose: false, strictFileNames: true });
   } catch (error) {
