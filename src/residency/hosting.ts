@@ -271,6 +271,8 @@ export class Hosting extends EventEmitter<HostingEvents> {
       await this.#options.refetch(resident);
       await this.#loadEither(resident, resident.manifest, runner);
       if (resident.state === 'ready') this.emit('hosted', resident, runner);
+      // Its weights are mapped, and count as memory once a run has touched them: a budget must see them at once.
+      await this.#call(runner, 'warm', { op: 'warm', key: resident.record.id });
     } catch (error) {
       this.emit('trouble', resident.record, asModelkeepError(error, 'LOAD_FAILED'));
     }
