@@ -50,7 +50,7 @@ describe('a node with a memory budget', () => {
   }
 
   it('answers all of them in turn, lets the least recently used go, and stays within it', async () => {
-    await withNode(3 * VERSION_BYTES, async (keep, budget) => {
+    await withNode(2.4 * VERSION_BYTES, async (keep, budget) => {
       const evicted: string[] = [];
       keep.parts.residency.on('evicted', (record, why) => evicted.push(`${record.model} ${why}`));
       for (const round of [1, 2]) {
