@@ -21,6 +21,11 @@ function portFor({ port, grpcPort }: Pick<Settings, 'port' | 'grpcPort'>): numbe
   return port === 0 ? 0 : port + 1;
 }
 
+/** Answered calls at level `debug`, refused ones at `info`; of failed ones, the error has a line of its own. */
+function levelOf(status: string): 'debug' | 'info' {
+  return status === 'OK' ? 'debug' : 'info';
+}
+
 /**
  * Serves gRPC as the settings say; undefined if they say that it is off.
  *
@@ -29,7 +34,7 @@ function portFor({ port, grpcPort }: Pick<Settings, 'port' | 'grpcPort'>): numbe
 export async function listenGrpc({
   logger,
   ...options
-}: Omit<GrpcServerOptions, 'graceMs' | 'onFailure' | 'manages'> &
+}: Omit<GrpcServerOptions, 'graceMs' | 'onFailure' | 'onAnswered' | 'manages'> &
   Pick<Settings, 'host' | 'port' | 'grpcPort' | 'adminPort' | 'requestTimeoutMs'> & {
     readonly logger: Logger;
   }): Promise<ListeningGrpc | undefined> {
@@ -40,6 +45,7 @@ export async function listenGrpc({
     ...options,
     manages: adminPort < 0,
     graceMs: requestTimeoutMs === 0 ? LONGEST_GRACE_MS : requestTimeoutMs,
+    onAnswered: ({ path, ...call }) => logger[levelOf(call.status)]({ route: path, ...call }, 'call answered'),
     onFailure: (error, path) => logger.error({ err: error, code: error.code, path }, 'call failed'),
   });
   try {

@@ -1,4 +1,5 @@
-import { isIPv6 } from 'node:net';
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Server as Listener } from 'node:net';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Access } from '../../access/index.js';
 import type { TlsMaterial } from '../http/listener.js';
@@ -6,11 +7,14 @@ import { healthService, inferenceService } from './definitions.js';
 import { guard, operationOf } from './guard.js';
 import { Health } from './health.js';
 import { inferenceCalls, type InferenceCallsOptions } from './inference-calls.js';
+import { observe, type ObserveOptions } from './observe.js';
 
 /** Options of {@link GrpcServer}. */
-export interface GrpcServerOptions extends InferenceCallsOptions {
+export interface GrpcServerOptions extends InferenceCallsOptions, ObserveOptions {
   /** Largest message of a request, in bytes, decompressed. */
   readonly maxBodyBytes: number;
+  /** Connections that may be open at once; the next one is closed. */
+  readonly maxConnections: number;
   /** Tells who asks. */
   readonly access: Access;
   /** Absent: connections are not encrypted. */
@@ -40,15 +44,15 @@ function credentialsOf(tls: TlsMaterial | undefined): ServerCredentials {
 export class GrpcServer {
   readonly #server: Server;
   readonly #health = new Health();
-  readonly #credentials: ServerCredentials;
+  readonly #listener: Listener;
   readonly #graceMs: number;
   #closing: Promise<void> | undefined;
 
   constructor(options: GrpcServerOptions) {
     this.#graceMs = options.graceMs;
-    this.#credentials = credentialsOf(options.tls);
     this.#server = new Server({
-      interceptors: [guard(options.access)],
+      // The first is nearest to the client: it sees what the next ones refuse.
+      interceptors: [observe(options), guard(options.access)],
       'grpc.max_receive_message_length': options.maxBodyBytes,
       'grpc.max_send_message_length': -1,
       'grpc.max_concurrent_streams': MOST_STREAMS,
@@ -62,23 +66,24 @@ export class GrpcServer {
     for (const { path } of [...Object.values(inference), ...Object.values(health)]) operationOf(path);
     this.#server.addService(inference, inferenceCalls(options));
     this.#server.addService(health, this.#health.calls(options.onFailure));
+    // A listener of our own, since the library's knows no limit of connections.
+    const connections = this.#server.createConnectionInjector(credentialsOf(options.tls));
+    this.#listener = createServer({ noDelay: true }, (socket) => connections.injectConnection(socket));
+    this.#listener.maxConnections = options.maxConnections;
   }
 
   /** Listens; resolves to the port, which is a free one if `port` is 0. @throws Error what the system says */
-  listen(host: string, port: number): Promise<number> {
-    const address = `${isIPv6(host) ? `[${host}]` : host}:${port}`;
-    return new Promise((resolve, reject) => {
-      this.#server.bindAsync(address, this.#credentials, (error, bound) => {
-        if (error === null) resolve(bound);
-        else reject(error);
-      });
-    });
+  async listen(host: string, port: number): Promise<number> {
+    this.#listener.listen({ host, port });
+    await once(this.#listener, 'listening');
+    return (this.#listener.address() as AddressInfo).port;
   }
 
   /** Takes no new call and answers those in flight. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= new Promise((resolve, reject) => {
       this.#health.stop();
+      this.#listener.close();
       const timer = setTimeout(() => this.#server.forceShutdown(), this.#graceMs);
       this.#server.tryShutdown((error) => {
         clearTimeout(timer);

@@ -3,6 +3,7 @@ import { authorize, errorFor, mayUse } from '../../access/index.js';
 import { asModelkeepError, ModelkeepError } from '../../core/index.js';
 import type { RequestOptions } from '../../serving/index.js';
 import { operationOf, principalOf } from './guard.js';
+import { traceContextOf } from './observe.js';
 import { settle } from './settle.js';
 import { GRPC_STATUS, statusOf } from './status.js';
 
@@ -12,14 +13,23 @@ export type OnFailure = (error: ModelkeepError, path: string) => void;
 /** Codes whose statuses say that the server is at fault. */
 const SERVER_FAULTS: ReadonlySet<number> = new Set([GRPC_STATUS.INTERNAL, GRPC_STATUS.DIGEST_MISMATCH]);
 
-/** The call's deadline as the request's, and a signal that fires when the client gives up. */
+/** Metadata by which a client says for whom it asks: where an alias is split, the same key gets the same version. */
+const KEY = 'x-modelkeep-key';
+
+/** The call's deadline as the request's, its key, and a signal that fires when the client gives up. */
 function optionsOf(call: ServerUnaryCall<unknown, unknown>): RequestOptions {
   const controller = new AbortController();
   call.once('cancelled', () => controller.abort(new ModelkeepError('CANCELLED', 'The client gave up')));
   const deadline = Number(call.getDeadline());
-  if (!Number.isFinite(deadline)) return { signal: controller.signal };
-  // At least 1: 0 would mean that there is no limit.
-  return { signal: controller.signal, timeoutMs: Math.max(1, deadline - Date.now()) };
+  const traceContext = traceContextOf(call.metadata);
+  const key = call.metadata.get(KEY)[0];
+  return {
+    signal: controller.signal,
+    ...(typeof key === 'string' ? { key } : {}),
+    ...(traceContext === undefined ? {} : { traceContext }),
+    // At least 1: 0 would mean that there is no limit.
+    ...(Number.isFinite(deadline) ? { timeoutMs: Math.max(1, deadline - Date.now()) } : {}),
+  };
 }
 
 /** One call: its message, its deadline and signal, and who sent it. */

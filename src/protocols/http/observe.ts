@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { context, propagation, SpanKind, SpanStatusCode, trace, type Context, type Span } from '@opentelemetry/api';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
@@ -9,15 +8,6 @@ declare module 'fastify' {
     /** The request's own span. */
     span: Span | undefined;
   }
-}
-
-/** An id that a client may choose for its request; anything else could forge lines of the log. */
-const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
-
-/** The client's own id of its request, or a new one. */
-export function requestIdOf({ headers }: { readonly headers: FastifyRequest['raw']['headers'] }): string {
-  const given = headers['x-request-id'];
-  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
 }
 
 /** The name of a request: its route, and never its URL, which may hold anything. */

@@ -23,7 +23,8 @@ import { createListener, refuseConnection, type ConnectionLimits, type TlsMateri
 import { management } from './management.js';
 import type { MetricsOptions } from './metrics.js';
 import { repositoryChanges } from './model-repository.js';
-import { observe, requestIdOf } from './observe.js';
+import { requestIdOf } from '../request-id.js';
+import { observe } from './observe.js';
 import { openAi } from './openai.js';
 import { openInference } from './open-inference.js';
 import { HTTP_STATUS, retryAfter } from './status.js';
@@ -63,7 +64,7 @@ export function createHttpServer(options: HttpServerOptions, groups: readonly Ro
     bodyLimit: maxBodyBytes,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     requestIdHeader: false,
-    genReqId: requestIdOf,
+    genReqId: ({ headers }) => requestIdOf(headers['x-request-id']),
     routerOptions: { maxParamLength: MAX_PATH_LENGTH },
     forceCloseConnections: 'idle',
     serverFactory: (handler) => createListener(options, tls, handler),
