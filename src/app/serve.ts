@@ -97,7 +97,6 @@ export async function serve({ settings, version, logger, ...options }: ServeOpti
 function openDeliverer(store: Modelkeep['store'], settings: Settings, log: Logger): Deliverer {
   return new Deliverer(store, {
     allowPrivate: settings.webhookAllowPrivate,
-    pollMs: settings.pollIntervalMs,
     onTrouble: ({ error, webhook, event, retryInMs }) => {
       if (webhook === undefined) log.debug({ err: error }, 'the log of the store cannot be read for webhooks');
       else log.warn({ webhook: webhook.id, err: error, event, retryInMs }, 'a webhook did not take an event');

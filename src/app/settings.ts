@@ -97,7 +97,7 @@ export const SETTINGS = Object.freeze({
   }),
   pollIntervalMs: setting<number>({
     schema: whole(50, 3_600_000),
-    defaultValue: 2_000,
+    defaultValue: 250,
     description: 'Milliseconds between two looks for changes, jittered by 20 %, where the store cannot push them',
     placeholder: 'MS',
   }),

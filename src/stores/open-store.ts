@@ -5,7 +5,7 @@ import { ModelkeepError, type VersionStore } from '../core/index.js';
 export interface OpenStoreOptions {
   /** GridFS bucket, with MongoDB. @defaultValue 'fs' */
   readonly bucket?: string;
-  /** Pause between two looks for changes, in ms, where the store cannot push them. @defaultValue 2_000 */
+  /** Pause between two looks for changes, in ms, where the store cannot push them. @defaultValue 250 */
   readonly pollIntervalMs?: number;
 }
 

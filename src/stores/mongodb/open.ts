@@ -31,7 +31,7 @@ export interface MongoStoreOptions {
   readonly url: string;
   /** GridFS bucket. @defaultValue 'fs' */
   readonly bucket?: string;
-  /** Pause between two looks for changes, in ms, on a deployment without change streams. @defaultValue 2_000 */
+  /** Pause between two looks for changes, in ms, on a deployment without change streams. @defaultValue 250 */
   readonly pollIntervalMs?: number;
   /** Passed to the driver, such as `monitorCommands`; the URL's own options win. */
   readonly clientOptions?: MongoClientOptions;
@@ -39,7 +39,7 @@ export interface MongoStoreOptions {
   readonly onCommand?: (command: Readonly<Record<string, unknown>>, name: string) => void;
 }
 
-const DEFAULTS = Object.freeze({ bucket: 'fs', pollIntervalMs: 2_000 });
+const DEFAULTS = Object.freeze({ bucket: 'fs', pollIntervalMs: 250 });
 
 /**
  * Opens a store in MongoDB: versions as GridFS files, recorded in `ModelStatus`. See `docs/stores.md` for the layout.

@@ -66,7 +66,7 @@ describe('the defaults', () => {
       maxQueueMs: 10_000,
       maxBatchRequests: 32,
       maxBatchTokens: 256,
-      pollIntervalMs: 2_000,
+      pollIntervalMs: 250,
       memoryBudget: 0,
       idleUnloadMs: 0,
       swapMode: 'keep-serving',
