@@ -58,11 +58,44 @@ function mostTensors(header: Buffer): number {
   return count;
 }
 
+/** Tells which of two rows comes first. */
+type Compare = (a: number, b: number) => number;
+
 /** Numbers from 0, in the order that `compare` says; none are made if they are in order already. */
-function orderBy(count: number, compare: (a: number, b: number) => number): Int32Array | undefined {
+function orderBy(count: number, compare: Compare): Int32Array | undefined {
   let sorted = 1;
   while (sorted < count && compare(sorted - 1, sorted) <= 0) sorted++;
-  return sorted >= count ? undefined : Int32Array.from({ length: count }, (_, row) => row).toSorted(compare);
+  return sorted >= count ? undefined : mergeSorted(count, compare);
+}
+
+/** A sort of its own, since the language's takes 24 bytes a row when it is told how to compare, and this one 8. */
+function mergeSorted(count: number, compare: Compare): Int32Array {
+  let from = new Int32Array(count);
+  let to = new Int32Array(count);
+  for (let row = 1; row < count; row++) from[row] = row;
+  for (let width = 1; width < count; width *= 2) {
+    for (let low = 0; low < count; low += 2 * width) {
+      const middle = Math.min(low + width, count);
+      mergeRuns(from, to, [low, middle, Math.min(middle + width, count)], compare);
+    }
+    [from, to] = [to, from];
+  }
+  return from;
+}
+
+/** Merges two neighbouring runs of `from` into `to`. */
+function mergeRuns(
+  from: Int32Array,
+  to: Int32Array,
+  [low, middle, high]: readonly [number, number, number],
+  compare: Compare,
+): void {
+  let left = low;
+  let right = middle;
+  for (let at = low; at < high; at++) {
+    const isLeft = left < middle && (right >= high || compare(from[left] ?? 0, from[right] ?? 0) <= 0);
+    to[at] = from[isLeft ? left++ : right++] ?? 0;
+  }
 }
 
 /**
@@ -72,6 +105,7 @@ function orderBy(count: number, compare: (a: number, b: number) => number): Int3
  */
 export class TensorTable {
   readonly #header: Buffer;
+  readonly #hasEscapes: boolean;
   readonly #nameAt: Int32Array;
   readonly #shapeAt: Int32Array;
   readonly #dtype: Uint8Array;
@@ -86,6 +120,7 @@ export class TensorTable {
   constructor(header: Buffer) {
     const most = mostTensors(header);
     this.#header = header;
+    this.#hasEscapes = header.includes(BACKSLASH);
     this.#nameAt = new Int32Array(most);
     this.#shapeAt = new Int32Array(most);
     this.#dtype = new Uint8Array(most);
@@ -185,6 +220,10 @@ export class TensorTable {
   }
 
   #compareNames(a: number, b: number): number {
-    return Buffer.compare(this.#nameBytes(a), this.#nameBytes(b));
+    const header = this.#header;
+    if (this.#hasEscapes) return Buffer.compare(this.#nameBytes(a), this.#nameBytes(b));
+    const [startA, startB] = [(this.#nameAt[a] ?? 0) + 1, (this.#nameAt[b] ?? 0) + 1];
+    // Compared where they lie: sorting would make millions of views.
+    return header.compare(header, startB, header.indexOf(QUOTE, startB), startA, header.indexOf(QUOTE, startA));
   }
 }
