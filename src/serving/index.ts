@@ -7,17 +7,14 @@ export { chooseRecord, MAX_KEY_LENGTH, pointOfKey } from './traffic.js';
 export type { RequestTiming, RunLimits, TensorWork, TextWork } from './queue.js';
 export type { RunReport, SchedulerLimits } from './scheduler.js';
 export { ModelRepository, type IndexEntry, type ModelRepositoryOptions, type RepositoryState } from './repository.js';
-export {
-  InferenceService,
-  type FollowedStatus,
-  type Freshness,
-  type InferenceServiceEvents,
-  type InferenceServiceOptions,
-  type ModelDescription,
-  type Prediction,
-  type RequestOptions,
-  type RequestReport,
-  type ServiceStatus,
-  type TensorPrediction,
-} from './service.js';
+export type {
+  Freshness,
+  ModelDescription,
+  Prediction,
+  RequestOptions,
+  RequestReport,
+  TensorPrediction,
+} from './request.js';
+export { InferenceService, type InferenceServiceEvents, type InferenceServiceOptions } from './service.js';
+export type { FollowedStatus, ServiceStatus } from './status.js';
 export { traceRequests } from './tracing.js';

@@ -9,7 +9,8 @@ import {
   type VersionStore,
 } from '../core/index.js';
 import type { Follower, Resident, Residency, ResidencyState } from '../residency/index.js';
-import type { InferenceService, RequestOptions } from './service.js';
+import type { RequestOptions } from './request.js';
+import type { InferenceService } from './service.js';
 
 /** What a node says of a version in its index. */
 export type RepositoryState = 'READY' | 'LOADING' | 'UNLOADING' | 'UNAVAILABLE';

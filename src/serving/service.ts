@@ -1,128 +1,15 @@
-import { EventEmitter, once } from 'node:events';
-import type { Context } from '@opentelemetry/api';
-import {
-  asModelkeepError,
-  ModelkeepError,
-  parseReference,
-  throwIfAborted,
-  type Precision,
-  type TensorInfo,
-  type TrafficShare,
-  type VersionRecord,
-} from '../core/index.js';
-import {
-  canonicalReference,
-  type Follower,
-  type Followed,
-  type Lease,
-  type Residency,
-  type ResidencyState,
-  type ServedForm,
-  type StoreHealth,
-} from '../residency/index.js';
-import type { PicklePools, RunnerPool, Tensors } from '../runners/index.js';
-import type { Answered, RequestTiming, TensorWork, TextWork } from './queue.js';
+import { EventEmitter } from 'node:events';
+import { asModelkeepError, ModelkeepError, parseReference, type VersionRecord } from '../core/index.js';
+import { canonicalReference, type Follower, type Followed, type Lease, type Residency } from '../residency/index.js';
+import type { PicklePools, RunnerPool } from '../runners/index.js';
+import { openDeadline, within } from './deadline.js';
+import type { Answered, TensorWork, TextWork } from './queue.js';
+import type { ModelDescription, Prediction, RequestOptions, RequestReport, TensorPrediction } from './request.js';
 import { Scheduler, type RunReport, type SchedulerLimits } from './scheduler.js';
 import type { Shadow, ShadowReport } from './shadow.js';
+import { statusOf, type ServiceStatus } from './status.js';
 import { checkTokens } from './text-length.js';
 import { chooseRecord } from './traffic.js';
-
-/** How current the version must be: `'watched'` trusts the watch (no query), `'checked'` asks the store first. */
-export type Freshness = 'watched' | 'checked';
-
-/** Options of one request. */
-export interface RequestOptions {
-  /** Gives the request up. */
-  readonly signal?: AbortSignal;
-  /** Time from the arrival to the answer, loading included, in ms; `0`: no limit. @defaultValue the service's `requestTimeoutMs` */
-  readonly timeoutMs?: number;
-  /** @defaultValue 'watched' */
-  readonly freshness?: Freshness;
-  /** Not refused for the time that the queue stands for, since its caller bounds what is under way. @defaultValue false */
-  readonly patient?: boolean;
-  /** What the spans of this request lie below. @defaultValue what is active */
-  readonly traceContext?: Context;
-  /** Where an alias is split, the same key gets the same version. @defaultValue any version, by its share */
-  readonly key?: string;
-}
-
-/** An answer and the version that gave it. */
-export interface Prediction {
-  /** Shaped as the transformers pipeline of the task gives it. */
-  readonly output: unknown;
-  /** Tokens of the request, special ones included; absent where nothing was tokenized. */
-  readonly tokens?: number;
-  readonly record: VersionRecord;
-  /** The form of the version that answered. */
-  readonly form: ServedForm;
-  readonly timing: RequestTiming;
-}
-
-/** Output tensors and the version that gave them. */
-export interface TensorPrediction {
-  readonly tensors: Tensors;
-  readonly record: VersionRecord;
-  /** The form of the version that answered. */
-  readonly form: ServedForm;
-  readonly timing: RequestTiming;
-}
-
-/** What a model takes and gives, and which version it is. */
-export interface ModelDescription {
-  readonly record: VersionRecord;
-  /** Absent for a model that only takes tensors. */
-  readonly task?: string;
-  readonly inputs: readonly TensorInfo[];
-  readonly outputs: readonly TensorInfo[];
-}
-
-/** What a reference means on a node. */
-export interface FollowedStatus {
-  readonly reference: string;
-  readonly version: number;
-  readonly since: Date;
-  /** Where the alias is split: who gets how much. */
-  readonly shares?: readonly TrafficShare[];
-  /** The version that shadows it. */
-  readonly shadow?: number;
-}
-
-/** What a node holds and follows. */
-export interface ServiceStatus {
-  readonly store: StoreHealth;
-  readonly follows: readonly FollowedStatus[];
-  readonly holds: readonly {
-    readonly model: string;
-    readonly version: number;
-    readonly state: ResidencyState;
-    readonly since: Date;
-    readonly leases: number;
-    readonly bytes: number;
-    readonly runners: number;
-    readonly pinned: boolean;
-    /** The precision in which it answers. */
-    readonly precision: Precision;
-    /** True if its compiled form answers. */
-    readonly compiled: boolean;
-  }[];
-  readonly waiting: Readonly<Record<string, number>>;
-  readonly runners: readonly { readonly pid: number; readonly inFlight: number }[];
-  /** Runners that ended unexpectedly. */
-  readonly runnerRestarts: number;
-}
-
-/** One finished request, for metrics and logs. */
-export interface RequestReport {
-  readonly reference: string;
-  readonly durationMs: number;
-  readonly record?: VersionRecord;
-  readonly timing?: RequestTiming;
-  readonly error?: ModelkeepError;
-  readonly traceContext?: Context;
-}
-
-/** Longest time of a timer, in ms (25 days): a longer one would fire at once. */
-const LONGEST_TIMER_MS = 2_147_483_647;
 
 /** What the service tells. */
 export interface InferenceServiceEvents {
@@ -263,28 +150,7 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
 
   /** What this node holds and follows now. */
   status(): ServiceStatus {
-    const { follower, residency, pool, pickles } = this.#options;
-    const alive = [...pool.runners, ...(pickles?.runners ?? [])];
-    return {
-      store: follower.health,
-      follows: follower.followed.map(({ text, record, since, shares, shadow: shadowed }) => ({
-        reference: text,
-        version: record.version,
-        since,
-        ...(shares === undefined
-          ? {}
-          : { shares: shares.map((share) => ({ version: share.record.version, percent: share.percent })) }),
-        ...(shadowed === undefined ? {} : { shadow: shadowed.version }),
-      })),
-      holds: residency.residents.map(({ record, state, since, leases, runners, form }) => {
-        const { id, model, version, size } = record;
-        const pinned = residency.isPinned(id);
-        return { model, version, state, since, leases, bytes: size, runners: runners.size, pinned, ...form };
-      }),
-      waiting: this.#scheduler.waiting,
-      runners: alive.map(({ pid, inFlight }) => ({ pid, inFlight })),
-      runnerRestarts: pool.restarts + (pickles?.restarts ?? 0),
-    };
+    return statusOf(this.#options, this.#scheduler);
   }
 
   /** Takes no new request and resolves when those in flight are answered. Idempotent. */
@@ -309,7 +175,7 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     const reference = typeof target === 'string' ? target : `${target.model}:${target.version}`;
     const { traceContext } = options;
     const asked = { reference, ...(traceContext === undefined ? {} : { traceContext }) };
-    const deadline = this.#deadline(options);
+    const deadline = openDeadline(options.timeoutMs ?? this.#options.requestTimeoutMs, options.signal);
     const { signal } = deadline;
     const patience = options.patient === true ? { patient: true } : {};
     let lease: Leased | undefined;
@@ -360,47 +226,7 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
       if (follower.current(text) === followed) return { ...(await residency.acquire(record, abortable)), ...compared };
     }
   }
-
-  /** The caller's signal joined with the time limit. Not `AbortSignal.timeout`: its timers outlive the requests. */
-  #deadline({ signal, timeoutMs = this.#options.requestTimeoutMs }: RequestOptions): {
-    readonly signal: AbortSignal;
-    readonly deadlineMs: number;
-    clear(): void;
-  } {
-    if (!Number.isFinite(timeoutMs) || timeoutMs < 0) {
-      throw new ModelkeepError(
-        'INVALID_INPUT',
-        `timeoutMs is ${timeoutMs}: give a positive number of milliseconds, or 0 for no limit`,
-      );
-    }
-    const controller = new AbortController();
-    const giveUp = (): void => controller.abort(signal?.reason);
-    const tooLate = (): void =>
-      controller.abort(new ModelkeepError('DEADLINE_EXCEEDED', `The request was not answered within ${timeoutMs} ms`));
-    if (signal?.aborted === true) giveUp();
-    signal?.addEventListener('abort', giveUp, { once: true });
-    const isBounded = timeoutMs > 0 && timeoutMs <= LONGEST_TIMER_MS;
-    const timer = isBounded ? setTimeout(tooLate, timeoutMs) : undefined;
-    const clear = (): void => {
-      signal?.removeEventListener('abort', giveUp);
-      clearTimeout(timer);
-    };
-    const deadlineMs = timeoutMs === 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
-    return { signal: controller.signal, deadlineMs, clear };
-  }
 }
 
 /** A lease on what answers, and the version that is to be compared with it. */
 type Leased = Lease & { readonly shadow?: VersionRecord };
-
-/** Waits for `work`, at most until the signal fires. @throws ModelkeepError the signal's */
-async function within(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return work;
-  const given = new AbortController();
-  try {
-    await Promise.race([work, once(signal, 'abort', { signal: given.signal })]);
-    throwIfAborted(signal);
-  } finally {
-    given.abort();
-  }
-}

@@ -1,6 +1,7 @@
 import { context, SpanKind, SpanStatusCode, trace, type Context, type Span } from '@opentelemetry/api';
 import { versionName } from '../core/index.js';
-import type { InferenceService, RequestReport } from './service.js';
+import type { RequestReport } from './request.js';
+import type { InferenceService } from './service.js';
 
 /**
  * Tells OpenTelemetry of every request: a span for it, and below it one for each part that took time (made ready,
