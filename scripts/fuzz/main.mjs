@@ -1,6 +1,7 @@
 /**
- * Damages fixtures in ways that a seed decides and has the readers read them: each may read the file or refuse it with a
- * proper code, and nothing else. `node scripts/fuzz/main.mjs safetensors|onnx [--seconds N | --cases N] [--seed N]`
+ * Damages fixtures in ways that a seed decides and has the readers read them: each may read them or refuse them with a
+ * proper code, and nothing else.
+ * `node scripts/fuzz/main.mjs safetensors|onnx|tensors|frames [--seconds N | --cases N] [--seed N]`
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,9 +10,7 @@ import { parseArgs } from 'node:util';
 import { Random } from './random.mjs';
 import { TARGETS } from './targets.mjs';
 
-/** What a damaged file may be refused with. */
-const CODES = new Set(['INVALID_ARTIFACT', 'UNSUPPORTED_FORMAT']);
-/** Longest time for one damaged file, in ms: a reader that hangs is as bad as one that ends. */
+/** Longest time for one damaged input, in ms: a reader that hangs is as bad as one that ends. */
 const LONGEST_MS = 5_000;
 
 const { values, positionals } = parseArgs({
@@ -49,7 +48,7 @@ for (; rounds < most && performance.now() < endMs; rounds++) {
   try {
     await target.read(damaged);
   } catch (error) {
-    if (error?.name !== 'ModelkeepError' || !CODES.has(error.code))
+    if (error?.name !== 'ModelkeepError' || !target.codes.includes(error.code))
       fail(error?.stack ?? String(error), rounds, damaged);
     outcome = error.code;
   }

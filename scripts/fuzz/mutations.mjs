@@ -132,3 +132,61 @@ export function mutateHeader(bytes, random) {
   length.writeBigUInt64LE(BigInt(header.length));
   return Buffer.concat([length, header, bytes.subarray(end)]);
 }
+
+/** What a value in a document may become; a function gets what was there. */
+const ODD_VALUES = [
+  null,
+  true,
+  '',
+  '4',
+  '__proto__',
+  'FP16',
+  'BF16',
+  'BYTES',
+  'string',
+  'float64',
+  [],
+  {},
+  -1,
+  0,
+  0.5,
+  3,
+  8,
+  2 ** 31,
+  2 ** 53,
+  1e300,
+  (value) => [value],
+  (value) => [value, value],
+  (value) => ({ __proto__: null, value }),
+  (value) => (typeof value === 'number' ? value + 1 : value),
+  (value) => (typeof value === 'number' ? value - 1 : value),
+  (value) => (Array.isArray(value) ? value.slice(1) : value),
+  (value) => (Array.isArray(value) ? value.toReversed() : value),
+];
+
+/**
+ * A document that still is JSON, with one value replaced, taken away or given another name.
+ *
+ * @param {unknown} document
+ * @param {import('./random.mjs').Random} random
+ */
+export function mutateDocument(document, random) {
+  const copy = structuredClone(document);
+  const places = [];
+  const visit = (value) => {
+    if (typeof value !== 'object' || value === null) return;
+    for (const key of Object.keys(value)) {
+      places.push([value, key]);
+      visit(value[key]);
+    }
+  };
+  visit(copy);
+  if (places.length === 0) return copy;
+  const [holder, key] = random.one(places);
+  const odd = random.one(ODD_VALUES);
+  const way = random.below(8);
+  if (way === 0) delete holder[key];
+  else if (way === 1 && !Array.isArray(holder)) holder[`${key}s`] = holder[key];
+  else holder[key] = typeof odd === 'function' ? odd(holder[key]) : structuredClone(odd);
+  return copy;
+}

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { cutFile, planSession, readSafetensorsHeader } from '../../dist/formats/index.js';
 import { readSentencePipeline } from '../../dist/tasks/sentence-pipeline.js';
 import { mutate, mutateHeader } from './mutations.mjs';
+import { WIRE_TARGETS } from './wire-targets.mjs';
 
 const FIXTURES = join(import.meta.dirname, '../../test/fixtures');
 
@@ -118,9 +119,14 @@ async function readHeaderAlone(path, contents) {
   if (refused !== undefined) throw refused;
 }
 
-/** By name: the cases, how one is damaged, and what reads it. */
+/** What a damaged file may be refused with. */
+const FILE_CODES = ['INVALID_ARTIFACT', 'UNSUPPORTED_FORMAT'];
+
+/** By name: the cases, how one is damaged, what reads it, and what it may be refused with. */
 export const TARGETS = {
+  ...WIRE_TARGETS,
   safetensors: {
+    codes: FILE_CODES,
     cases: safetensorsCases,
     damage({ contents }, random) {
       const paths = Object.keys(contents);
@@ -145,6 +151,7 @@ export const TARGETS = {
     },
   },
   onnx: {
+    codes: FILE_CODES,
     cases: onnxCases,
     damage({ contents }, random) {
       const bytes = contents['model.onnx'];

@@ -1,12 +1,20 @@
 import { z } from 'zod';
 import { OPERATIONS } from '../../../access/index.js';
-import { errors, type Json } from '../openapi/shapes.js';
+import { errors, list, NAME_TEXT, object, REFERENCE_TEXT, STRING, type Json } from '../openapi/shapes.js';
 import { API_PREFIX, type ApiRoute } from './route.js';
 import { API_ROUTES } from './routes.js';
 
 const BYTES: Json = { type: 'string', format: 'binary' };
+/** What the parts of a path look like, by their names there. */
+const PATH_PARTS: Readonly<Record<string, Json>> = {
+  ref: REFERENCE_TEXT,
+  model: NAME_TEXT,
+  digest: { type: 'string', pattern: '^sha256:[0-9a-f]{64}$' },
+};
 /** What the operation gives: an object or a list, as the command of the same name gives it with `--json`. */
 const RESULT: Json = { type: ['object', 'array'] };
+/** What those who ask for lines get, a document each. */
+const LINES = list({ anyOf: ['progress', 'result', 'error'].map((name) => object({ [name]: {} })) });
 
 function schemaOf(schema: z.ZodType): Json {
   const { $schema: _schema, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
@@ -25,7 +33,7 @@ function parametersOf({ url, querySchema }: ApiRoute): Json[] {
     in: 'path',
     required: true,
     description: name === 'ref' ? 'A reference, percent-encoded: a "/" in it is %2F' : name,
-    schema: { type: 'string' },
+    schema: PATH_PARTS[name] ?? STRING,
   }));
   if (querySchema === undefined) return inPath;
   const { properties = {}, required = [] } = schemaOf(querySchema) as {
@@ -48,7 +56,7 @@ function bodyOf({ bodySchema, takesBytes }: ApiRoute): Json {
 function answerOf({ givesBytes, long }: ApiRoute): Json {
   const bytes = { 'application/octet-stream': { schema: BYTES } };
   const json = { 'application/json': { schema: RESULT } };
-  const lines = { 'application/x-ndjson': { schema: RESULT } };
+  const lines = { 'application/x-ndjson': { schema: LINES } };
   const content = givesBytes ? bytes : { ...json, ...(long ? lines : {}) };
   const description = long ? 'The result; as lines: {progress} …, and last {result} or {error}' : 'The result';
   return { description, content };

@@ -6,6 +6,11 @@ export type Json = Readonly<Record<string, unknown>>;
 const JSON_TYPE = 'application/json';
 /** What a reference may look like, for those who read the document. */
 const REFERENCE = 'NAME, NAME:VERSION, NAME@ALIAS or NAME@sha256:DIGEST; names may hold "/"';
+const PART = '[a-z0-9][a-z0-9._-]*';
+/** What every model's name looks like. */
+export const NAME_TEXT: Json = { type: 'string', pattern: `^${PART}(/${PART})*$`, maxLength: 200 };
+/** What every reference looks like. */
+export const REFERENCE_TEXT: Json = { type: 'string', pattern: `^${PART}(/${PART})*([:@][a-z0-9][a-z0-9._:-]*)?$` };
 
 /** What the framework refuses before a request becomes one of ours. */
 const REFUSED: Readonly<Record<string, string>> = {
@@ -55,7 +60,7 @@ export const TIME: Json = { type: 'string', format: 'date-time' };
 
 /** A part of a path that is a reference to a version of a model. */
 export function reference(name: string): Json {
-  return { name, in: 'path', required: true, description: REFERENCE, schema: STRING, example: 'sentiment' };
+  return { name, in: 'path', required: true, description: REFERENCE, schema: REFERENCE_TEXT, example: 'sentiment' };
 }
 
 /** A part of a path that is a version's number or an alias. */
