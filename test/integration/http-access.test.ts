@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { addKey } from '../../src/app/index.js';
+import { makeCertificates, type CertificateFiles, type Certificates } from './certificates.js';
 import { modelHome, startServer, type Answer, type ModelHome, type TestServer } from './http-harness.js';
 
 let home: ModelHome;
@@ -27,8 +27,8 @@ const as = (name: string) => ({ authorization: `Bearer ${keys[name]}` });
 const ask = { inputs: 'fine' };
 
 const statusOf = async (base: string | undefined, path: string) => (await fetch(`${base}${path}`)).status;
-const at = (name: string) => join(home.root, name);
-const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: home.root, stdio: 'pipe' });
+
+const shown = ({ cert, key }: CertificateFiles) => ({ cert: readFileSync(cert), key: readFileSync(key) });
 
 /** Asks over TLS; the certificate is for a name, and the test connects to an address. */
 function getSecurely(url: string, client: object = {}): Promise<Pick<Answer<string>, 'status' | 'body'>> {
@@ -181,26 +181,11 @@ describe('beyond this machine', () => {
 
 describe('TLS', () => {
   let files: Record<string, string>;
+  let made: Certificates;
 
   beforeAll(() => {
-    const ca = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-    openssl('req', ...ca, '-keyout', 'ca.key', '-out', 'ca.pem', '-subj', '/CN=Test CA');
-    for (const name of ['server', 'client']) {
-      openssl(
-        'req',
-        ...ca.slice(1, -2),
-        '-new',
-        '-keyout',
-        `${name}.key`,
-        '-out',
-        `${name}.csr`,
-        '-subj',
-        `/CN=${name}`,
-      );
-      const ext = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-copy_extensions', 'copy'];
-      openssl('x509', '-req', '-in', `${name}.csr`, ...ext, '-out', `${name}.pem`);
-    }
-    files = { tlsCert: at('server.pem'), tlsKey: at('server.key'), tlsClientCa: at('ca.pem') };
+    made = makeCertificates(home.root);
+    files = { tlsCert: made.server.cert, tlsKey: made.server.key, tlsClientCa: made.ca };
   });
 
   test('encrypts', async () => {
@@ -217,8 +202,10 @@ describe('TLS', () => {
     await expect(getSecurely(url)).rejects.toMatchObject({
       code: expect.stringMatching(/^(ERR_SSL|ECONNRESET|EPIPE)/),
     });
-    const cert = readFileSync(join(home.root, 'client.pem'));
-    expect((await getSecurely(url, { cert, key: readFileSync(join(home.root, 'client.key')) })).status).toBe(200);
+    await expect(getSecurely(url, shown(made.foreign))).rejects.toMatchObject({
+      code: expect.stringMatching(/^(ERR_SSL|ECONNRESET|EPIPE)/),
+    });
+    expect((await getSecurely(url, shown(made.client))).status).toBe(200);
   });
 
   test.each([
@@ -230,7 +217,7 @@ describe('TLS', () => {
   });
 
   test('a key that is not the certificate’s is INVALID_INPUT', async () => {
-    const wrong = { ...files, tlsKey: join(home.root, 'client.key') };
+    const wrong = { ...files, tlsKey: made.client.key };
     await expect(startServer(home, wrong)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
   });
 });

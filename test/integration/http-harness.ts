@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
+import { expect, vi } from 'vitest';
 import { openStore, push, resolveSettings, serve, type RunningServer, type Settings } from '../../src/app/index.js';
 
 /** Where the test's models lie. */
@@ -97,6 +98,28 @@ export async function startServer(
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Stops the only runner of a server, so that what is asked meanwhile stays in flight, until it is resumed. */
+export function pauseRunner({ running }: TestServer): Disposable & { resume(): void } {
+  const [runner] = running.keep.status().runners;
+  if (runner === undefined) throw new Error('There is no runner to pause');
+  process.kill(runner.pid, 'SIGSTOP');
+  let paused = true;
+  const resume = (): void => {
+    if (paused) process.kill(runner.pid, 'SIGCONT');
+    paused = false;
+  };
+  return { resume, [Symbol.dispose]: resume };
+}
+
+/** Resolves when the only runner has `inFlight` requests and `waiting` more wait, all of them of one version. */
+export async function untilBusy({ running }: TestServer, inFlight: number, waiting: number): Promise<void> {
+  await vi.waitFor(() => {
+    const status = running.keep.status();
+    expect(status.runners.map((runner) => runner.inFlight)).toEqual([inFlight]);
+    expect(Object.values(status.waiting).reduce((sum, count) => sum + count, 0)).toBe(waiting);
+  });
 }
 
 /** One row of a `golden.jsonl`. */

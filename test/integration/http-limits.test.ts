@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ModelkeepError } from '../../src/core/index.js';
-import { modelHome, startServer, type ModelHome, type TestServer } from './http-harness.js';
+import { modelHome, pauseRunner, startServer, untilBusy, type ModelHome, type TestServer } from './http-harness.js';
 
 let home: ModelHome;
 
@@ -15,28 +15,6 @@ beforeAll(async () => {
 afterAll(() => home[Symbol.dispose]());
 
 const ask = { inputs: 'fine' };
-
-/** Stops the only runner of a server, so that what is asked meanwhile stays in flight, until it is resumed. */
-function pauseRunner({ running }: TestServer): Disposable & { resume(): void } {
-  const [runner] = running.keep.status().runners;
-  if (runner === undefined) throw new Error('There is no runner to pause');
-  process.kill(runner.pid, 'SIGSTOP');
-  let paused = true;
-  const resume = (): void => {
-    if (paused) process.kill(runner.pid, 'SIGCONT');
-    paused = false;
-  };
-  return { resume, [Symbol.dispose]: resume };
-}
-
-/** Resolves when the runner has `inFlight` requests and `waiting` more wait. */
-async function untilBusy({ running }: TestServer, inFlight: number, waiting: number): Promise<void> {
-  await vi.waitFor(() => {
-    const status = running.keep.status();
-    expect(status.runners.map((runner) => runner.inFlight)).toEqual([inFlight]);
-    expect(status.waiting['sentiment:2'] ?? 0).toBe(waiting);
-  });
-}
 
 /** The status of the answer to a request whose body is announced and never sent. */
 async function statusBeforeBody({ running: { url } }: TestServer, path: string): Promise<number> {

@@ -1,67 +1,11 @@
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { connect as connectHttp2 } from 'node:http2';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { compressionAlgorithms, status as Status } from '@grpc/grpc-js';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { addKey } from '../../src/access/index.js';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ELEMENT_TYPES, onnxThatEchoes } from '../e2e/onnx-bytes.js';
-import { grpcClient, type GrpcClient, type Outcome } from '../unit/protocols/grpc-client.js';
+import { grpcClient, type GrpcClient } from '../unit/protocols/grpc-client.js';
 import { modelHome, startServer, type ModelHome, type TestServer } from './http-harness.js';
-
-type Type = keyof typeof ELEMENT_TYPES;
-
-/** Each datatype with values in typed contents (where it has that form) and as bytes. */
-const SAMPLES: readonly { type: Type; datatype: string; contents?: object; raw: Uint8Array }[] = [
-  { type: 'bool', datatype: 'BOOL', contents: { bool_contents: [true, false] }, raw: Uint8Array.of(1, 0) },
-  { type: 'uint8', datatype: 'UINT8', contents: { uint_contents: [0, 255] }, raw: Uint8Array.of(0, 255) },
-  { type: 'uint16', datatype: 'UINT16', contents: { uint_contents: [1, 2] }, raw: bytesOf(Uint16Array.of(1, 2)) },
-  {
-    type: 'uint32',
-    datatype: 'UINT32',
-    contents: { uint_contents: [1, 4_294_967_295] },
-    raw: bytesOf(Uint32Array.of(1, 4_294_967_295)),
-  },
-  {
-    type: 'uint64',
-    datatype: 'UINT64',
-    contents: { uint64_contents: ['1', '18446744073709551615'] },
-    raw: bytesOf(BigUint64Array.of(1n, 2n ** 64n - 1n)),
-  },
-  { type: 'int8', datatype: 'INT8', contents: { int_contents: [-128, 127] }, raw: bytesOf(Int8Array.of(-128, 127)) },
-  {
-    type: 'int16',
-    datatype: 'INT16',
-    contents: { int_contents: [-32_768, 1] },
-    raw: bytesOf(Int16Array.of(-32_768, 1)),
-  },
-  { type: 'int32', datatype: 'INT32', contents: { int_contents: [-7, 1] }, raw: bytesOf(Int32Array.of(-7, 1)) },
-  {
-    type: 'int64',
-    datatype: 'INT64',
-    contents: { int64_contents: ['-9223372036854775808', '7'] },
-    raw: bytesOf(BigInt64Array.of(-(2n ** 63n), 7n)),
-  },
-  { type: 'float16', datatype: 'FP16', raw: bytesOf(Uint16Array.of(0x3c00, 0x7e01)) },
-  {
-    type: 'float32',
-    datatype: 'FP32',
-    contents: { fp32_contents: [0.5, Infinity] },
-    raw: bytesOf(Float32Array.of(0.5, Infinity)),
-  },
-  { type: 'float64', datatype: 'FP64', contents: { fp64_contents: [0.1, -2] }, raw: bytesOf(Float64Array.of(0.1, -2)) },
-  {
-    type: 'string',
-    datatype: 'BYTES',
-    contents: { bytes_contents: [Buffer.from('ä'), Buffer.alloc(0)] },
-    raw: Uint8Array.of(2, 0, 0, 0, 0xc3, 0xa4, 0, 0, 0, 0),
-  },
-];
-
-function bytesOf({ buffer }: { readonly buffer: ArrayBufferLike }): Uint8Array {
-  return new Uint8Array(buffer);
-}
+import { bytesOf, SAMPLES, type SampleType } from './tensor-samples.js';
 
 interface InferResponse {
   readonly model_version: string;
@@ -76,15 +20,15 @@ let client: GrpcClient;
 
 beforeAll(async () => {
   home = modelHome();
-  const typed = (Object.keys(ELEMENT_TYPES) as Type[]).filter((type) => type !== 'float16');
-  writeFileSync(join(home.root, 'echo.onnx'), onnxThatEchoes(Object.keys(ELEMENT_TYPES) as Type[]));
+  const typed = (Object.keys(ELEMENT_TYPES) as SampleType[]).filter((type) => type !== 'float16');
+  writeFileSync(join(home.root, 'echo.onnx'), onnxThatEchoes(Object.keys(ELEMENT_TYPES) as SampleType[]));
   writeFileSync(join(home.root, 'typed.onnx'), onnxThatEchoes(typed));
   writeFileSync(join(home.root, 'floats.onnx'), onnxThatEchoes(['float32']));
   for (const name of ['echo', 'typed', 'floats']) await home.publish(join(home.root, `${name}.onnx`), name);
   await home.publish('sentiment/v1', 'sentiment');
   await home.publish('sentiment/v2', 'sentiment');
   await home.setAlias('sentiment', 'old', 1);
-  server = await startServer(home, { maxBodyBytes: 100_000, maxQueue: 1, preload: ['floats', 'sentiment'] });
+  server = await startServer(home, { maxBodyBytes: 100_000, preload: ['floats', 'sentiment'] });
   client = grpcClient(server.running.grpc ?? '');
 });
 
@@ -140,6 +84,24 @@ describe('every datatype', () => {
     });
     expect(answer.raw_output_contents).toEqual([]);
     answer.outputs.forEach(({ contents }, index) => expect(contents).toMatchObject(typed[index]?.contents ?? {}));
+  });
+
+  test('NaN, infinities and the ends of 64 bits come back in typed contents, digit for digit', async () => {
+    const odd: readonly (readonly [string, string, string, readonly (number | string)[]])[] = [
+      ['in_float32', 'FP32', 'fp32_contents', [Number.NaN, -Infinity]],
+      ['in_float64', 'FP64', 'fp64_contents', [Infinity, Number.NaN]],
+      ['in_int64', 'INT64', 'int64_contents', ['-9223372036854775808', '9223372036854775807']],
+      ['in_uint64', 'UINT64', 'uint64_contents', ['9007199254740993', '18446744073709551615']],
+    ];
+    const given = new Set(odd.map(([name]) => name));
+    const others = SAMPLES.filter(({ type, contents }) => contents !== undefined && !given.has(`in_${type}`));
+    const inputs = [
+      ...odd.map(([name, datatype, field, values]) => ({ name, datatype, shape: [2], contents: { [field]: values } })),
+      ...others.map(({ type, datatype, contents }) => ({ name: `in_${type}`, datatype, shape: [2], contents })),
+    ];
+    const outputs = odd.map(([name]) => ({ name: name.replace('in', 'out') }));
+    const answer = await infer({ model_name: 'typed', inputs, outputs });
+    answer.outputs.forEach(({ contents }, at) => expect(contents).toMatchObject({ [odd[at]![2]]: odd[at]![3] }));
   });
 
   test('BF16 goes in as the FP32 that it is', async () => {
@@ -238,6 +200,8 @@ describe('a request that is wrong', () => {
     ['a field that is cut off', Buffer.of(0x3a, 0x7f, 0x61)],
     ['groups 50,000 deep', Buffer.alloc(50_000, 0x0b)],
     ['nothing', Buffer.alloc(0)],
+    ['named in no UTF-8', Buffer.of(0x0a, 0x02, 0xc3, 0x28)],
+    ['a list of 100,000 inputs', Buffer.alloc(200_000).fill(Buffer.of(0x2a, 0x00)).subarray(0, 99_000)],
   ])('by a message that is %s', async (_what, bytes) => {
     const { error } = await client.callRaw('ModelInfer', bytes);
     expect(error?.code).toBe(Status.INVALID_ARGUMENT);
@@ -259,170 +223,4 @@ describe('a request that is wrong', () => {
     };
     expect((await zipped.call('ModelInfer', small)).error).toBeUndefined();
   });
-});
-
-const host = '127.0.0.1';
-const portOf = ({ running }: TestServer): number => Number((running.grpc ?? '').split(':').at(-1));
-
-describe('a connection that misbehaves', () => {
-  test('by resetting 300 streams harms nobody', async () => {
-    const session = connectHttp2(`http://${host}:${portOf(server)}`);
-    session.on('error', () => undefined);
-    await once(session, 'connect');
-    for (let count = 0; count < 300 && !session.destroyed; count += 1) {
-      const stream = session.request({ ':method': 'POST', ':path': '/inference.GRPCInferenceService/ModelInfer' });
-      stream.on('error', () => undefined);
-      stream.close(8);
-    }
-    expect((await client.call('ModelInfer', { model_name: 'floats', inputs: [plain] })).error).toBeUndefined();
-    session.destroy();
-  });
-
-  test('by speaking something else is closed', async () => {
-    const socket = connect(portOf(server), host);
-    socket.on('error', () => undefined);
-    socket.resume();
-    socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(100));
-    await once(socket, 'close');
-    expect((await client.call('ServerLive', {})).value).toEqual({ live: true });
-  });
-});
-
-/** Stops the only runner, so that what is asked meanwhile stays in flight, until it is resumed. */
-function pauseRunner({ running }: TestServer): Disposable & { resume(): void } {
-  const [runner] = running.keep.status().runners;
-  if (runner === undefined) throw new Error('There is no runner to pause');
-  process.kill(runner.pid, 'SIGSTOP');
-  let paused = true;
-  const resume = (): void => {
-    if (paused) process.kill(runner.pid, 'SIGCONT');
-    paused = false;
-  };
-  return { resume, [Symbol.dispose]: resume };
-}
-
-const waiting = () => server.running.keep.status().waiting['sentiment:2'] ?? 0;
-const untilBusy = (inFlight: number, more: number): Promise<void> =>
-  vi.waitFor(() => {
-    expect(server.running.keep.status().runners.map((runner) => runner.inFlight)).toEqual([inFlight]);
-    expect(waiting()).toBe(more);
-  });
-
-describe('load', () => {
-  const ask = { model_name: 'sentiment', inputs: [text('fine')] };
-
-  test('the deadline of a call is that of its request, and a call that is given up leaves the queue', async () => {
-    using paused = pauseRunner(server);
-    const first = client.call('ModelInfer', ask);
-    await untilBusy(1, 0);
-    const late = client.call('ModelInfer', ask, { deadline: Date.now() + 300 });
-    await untilBusy(1, 1);
-    expect((await late).error?.code).toBe(Status.DEADLINE_EXCEEDED);
-    await untilBusy(1, 0);
-    const controller = new AbortController();
-    const gone = client.call('ModelInfer', ask, { signal: controller.signal });
-    await untilBusy(1, 1);
-    controller.abort();
-    expect((await gone).error?.code).toBe(Status.CANCELLED);
-    await untilBusy(1, 0);
-    paused.resume();
-    expect((await first).error).toBeUndefined();
-  });
-
-  test('a full queue is RESOURCE_EXHAUSTED at once, and says when to try again', async () => {
-    using paused = pauseRunner(server);
-    const accepted = [client.call('ModelInfer', ask)];
-    await untilBusy(1, 0);
-    accepted.push(client.call('ModelInfer', ask));
-    await untilBusy(1, 1);
-    const { error }: Outcome = await client.call('ModelInfer', ask);
-    expect(error?.code).toBe(Status.RESOURCE_EXHAUSTED);
-    expect(error?.metadata.get('grpc-retry-pushback-ms')).toEqual(['1000']);
-    paused.resume();
-    expect((await Promise.all(accepted)).map((one) => one.error)).toEqual([undefined, undefined]);
-  });
-});
-
-describe('who asks', () => {
-  let guarded: TestServer;
-  let other: GrpcClient;
-  const keys: Record<string, string> = {};
-  const as = (name: string) => ({ metadata: { authorization: `Bearer ${keys[name]}` } });
-
-  beforeAll(async () => {
-    const file = join(home.root, 'keys.json');
-    keys.admin = (await addKey(file, { name: 'admin', scopes: ['admin'] })).key;
-    keys.floats = (await addKey(file, { name: 'floats', scopes: ['infer'], models: ['floats'] })).key;
-    guarded = await startServer(home, { authKeys: file, cacheDir: join(home.root, 'guarded') });
-    other = grpcClient(guarded.running.grpc ?? '');
-  });
-
-  afterAll(async () => {
-    await other[Symbol.asyncDispose]();
-    await guarded.close();
-  });
-
-  test('health is open, all else needs credentials', async () => {
-    expect((await other.call('ServerLive', {})).value).toEqual({ live: true });
-    expect((await other.call('Check', {})).value).toEqual({ status: 'SERVING' });
-    expect((await other.call('ServerMetadata', {})).error?.code).toBe(Status.UNAUTHENTICATED);
-    const { error } = await other.call('ModelInfer', {}, { metadata: { authorization: 'Bearer mk_nobody' } });
-    expect(error?.code).toBe(Status.UNAUTHENTICATED);
-  });
-
-  test('a key does what its scopes and models allow, and sees no more', async () => {
-    const asked = (model_name: string) => other.call('ModelInfer', { model_name, inputs: [plain] }, as('floats'));
-    expect((await asked('floats')).error).toBeUndefined();
-    expect((await asked('typed')).error?.code).toBe(Status.PERMISSION_DENIED);
-    expect((await asked('nothing')).error?.code).toBe(Status.PERMISSION_DENIED);
-    const load = { model_name: 'floats' };
-    expect((await other.call('RepositoryModelLoad', load, as('floats'))).error?.code).toBe(Status.PERMISSION_DENIED);
-    const { value } = await other.call('RepositoryIndex', {}, as('floats'));
-    expect(value?.models).toMatchObject([{ name: 'floats', version: '1', state: 'READY' }]);
-  });
-
-  test('load and unload take the name in either place', async () => {
-    for (const request of [{ model_name: 'typed' }, { repository_name: 'typed' }]) {
-      expect((await other.call('RepositoryModelLoad', request, as('admin'))).value).toEqual({
-        model_name: 'typed',
-        isLoaded: true,
-      });
-      expect((await other.call('RepositoryModelUnload', request, as('admin'))).value).toMatchObject({
-        isUnloaded: true,
-      });
-    }
-  });
-});
-
-test('with a port for management nobody loads over gRPC', async () => {
-  await using split = await startServer(home, { adminPort: 0, cacheDir: join(home.root, 'split') });
-  await using other = grpcClient(split.running.grpc ?? '');
-  expect((await other.call('RepositoryModelLoad', { model_name: 'floats' })).error?.code).toBe(
-    Status.PERMISSION_DENIED,
-  );
-});
-
-test('off is off, and a port that is taken is named', async () => {
-  await using without = await startServer(home, { grpcPort: 'off', cacheDir: join(home.root, 'off') });
-  expect(without.running.grpc).toBeUndefined();
-  const taken = portOf(server);
-  await expect(startServer(home, { grpcPort: taken, cacheDir: join(home.root, 'off') })).rejects.toMatchObject({
-    code: 'INVALID_INPUT',
-    message: expect.stringContaining('--grpc-port'),
-  });
-});
-
-test('close answers what is in flight, and health says that nothing new is taken', async () => {
-  const closing = await startServer(home, { preload: ['sentiment'], cacheDir: join(home.root, 'closing') });
-  await using other = grpcClient(closing.running.grpc ?? '');
-  const watch = other.watchHealth();
-  expect(await watch.next()).toMatchObject({ value: 'SERVING' });
-  using paused = pauseRunner(closing);
-  const inFlight = other.call('ModelInfer', { model_name: 'sentiment', inputs: [text('fine')] });
-  await vi.waitFor(() => expect(closing.running.keep.status().runners[0]?.inFlight).toBe(1));
-  const closed = closing.close();
-  expect(await watch.next()).toMatchObject({ value: 'NOT_SERVING' });
-  paused.resume();
-  expect((await inFlight).error).toBeUndefined();
-  await closed;
 });

@@ -4,29 +4,7 @@ import { deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ELEMENT_TYPES, onnxThatEchoes } from '../e2e/onnx-bytes.js';
 import { modelHome, startServer, type ModelHome, type TestServer } from './http-harness.js';
-
-type Type = keyof typeof ELEMENT_TYPES;
-
-/** Each datatype with values, in JSON (where it has that form) and as bytes. */
-const SAMPLES: readonly { type: Type; datatype: string; json?: readonly unknown[]; raw: Uint8Array }[] = [
-  { type: 'bool', datatype: 'BOOL', json: [true, false], raw: Uint8Array.of(1, 0) },
-  { type: 'uint8', datatype: 'UINT8', json: [0, 255], raw: Uint8Array.of(0, 255) },
-  { type: 'uint16', datatype: 'UINT16', json: [0, 65_535], raw: bytesOf(Uint16Array.of(0, 65_535)) },
-  { type: 'uint32', datatype: 'UINT32', json: [0, 4_294_967_295], raw: bytesOf(Uint32Array.of(0, 4_294_967_295)) },
-  { type: 'uint64', datatype: 'UINT64', json: [0, 2 ** 53 - 1], raw: bytesOf(BigUint64Array.of(0n, 2n ** 53n - 1n)) },
-  { type: 'int8', datatype: 'INT8', json: [-128, 127], raw: bytesOf(Int8Array.of(-128, 127)) },
-  { type: 'int16', datatype: 'INT16', json: [-32_768, 1], raw: bytesOf(Int16Array.of(-32_768, 1)) },
-  { type: 'int32', datatype: 'INT32', json: [-(2 ** 31), 1], raw: bytesOf(Int32Array.of(-(2 ** 31), 1)) },
-  { type: 'int64', datatype: 'INT64', json: [1 - 2 ** 53, 7], raw: bytesOf(BigInt64Array.of(1n - 2n ** 53n, 7n)) },
-  { type: 'float16', datatype: 'FP16', raw: bytesOf(Uint16Array.of(0x3c00, 0x7e01)) },
-  { type: 'float32', datatype: 'FP32', json: [0.5, -2], raw: bytesOf(Float32Array.of(0.5, -2)) },
-  { type: 'float64', datatype: 'FP64', json: [0.1, -2], raw: bytesOf(Float64Array.of(0.1, -2)) },
-  { type: 'string', datatype: 'BYTES', json: ['ä', ''], raw: Uint8Array.of(2, 0, 0, 0, 0xc3, 0xa4, 0, 0, 0, 0) },
-];
-
-function bytesOf({ buffer }: { readonly buffer: ArrayBufferLike }): Uint8Array {
-  return new Uint8Array(buffer);
-}
+import { bytesOf, SAMPLES, type SampleType } from './tensor-samples.js';
 
 interface Output {
   readonly name: string;
@@ -48,7 +26,7 @@ let server: TestServer;
 
 beforeAll(async () => {
   home = modelHome();
-  writeFileSync(join(home.root, 'echo.onnx'), onnxThatEchoes(Object.keys(ELEMENT_TYPES) as Type[]));
+  writeFileSync(join(home.root, 'echo.onnx'), onnxThatEchoes(Object.keys(ELEMENT_TYPES) as SampleType[]));
   writeFileSync(join(home.root, 'floats.onnx'), onnxThatEchoes(['float32']));
   await home.publish(join(home.root, 'echo.onnx'), 'echo');
   await home.publish(join(home.root, 'floats.onnx'), 'floats');

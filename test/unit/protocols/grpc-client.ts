@@ -1,5 +1,13 @@
 import { fileURLToPath } from 'node:url';
-import { Client, credentials, Metadata, type CallOptions, type ChannelOptions, type ServiceError } from '@grpc/grpc-js';
+import {
+  Client,
+  credentials,
+  Metadata,
+  type CallOptions,
+  type ChannelCredentials,
+  type ChannelOptions,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
 
 /** What a call came to: its answer, or the error with its status. */
@@ -30,9 +38,13 @@ const methods = Object.assign(
   ...definitions.flatMap((one) => [one['inference.GRPCInferenceService'], one['grpc.health.v1.Health']]),
 ) as ServiceDefinition;
 
-/** Connects to `host:port`. */
-export function grpcClient(address: string, options: ChannelOptions = {}): GrpcClient {
-  const channel = new Client(address, credentials.createInsecure(), options);
+/** Connects to `host:port`. @param security @defaultValue none */
+export function grpcClient(
+  address: string,
+  options: ChannelOptions = {},
+  security: ChannelCredentials = credentials.createInsecure(),
+): GrpcClient {
+  const channel = new Client(address, security, options);
   const send = <T>(
     path: string,
     bytes: Buffer,
