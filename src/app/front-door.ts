@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { openAccess, type Access } from '../access/index.js';
 import { ModelkeepError } from '../core/index.js';
 import type { TlsMaterial } from '../protocols/index.js';
-import { flagName, type SettingName, type Settings } from './settings.js';
+import { flagName } from './resolve-settings.js';
+import type { SettingName, Settings } from './settings.js';
 
 /** Who may come in, and over what: the same for every protocol. */
 export interface FrontDoor {

@@ -139,13 +139,11 @@ export {
   environmentName,
   flagName,
   resolveSettings,
-  SETTINGS,
   type ResolvedSettings,
-  type SettingName,
   type SettingOrigin,
-  type Settings,
   type SettingSources,
-} from './settings.js';
+} from './resolve-settings.js';
+export { SETTINGS, type SettingName, type Settings } from './settings.js';
 export { splitNamed } from './other-stores.js';
 export { cacheSource } from './verify-sources.js';
 export { serve, untilAborted, type RunningServer, type ServeOptions } from './serve.js';

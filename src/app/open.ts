@@ -10,7 +10,8 @@ import { compilerFor, quantizeBy } from './forms.js';
 import { Modelkeep } from './modelkeep.js';
 import { openShadow } from './open-shadow.js';
 import { picklePool } from './pickle-pool.js';
-import { checkSetting, SETTINGS, type SettingName, type Settings } from './settings.js';
+import { checkSetting } from './resolve-settings.js';
+import { SETTINGS, type SettingName, type Settings } from './settings.js';
 import { signaturePolicy } from './signature-policy.js';
 import { Watchman } from './watchman.js';
 

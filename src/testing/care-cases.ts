@@ -1,13 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect, it, vi } from 'vitest';
-import {
-  digestOf,
-  distinctPlaces,
-  type ContentSource,
-  type SegmentPlace,
-  type StoredData,
-  type VersionStore,
-} from '../core/index.js';
+import { digestOf, distinctPlaces, type ContentSource, type StoredData, type VersionStore } from '../core/index.js';
 import type { StoreSuite } from './describe-version-store.js';
 import { contentsOf, digestsOf, freshContents, freshModel, readBack, type MadeContents } from './drafts.js';
 
@@ -190,93 +183,7 @@ function racingCases(suite: StoreSuite): void {
   });
 }
 
-function repairCases(suite: StoreSuite): void {
-  it('mends what is damaged or missing of a version, and asks the source for no more than that', async ({ skip }) => {
-    const store = suite.store();
-    const damage = suite.damage();
-    if (damage === undefined) return skip('the adapter gives no way to damage what it stored');
-    const made = contentsOf({ 'a.bin': randomBytes(900_000) }, { segmentBytes: 300_000 });
-    const { record } = await store.publish({ model: freshModel(), manifest: made.manifest }, made.source);
-    const [first, second, third] = distinctPlaces(made.manifest) as [SegmentPlace, SegmentPlace, SegmentPlace];
-    await damage(record, first, 'altered');
-    await damage(record, third, 'removed');
-    const asked: number[] = [];
-    const source: ContentSource = {
-      open: (path, range, options) => {
-        asked.push(range.start);
-        return made.source.open(path, range, options);
-      },
-    };
-    await store.repair(record, made.manifest, source, { segments: [first, second] });
-    expect(asked).toEqual([0]);
-    await store.repair(record, made.manifest, source);
-    expect(asked).toEqual([0, 600_000]);
-    expect(await readBack(store, record)).toEqual(digestsOf(made.files));
-    const wrong = store.repair(record, freshContents().manifest, source);
-    await expect(wrong).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
-  });
-
-  it('mends a single-file version', async ({ skip }) => {
-    const store = suite.store();
-    const damage = suite.damage();
-    if (damage === undefined) return skip('the adapter gives no way to damage what it stored');
-    const made = contentsOf({ 'model.joblib': randomBytes(400_000) }, { format: 'joblib', segmentBytes: 150_000 });
-    const { record } = await store.publish({ model: freshModel(), manifest: made.manifest }, made.source);
-    const [place] = distinctPlaces(made.manifest);
-    if (place === undefined) throw new Error('The contents have no segment');
-    await damage(record, place, 'altered');
-    await store.repair(record, made.manifest, made.source);
-    expect(await readBack(store, record)).toEqual(digestsOf(made.files));
-  });
-}
-
-function copyingCases(suite: StoreSuite): void {
-  it('gives a version the number and the time that it asks for, if the number was never given', async () => {
-    const store = suite.store();
-    const model = freshModel();
-    const publishedAt = new Date(1_700_000_000_000);
-    const publish = async (version: number) => {
-      const made = freshContents();
-      const draft = { model, manifest: made.manifest, version, publishedAt };
-      return (await store.publish(draft, made.source)).record;
-    };
-    expect(await publish(3)).toMatchObject({ version: 3, publishedAt });
-    expect((await publish(3)).version).toBe(4);
-    expect((await publish(1)).version).toBe(1);
-    expect((await store.listEvents({ model })).every(({ at }) => at.getTime() === publishedAt.getTime())).toBe(true);
-  });
-
-  it('imports events with their times, each once, but those that versions tell', async () => {
-    const [store, model] = [suite.store(), freshModel()];
-    const made = freshContents();
-    await store.publish({ model, manifest: made.manifest }, made.source);
-    const at = new Date(1_700_000_000_000);
-    const moved = { id: '65a000000000000000000001', at, model, kind: 'alias-moved', alias: 'p', to: 1 } as const;
-    const published = { id: '65a000000000000000000002', at, model, kind: 'published', version: 1 } as const;
-    expect(await store.importEvents([moved, published])).toBe(1);
-    expect(await store.importEvents([moved])).toBe(0);
-    const events = await store.listEvents({ model });
-    expect(events.filter(({ kind }) => kind === 'alias-moved')).toEqual([moved]);
-    expect(events).toHaveLength(2);
-  });
-
-  it('records what a verification found of a version, also of a deleted one, and changes nothing', async () => {
-    const [store, model] = [suite.store(), freshModel()];
-    const made = freshContents();
-    const { record } = await store.publish({ model, manifest: made.manifest }, made.source);
-    await store.recordVerified({ model, version: 1, deep: true, problems: 0, repaired: 2, by: 'ann' });
-    expect(await store.resolve({ model, selector: { kind: 'latest' } })).toEqual(record);
-    await store.setState(model, 1, 'deleted');
-    await store.recordVerified({ model, version: 1, deep: false, problems: 1, repaired: 0 });
-    const found = (await store.listEvents({ model })).filter(({ kind }) => kind === 'verified');
-    expect(found).toMatchObject([
-      { version: 1, deep: false, problems: 1, repaired: 0 },
-      { version: 1, deep: true, problems: 0, repaired: 2, by: 'ann' },
-    ]);
-    const nobody = { model, version: 9, deep: true, problems: 0, repaired: 0 };
-    await expect(store.recordVerified(nobody)).rejects.toMatchObject({ code: 'VERSION_NOT_FOUND' });
-  });
-
+function retentionCases(suite: StoreSuite): void {
   it('keeps retention policies, and tells of each change', async () => {
     const [store, model] = [suite.store(), freshModel()];
     const policy = { model, keepLast: 5, keepAliased: true, keepYoungerThanMs: 1_000 };
@@ -292,12 +199,11 @@ function copyingCases(suite: StoreSuite): void {
   });
 }
 
-/** Looking after what is stored: deleting, removing, mending, copying. */
+/** Looking after what is stored: deleting, removing, and what policies ask to keep. */
 export function careCases(suite: StoreSuite): void {
   deletingCases(suite);
   endingCases(suite);
   sweepingCases(suite);
   racingCases(suite);
-  repairCases(suite);
-  copyingCases(suite);
+  retentionCases(suite);
 }

@@ -11,6 +11,8 @@ import { abortCases, hangingSource } from './abort-cases.js';
 import { aliasCases, stateCases } from './alias-cases.js';
 import { policyCases } from './alias-policy-cases.js';
 import { careCases } from './care-cases.js';
+import { copyCases } from './copy-cases.js';
+import { repairCases } from './repair-cases.js';
 import { annotationCases, whereCases } from './annotation-cases.js';
 import { freshContents, freshModel } from './drafts.js';
 import { entryCases } from './entry-cases.js';
@@ -199,6 +201,8 @@ export function describeVersionStore(
     watchCases(suite);
     nodeCases(suite);
     careCases(suite);
+    repairCases(suite);
+    copyCases(suite);
     annotationCases(suite);
     whereCases(suite);
     entryCases(suite);

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { expect } from 'vitest';
 import { openModelkeep, openStore, push, type Modelkeep, type OpenOptions } from '../../src/app/index.js';
 import type { Tensor } from '../../src/core/index.js';
 
@@ -125,4 +126,16 @@ export function estimatorThatRuns(source: string): Buffer {
     '        return found',
   ].join('\n');
   return callOf('builtins', 'eval', `(lambda g: (exec(${JSON.stringify(program)}, g), g["Probe"]())[1])({})`);
+}
+
+/** Other versions never notice what one of them does: `iris` (pickled) and `graph` (ONNX) answer as they should. */
+export async function expectIrisToAnswer(keep: Modelkeep): Promise<void> {
+  const iris = await keep.load('iris');
+  const { tensors } = await iris.infer({ tensors: matrix(golden.data) });
+  expect(numbersOf(tensors.predict)).toEqual(golden.models.mymodel_v1.predict);
+  const graph = await keep.load('graph');
+  const { inputs } = await keep.parts.service.describe('graph');
+  const X = { type: 'float32', dims: [1, 4], data: Float32Array.from(golden.data[0] ?? []) } as const;
+  const answer = await graph.infer({ tensors: { [inputs[0]?.name ?? '']: X } });
+  expect(numbersOf(Object.values(answer.tensors)[0])).toEqual([0]);
 }
