@@ -1,6 +1,6 @@
 import { CompiledCache, type SegmentCache } from '../cache/index.js';
 import { manifestDigest, servedPrecision } from '../core/index.js';
-import type { CompilerOptions, Quantize, Resident } from '../residency/index.js';
+import type { CompilerOptions, Quantizing, Resident } from '../residency/index.js';
 import { compileTarget, compileVersion, detectWeightBits, formKey, quantizeVersion } from '../runners/index.js';
 import type { Settings } from './settings.js';
 
@@ -12,13 +12,14 @@ import type { Settings } from './settings.js';
 export async function quantizeBy(
   { precision: setting, weightBits: bits }: Pick<Settings, 'precision' | 'weightBits'>,
   segmentsFolder: string,
-): Promise<Quantize> {
+): Promise<Quantizing> {
   const weightBits = bits === 'auto' ? await detectWeightBits() : bits;
-  return async (manifest, options) => {
-    const precision = servedPrecision(manifest, setting);
-    if (precision === 'fp32') return undefined;
-    const form = { precision, weightBits };
-    return { form, tensors: await quantizeVersion({ manifest, segmentsFolder, quantized: form }, options) };
+  return {
+    formOf: (manifest) => {
+      const precision = servedPrecision(manifest, setting);
+      return precision === 'fp32' ? undefined : { precision, weightBits };
+    },
+    make: (manifest, quantized, options) => quantizeVersion({ manifest, segmentsFolder, quantized }, options),
   };
 }
 

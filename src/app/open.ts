@@ -82,10 +82,10 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
     if (pickles !== undefined) stack.push(() => pickles.close());
     const pools = { pool, ...(pickles === undefined ? {} : { pickles }) };
     const compiler = await compilerFor(settings, cache, () => residency.residents);
-    const quantize = await quantizeBy(settings, cache.folder);
+    const quantizing = await quantizeBy(settings, cache.folder);
     const { shadow, ...shadowing } = openShadow({ ...settings, store, cache });
     stack.push(() => shadowing.close());
-    const forms = { ...compiler, ...(await signaturePolicy(store, settings.requireSignature)), quantize };
+    const forms = { ...compiler, ...(await signaturePolicy(store, settings.requireSignature)), quantizing };
     const residency: Residency = new Residency({
       ...settings,
       store,

@@ -1,4 +1,4 @@
-import type { DerivedTensor, DeriveTensor, Precision, TensorInfo } from '../core/index.js';
+import type { DerivedTensor, DeriveTensor, Digest, Precision, TensorInfo } from '../core/index.js';
 import type { Operator } from './onnx/nodes.js';
 import type { WeightBits } from './quantize/quantize.js';
 
@@ -35,4 +35,6 @@ export interface SessionPlan {
   readonly filling?: number;
   /** Tensors of the graph that were made on this machine; empty in `fp32`. */
   readonly derived: readonly DerivedTensor[];
+  /** Files that these were made from and that the graph itself does not point at: nothing maps them. */
+  readonly replaced: readonly Digest[];
 }

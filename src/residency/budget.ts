@@ -1,11 +1,4 @@
-import {
-  distinctSegments,
-  ModelkeepError,
-  throwIfAborted,
-  versionName,
-  type Manifest,
-  type VersionRecord,
-} from '../core/index.js';
+import { ModelkeepError, throwIfAborted, versionName, type Segment, type VersionRecord } from '../core/index.js';
 
 /** What a memory budget asks and does; the residency's side of it. */
 export interface BudgetParts {
@@ -26,6 +19,8 @@ export interface BudgetParts {
 /** A version that holds memory. */
 export interface BudgetHolder {
   readonly record: VersionRecord;
+  /** What its runners map, in bytes. */
+  readonly bytes: number;
   readonly leases: number;
   readonly pinned: boolean;
   /** True from its loading until its first lease is back: it must not go before it was of any use. */
@@ -100,9 +95,9 @@ export class MemoryBudget {
   }
 
   #outOfBudget(record: VersionRecord, bytes: number, used?: number): ModelkeepError {
-    const held = this.#parts.holders().map(({ record: holder, leases, pinned }) => {
+    const held = this.#parts.holders().map(({ record: holder, bytes: mapped, leases, pinned }) => {
       const why = pinned ? ', pinned' : leases > 0 ? `, ${leases} in use` : '';
-      return `${versionName(holder)} (${megabytes(holder.size)}${why})`;
+      return `${versionName(holder)} (${megabytes(mapped)}${why})`;
     });
     const now = used === undefined ? '' : `, ${megabytes(used)} are in use`;
     const by = held.length === 0 ? '' : ` by ${held.join(', ')}`;
@@ -122,15 +117,11 @@ export function leastRecentlyUsed(holders: readonly BudgetHolder[]): BudgetHolde
     .toSorted((a, b) => a.lastUsedMs - b.lastUsedMs)[0];
 }
 
-/** What a version adds to memory, in bytes: its segments that no other resident version has. */
+/** What a version adds to memory, in bytes: what its runners map and those of no other resident version do. */
 export function addedBytes(
-  manifest: Manifest,
-  residents: readonly { readonly manifest: Manifest | undefined }[],
+  mapped: readonly Segment[],
+  residents: readonly { readonly mapped: readonly Segment[] }[],
 ): number {
-  const here = new Set(
-    residents.flatMap(({ manifest: other }) =>
-      other === undefined ? [] : distinctSegments(other).map(({ digest }) => digest),
-    ),
-  );
-  return distinctSegments(manifest).reduce((sum, { digest, size }) => sum + (here.has(digest) ? 0 : size), 0);
+  const here = new Set(residents.flatMap((other) => other.mapped.map(({ digest }) => digest)));
+  return mapped.reduce((sum, { digest, size }) => sum + (here.has(digest) ? 0 : size), 0);
 }

@@ -8,7 +8,7 @@ export type { CompileReport, CompilerOptions } from './compiler.js';
 export { canonicalReference, Follower } from './follower.js';
 export type { ParityPolicy } from './parity.js';
 export type { Share } from './target.js';
-export type { EnsureOptions, EvictionReason, Quantize, ResidencyEvents, ResidencyOptions } from './options.js';
+export type { EnsureOptions, EvictionReason, Quantizing, ResidencyEvents, ResidencyOptions } from './options.js';
 export { Residency } from './residency.js';
 export { type Lease, type LoadedModel, Resident, type ServedForm, type Transition } from './resident.js';
 export { NEXT_STATES, nextState, RESIDENCY_STATES, type ResidencyState } from './states.js';

@@ -1,4 +1,13 @@
-import { asModelkeepError, ModelkeepError, versionName, type Manifest, type VersionRecord } from '../core/index.js';
+import {
+  asModelkeepError,
+  distinctSegments,
+  ModelkeepError,
+  versionName,
+  type Manifest,
+  type Segment,
+  type VersionRecord,
+} from '../core/index.js';
+import type { QuantizedForm } from '../runners/index.js';
 import { addedBytes, type Reservation } from './budget.js';
 import type { Compiler } from './compiler.js';
 import type { Hosting } from './hosting.js';
@@ -19,6 +28,9 @@ export interface LoadingParts {
   readonly onFetched: (record: VersionRecord, bytes: number, segments: number) => void;
 }
 
+/** Nothing is smaller than a quarter of what was published: 8 bits for 32. */
+const MOST_SAVED = 4;
+
 /** The way of a version into the runners and out of them: manifest, room, segments, form, load, first run. */
 export class Loading {
   readonly #parts: LoadingParts;
@@ -37,7 +49,7 @@ export class Loading {
    * that it had come to, and to be unloaded
    */
   async load(resident: Resident, prove: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    const { options, pools, hosting, compiler, room, residents } = this.#parts;
+    const { options, pools, hosting, compiler, room } = this.#parts;
     const { record } = resident;
     let reservation: Reservation | undefined;
     resident.enter('fetching');
@@ -46,11 +58,20 @@ export class Loading {
       // Refused before a byte of it is fetched.
       const pickles = pools.picklesFor(manifest);
       await options.approve?.(record, manifest, { signal });
-      const added = addedBytes(manifest, residents());
+      const quantized = options.quantizing?.formOf(manifest);
+      const published = distinctSegments(manifest);
+      let added = quantized === undefined ? this.#added(resident, published) : this.#atLeast(resident, published);
       reservation = await room.admit(record, added, signal);
+      if (quantized === undefined) resident.learn({ mapped: published });
       await this.#fetch(resident, manifest, signal);
-      await this.#quantize(resident, manifest, signal);
-      resident.serveFrom(await compiler?.find(resident, record.size - added));
+      if (quantized !== undefined) {
+        await this.#quantize(resident, manifest, quantized, signal);
+        added = this.#added(resident, resident.mapped);
+        // What it needs is known only now.
+        reservation?.end();
+        reservation = await room.admit(record, added, signal);
+      }
+      resident.serveFrom(await compiler?.find(resident, addedBytes(resident.mapped, []) - added));
       resident.enter('loading');
       await pickles?.acquire(record.id, manifest, signal);
       resident.learn({ loaded: await hosting.loadIntoAll(resident, manifest, signal) });
@@ -86,17 +107,38 @@ export class Loading {
     onFetched(record, fetchedBytes, fetchedSegments);
   }
 
-  /** Has the quantized tensors made that the version is to be run from, if any, and keeps them. */
-  async #quantize(resident: Resident, manifest: Manifest, signal: AbortSignal): Promise<void> {
-    const quantized = await this.#parts.options.quantize?.(manifest, { signal });
-    if (quantized === undefined) return;
+  /** What a version adds to memory where runners map these segments, in bytes. */
+  #added(resident: Resident, mapped: readonly Segment[]): number {
+    return addedBytes(mapped, this.#others(resident));
+  }
+
+  /** What a quantized version adds at the least, before its tensors are made; they may be there for another version. */
+  #atLeast(resident: Resident, published: readonly Segment[]): number {
+    const others = this.#others(resident);
+    const known = others.map(({ manifest }) => ({ mapped: manifest === undefined ? [] : distinctSegments(manifest) }));
+    return addedBytes(published, [...others, ...known]) / MOST_SAVED;
+  }
+
+  #others(resident: Resident): readonly Resident[] {
+    return this.#parts.residents().filter((other) => other !== resident && other.state !== 'failed');
+  }
+
+  /** Has the tensors made that a version is to be run from, and keeps them. */
+  async #quantize(
+    resident: Resident,
+    manifest: Manifest,
+    quantized: QuantizedForm,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { quantizing, cache } = this.#parts.options;
+    const mapped = (await quantizing?.make(manifest, quantized, { signal })) ?? [];
     const { id } = resident.record;
-    const unpin = [this.#unpinSegments.get(id), this.#parts.options.cache.pinSegments(quantized.tensors)];
+    const unpin = [this.#unpinSegments.get(id), cache.pinSegments(mapped)];
     this.#unpinSegments.set(id, () => {
       for (const each of unpin) each?.();
     });
-    resident.learn({ quantized: quantized.form });
-    await this.#parts.options.cache.budget.enforce();
+    resident.learn({ quantized, mapped });
+    await cache.budget.enforce();
   }
 }
 

@@ -6,14 +6,17 @@ import type { HostingEvents } from './hosting.js';
 import type { ParityPolicy } from './parity.js';
 import type { Transition } from './resident.js';
 
-/** A version's form other than as it was trained, and the tensors that it needs among the segments. */
-export interface Quantized {
-  readonly form: QuantizedForm;
-  readonly tensors: readonly Segment[];
+/** How versions are run other than as they were trained. */
+export interface Quantizing {
+  /** The form in which a version is to be run; undefined: as it was trained. */
+  readonly formOf: (manifest: Manifest) => QuantizedForm | undefined;
+  /**
+   * Makes the tensors of a form where they are missing, of a version whose segments are here.
+   *
+   * @returns everything that runners map in that form, which lies among the segments
+   */
+  readonly make: (manifest: Manifest, form: QuantizedForm, options?: Abortable) => Promise<readonly Segment[]>;
 }
-
-/** Makes the tensors of a version's form where they are missing; undefined for a version that is run as it was trained. */
-export type Quantize = (manifest: Manifest, options?: Abortable) => Promise<Quantized | undefined>;
 
 /** What {@link Residency} is made of. Borrowed: closing it closes none of them. */
 export interface ResidencyOptions {
@@ -31,7 +34,7 @@ export interface ResidencyOptions {
   /** Largest memory of the node and its runners, in bytes, by measurement; `0`: no bound. @defaultValue 0 */
   readonly memoryBudget?: number;
   /** Makes what versions in other precisions are run from; absent: all are run as they were trained. */
-  readonly quantize?: Quantize;
+  readonly quantizing?: Quantizing;
   /** Says whether a version may be loaded, before a byte of it is fetched, by throwing if not; absent: all may. */
   readonly approve?: (record: VersionRecord, manifest: Manifest, options: Abortable) => Promise<void>;
   /** How hot versions are compiled; absent: none is. */

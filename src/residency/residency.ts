@@ -68,7 +68,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
   }
 
   #openHosting(pools: Pools): Hosting {
-    const { cache, store, threads, loneThreads = threads, quantize } = this.#options;
+    const { cache, store, threads, loneThreads = threads, quantizing } = this.#options;
     const hosting = new Hosting({
       pools,
       threads,
@@ -76,10 +76,10 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       residents: () => this.#residents.values(),
       hasRoom: (bytes) => this.#room.hasForProcess(bytes),
       segmentsFolder: cache.folder,
-      refetch: async ({ record, manifest }) => {
+      refetch: async ({ record, manifest, quantized }) => {
         if (manifest === undefined) return;
         await cache.pull(store, record, manifest);
-        await quantize?.(manifest);
+        if (quantized !== undefined) await quantizing?.make(manifest, quantized);
       },
     });
     hosting.on('hosted', (resident, runner) => this.emit('hosted', resident, runner));

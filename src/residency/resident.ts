@@ -1,4 +1,4 @@
-import type { Manifest, Precision, TensorInfo, VersionRecord } from '../core/index.js';
+import type { Manifest, Precision, Segment, TensorInfo, VersionRecord } from '../core/index.js';
 import type { QuantizedForm, Runner } from '../runners/index.js';
 import { nextState, type ResidencyState } from './states.js';
 
@@ -63,6 +63,7 @@ export class Resident {
   #loaded: LoadedModel | undefined;
   #compiledFolder: string | undefined;
   #quantized: QuantizedForm | undefined;
+  #mapped: readonly Segment[] | undefined;
 
   constructor(
     record: VersionRecord,
@@ -113,6 +114,11 @@ export class Resident {
     return this.#quantized;
   }
 
+  /** What its runners map, besides compiled forms; empty while that is not known. */
+  get mapped(): readonly Segment[] {
+    return this.#mapped ?? [];
+  }
+
   /** Which form answers, for people and for metrics. */
   get form(): ServedForm {
     return { precision: this.#quantized?.precision ?? 'fp32', compiled: this.#compiledFolder !== undefined };
@@ -145,8 +151,10 @@ export class Resident {
     readonly manifest?: Manifest;
     readonly loaded?: LoadedModel;
     readonly quantized?: QuantizedForm;
+    readonly mapped?: readonly Segment[];
   }): void {
     this.#quantized = facts.quantized ?? this.#quantized;
+    this.#mapped = facts.mapped ?? this.#mapped;
     this.#manifest = facts.manifest ?? this.#manifest;
     this.#loaded = facts.loaded ?? this.#loaded;
   }

@@ -80,8 +80,9 @@ export class Room {
       holders: () =>
         residents()
           .filter(({ state }) => state !== 'failed' && state !== 'fetching')
-          .map(({ record, leases, fresh, state, lastUsedMs }) => {
-            return { record, leases, fresh, lastUsedMs, pinned: isPinned(record.id), ready: state === 'ready' };
+          .map(({ record, mapped, leases, fresh, state, lastUsedMs }) => {
+            const bytes = mapped.reduce((sum, { size }) => sum + size, 0);
+            return { record, bytes, leases, fresh, lastUsedMs, pinned: isPinned(record.id), ready: state === 'ready' };
           }),
       evict: (id) => this.#evict(id, 'budget'),
       renew: () => this.#renew(),

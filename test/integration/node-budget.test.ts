@@ -90,6 +90,20 @@ describe('a node with a memory budget', () => {
     expect(fetched).toBe(0);
   });
 
+  it('admits a version in 8 bits by what it takes, not by what was published', async () => {
+    await withNode(0.6 * VERSION_BYTES, async (keep, memoryBudget) => {
+      await expect(keep.load('a')).rejects.toMatchObject({ code: 'OUT_OF_BUDGET' });
+      await keep.close();
+      const cacheDir = join(folder, 'cache');
+      await using quantized = await openModelkeep({ store, cacheDir, runners: 1, memoryBudget, precision: 'int8' });
+      expect((await quantized.predict('a', 'in 8 bits')).form.precision).toBe('int8');
+      const [{ mapped } = { mapped: [] }] = quantized.parts.residency.residents;
+      const bytes = mapped.reduce((sum, { size }) => sum + size, 0);
+      expect(bytes).toBeGreaterThan(VERSION_BYTES / 4);
+      expect(bytes).toBeLessThan(VERSION_BYTES / 3);
+    });
+  });
+
   it('lets a version go that nobody asks any more, and loads it again when somebody does', async () => {
     await using keep = await openModelkeep({ store, cacheDir: join(folder, 'cache'), runners: 1, idleUnloadMs: 200 });
     await keep.predict('a', 'once');

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { ModelkeepError, type VersionFiles } from '../../core/index.js';
+import { ModelkeepError, type Digest, type VersionFiles } from '../../core/index.js';
 import type { ModelWriter } from '../onnx/model-writer.js';
 import { readFloats } from '../float-tensor.js';
 import { readSafetensorsHeader } from '../safetensors.js';
@@ -75,6 +75,7 @@ export class Checkpoint {
   readonly #config: ModelConfig;
   readonly #used = new Map<string, string>();
   readonly #quantized = new Set<string>();
+  readonly #mapped = new Set<Digest>();
   readonly #late: { name: string; tensor: PlacedTensor }[] = [];
   #folder: string | undefined;
 
@@ -100,6 +101,11 @@ export class Checkpoint {
   /** Folder of the external data; undefined before the first tensor is used. */
   get folder(): string | undefined {
     return this.#folder;
+  }
+
+  /** Digests of the files that the graph points at, besides those of quantized matrices. */
+  get mapped(): ReadonlySet<Digest> {
+    return this.#mapped;
   }
 
   /** True if the encoder has this tensor. */
@@ -219,7 +225,10 @@ export class Checkpoint {
     const folder = span === undefined ? undefined : dirname(span.file);
     if (folder !== undefined) this.#folder ??= folder;
     if (span === undefined || folder !== this.#folder) this.#late.push({ name: tensor.name, tensor });
-    else this.writer.externalTensor(tensor.name, type, tensor.shape, span, tensor.end - tensor.start);
+    else {
+      this.writer.externalTensor(tensor.name, type, tensor.shape, span, tensor.end - tensor.start);
+      if (span.digest !== undefined) this.#mapped.add(span.digest);
+    }
     return type === 'float32' ? tensor.name : this.writer.node('Cast', [tensor.name], { to: { int: 1 } });
   }
 }

@@ -121,8 +121,9 @@ export async function planCheckpoint(files: VersionFiles, options: PlanOptions =
   await checkpoint.finish((name) => !adapted.touched.has(name) && (adapted.formerHeads.has(name) || isHarmless(name)));
   const names = ['input_ids', 'attention_mask', ...(family.hasTokenTypes(config) ? ['token_type_ids'] : [])];
   const inputs = names.map((name): TensorInfo => ({ name, type: 'int64', dims: [-1, -1] }));
-  const { folder } = checkpoint;
+  const { folder, mapped } = checkpoint;
   const derived = quantizer?.derived ?? [];
-  const plan = { graph: writer.finish(inputs, outputs), inputs, outputs, derived, filling: FILLING };
+  const replaced = [...(quantizer?.sources ?? [])].filter((digest) => !mapped.has(digest));
+  const plan = { graph: writer.finish(inputs, outputs), inputs, outputs, derived, replaced, filling: FILLING };
   return folder === undefined ? plan : { ...plan, externalDataFolder: folder };
 }

@@ -4,6 +4,7 @@ import {
   type Arithmetic,
   type DerivedTensor,
   type DeriveTensor,
+  type Digest,
   type TensorRecipe,
 } from '../../core/index.js';
 import type { ModelWriter, OnnxTypeName } from '../onnx/model-writer.js';
@@ -102,6 +103,11 @@ export class Quantizer {
     const { codes, scales } = this.#take(table, 'rows');
     const found = w.node('Cast', [w.node('Gather', [codes, ids])], { to: { int: 1 } });
     return w.node('Mul', [found, w.node('Gather', [scales, ids])]);
+  }
+
+  /** Digests of the files that the tensors are made from. */
+  get sources(): ReadonlySet<Digest> {
+    return new Set([...this.#pending.values()].flatMap(({ recipe }) => recipe.sources.map(({ digest }) => digest)));
   }
 
   /** Has every tensor made that the graph needs. @throws ModelkeepError what making or writing it says */

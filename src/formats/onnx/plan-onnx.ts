@@ -69,7 +69,7 @@ export async function planOnnx(
   }
   const rest: Uint8Array[] = [];
   for (const { at, end } of model.fields) rest.push(await model.window.bytes(at, end));
-  const plan = { graph: concat([...rest, bytesField(7, concat(parts))]), inputs, outputs, derived: [] };
+  const plan = { graph: concat([...rest, bytesField(7, concat(parts))]), inputs, outputs, derived: [], replaced: [] };
   return placing.folder === undefined ? plan : { ...plan, externalDataFolder: placing.folder };
 }
 

@@ -8,7 +8,8 @@ import { runChildJob } from './child-job.js';
  * Makes the quantized tensors of a version that are not on this machine yet, in a process of its own that gives its
  * memory back by its end; costs a look at their files where all are there.
  *
- * @returns the tensors, which lie among the segments and must stay there as long as the version is in use
+ * @returns what runners map: the tensors, and those of the version's segments that none of them replaces; they lie among
+ * the segments and must stay there as long as the version is in use
  * @throws ModelkeepError what reading the version says; `STORE_UNAVAILABLE` if the disk is full; `CANCELLED`
  */
 export async function quantizeVersion(
@@ -17,7 +18,7 @@ export async function quantizeVersion(
 ): Promise<readonly Segment[]> {
   const { manifest, segmentsFolder, quantized } = form;
   const tensors = await DerivedTensors.open(dirname(segmentsFolder));
-  const key = formKey(manifestDigest(manifest), quantized);
+  const key = `mapped by ${formKey(manifestDigest(manifest), quantized)}`;
   const found = await tensors.find(key);
   if (found !== undefined) return found;
   const what = { doer: 'The process that quantized the version', consequence: 'it cannot be loaded' };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { VersionRecord } from '../../../src/core/index.js';
-import { leastRecentlyUsed, MemoryBudget, type BudgetHolder } from '../../../src/residency/budget.js';
+import type { Segment, VersionRecord } from '../../../src/core/index.js';
+import { addedBytes, leastRecentlyUsed, MemoryBudget, type BudgetHolder } from '../../../src/residency/budget.js';
 
 const never = new AbortController().signal;
 
@@ -9,7 +9,16 @@ function version(model: string, size = 100): VersionRecord {
 }
 
 function holder(model: string, lastUsedMs: number, changes: Partial<BudgetHolder> = {}): BudgetHolder {
-  return { record: version(model), leases: 0, pinned: false, fresh: false, ready: true, lastUsedMs, ...changes };
+  return {
+    record: version(model),
+    bytes: 100,
+    leases: 0,
+    pinned: false,
+    fresh: false,
+    ready: true,
+    lastUsedMs,
+    ...changes,
+  };
 }
 
 /** A machine whose memory is 50 bytes and what its holders hold. */
@@ -56,6 +65,18 @@ describe('leastRecentlyUsed', () => {
     ];
     expect(leastRecentlyUsed(all)?.record.id).toBe('older');
     expect(leastRecentlyUsed(all.slice(0, 4))).toBeUndefined();
+  });
+});
+
+const segment = (name: string, size: number): Segment => ({ digest: `sha256:${name.repeat(64)}`, size });
+
+describe('addedBytes', () => {
+  it('is what no other version maps', () => {
+    const [trunk, head, codes] = [segment('a', 400), segment('b', 3), segment('c', 100)];
+    expect(addedBytes([trunk, head], [])).toBe(403);
+    expect(addedBytes([trunk, head], [{ mapped: [trunk] }])).toBe(3);
+    // A version in 8 bits was made from the trunk, and does not map it.
+    expect(addedBytes([trunk, head], [{ mapped: [codes, head] }])).toBe(400);
   });
 });
 
