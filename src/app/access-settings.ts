@@ -73,7 +73,7 @@ export const ACCESS_SETTINGS = Object.freeze({
   maxHeaderBytes: setting<number>({
     schema: bytes,
     defaultValue: 16_384,
-    description: 'Largest header of a request, in bytes',
+    description: 'Largest header of a request, and metadata of a gRPC call, in bytes',
     placeholder: 'BYTES',
   }),
   maxConnections: setting<number>({

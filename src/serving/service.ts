@@ -2,13 +2,14 @@ import { EventEmitter } from 'node:events';
 import { asModelkeepError, ModelkeepError, parseReference, type VersionRecord } from '../core/index.js';
 import { canonicalReference, type Follower, type Followed, type Lease, type Residency } from '../residency/index.js';
 import type { PicklePools, RunnerPool } from '../runners/index.js';
+import { checkParameters } from './check-parameters.js';
 import { openDeadline, within } from './deadline.js';
 import type { Answered, TensorWork, TextWork } from './queue.js';
 import type { ModelDescription, Prediction, RequestOptions, RequestReport, TensorPrediction } from './request.js';
 import { Scheduler, type RunReport, type SchedulerLimits } from './scheduler.js';
 import type { Shadow, ShadowReport } from './shadow.js';
 import { statusOf, type ServiceStatus } from './status.js';
-import { checkTokens } from './text-length.js';
+import { checkTokens, checkTokenTensors } from './text-length.js';
 import { chooseRecord } from './traffic.js';
 
 /** What the service tells. */
@@ -91,6 +92,7 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
   ): Promise<Prediction> {
     const workFor = (record: VersionRecord): TextWork => {
       const asked = typeof request === 'function' ? request(record) : request;
+      checkParameters(asked.parameters);
       checkTokens(asked.inputs, this.#options.maxRequestTokens);
       return { kind: 'predict', request: asked };
     };
@@ -121,7 +123,11 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     work: Omit<TensorWork, 'kind'>,
     options: RequestOptions = {},
   ): Promise<TensorPrediction> {
-    const { answered, ...by } = await this.#answer(target, () => ({ kind: 'infer', ...work }), options);
+    const workFor = ({ task }: VersionRecord): TensorWork => {
+      if (task !== undefined) checkTokenTensors(work.tensors, this.#options.maxRequestTokens);
+      return { kind: 'infer', ...work };
+    };
+    const { answered, ...by } = await this.#answer(target, workFor, options);
     return { tensors: answered.tensors ?? {}, ...by, timing: answered };
   }
 

@@ -1,4 +1,5 @@
 import { ModelkeepError } from '../core/index.js';
+import type { Tensors } from '../runners/index.js';
 
 /** About how long the sequences of a request are, found without a tokenizer: what the queue groups and bounds by. */
 export interface TextSize {
@@ -72,10 +73,22 @@ function tokensIn(value: unknown): number {
 export function checkTokens(inputs: unknown, maxTokens: number): void {
   if (maxTokens === 0) return;
   const count = Math.ceil(tokensIn(inputs));
-  if (count <= maxTokens) return;
-  throw new ModelkeepError(
+  if (count > maxTokens) throw tooManyTokens('inputs', `about ${count}`, maxTokens);
+}
+
+/** The input of a text model that holds its tokens, whatever its architecture. */
+const TOKENS_INPUT = 'input_ids';
+
+/** As {@link checkTokens}, for what is asked by token tensors. */
+export function checkTokenTensors(tensors: Tensors, maxTokens: number): void {
+  const count = Object.hasOwn(tensors, TOKENS_INPUT) ? (tensors[TOKENS_INPUT]?.data.length ?? 0) : 0;
+  if (maxTokens > 0 && count > maxTokens) throw tooManyTokens(TOKENS_INPUT, String(count), maxTokens);
+}
+
+function tooManyTokens(field: string, count: string, maxTokens: number): ModelkeepError {
+  return new ModelkeepError(
     'INVALID_INPUT',
-    `inputs has about ${count} tokens, a request may have ${maxTokens}: send less at once, or raise maxRequestTokens`,
-    { details: { field: 'inputs' } },
+    `"${field}" has ${count} tokens, a request may have ${maxTokens}: send less at once, or raise maxRequestTokens`,
+    { details: { field } },
   );
 }

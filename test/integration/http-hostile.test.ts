@@ -122,6 +122,7 @@ describe('bodies', () => {
     ['two documents', Buffer.from('{"inputs":"x"}{"inputs":"y"}')],
     ['a number', Buffer.from('7')],
     ['null', Buffer.from('null')],
+    ['an option beyond every number', Buffer.from('{"inputs":"x","parameters":{"top_k":1e400}}')],
     ['a prototype', Buffer.from('{"__proto__":{"inputs":"x"}}')],
   ])('%s is 400', async (_what, body) => {
     const response = await fetch(`${server.running.url}/models/sentiment`, { method: 'POST', body });

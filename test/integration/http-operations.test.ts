@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { modelHome, startServer, type ModelHome, type TestServer } from './http-harness.js';
 
 let home: ModelHome;
@@ -106,6 +106,14 @@ test('metrics have every series that is promised', async () => {
   for (const part of ['queue', 'tokenize', 'run', 'total']) {
     expect(text).toMatch(new RegExp(`^modelkeep_request_seconds_count\\{part="${part}"\\} [1-9]`, 'm'));
   }
+});
+
+test('a runner that ends is counted and replaced', async () => {
+  await using own = await startServer(home, { preload: ['sentiment'] });
+  const [runner] = own.running.keep.status().runners;
+  process.kill(runner?.pid ?? 0, 'SIGKILL');
+  await vi.waitFor(async () => expect((await own.get('/metrics')).body).toContain('modelkeep_runner_restarts 1\n'));
+  expect((await own.post('/models/sentiment', { inputs: 'fine' })).status).toBe(200);
 });
 
 test('a failed request is counted under its code', async () => {

@@ -186,6 +186,21 @@ describe('a request that is wrong', () => {
   });
 
   test.each([
+    ['NaN', { double_param: Number.NaN }],
+    ['infinity', { double_param: Infinity }],
+    ['a text', { string_param: '2' }],
+    ['2^53 - 1', { int64_param: String(2 ** 53 - 1) }],
+  ])('by an option of its task that is %s', async (_what, top_k) => {
+    const { error } = await client.call('ModelInfer', {
+      model_name: 'sentiment',
+      inputs: [text('fine')],
+      parameters: { top_k },
+    });
+    expect(error?.details).toContain('top_k');
+    expect(error?.code).toBe(Status.INVALID_ARGUMENT);
+  });
+
+  test.each([
     ['99', Status.NOT_FOUND],
     ['nobody', Status.NOT_FOUND],
     ['-1', Status.INVALID_ARGUMENT],

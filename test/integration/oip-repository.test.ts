@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { modelHome, startServer, type ModelHome, type TestServer } from './http-harness.js';
+import { grpcClient, type GrpcClient } from '../unit/protocols/grpc-client.js';
+import { modelHome, pauseRunner, startServer, untilBusy, type ModelHome, type TestServer } from './http-harness.js';
 
 let home: ModelHome;
 let server: TestServer;
+let client: GrpcClient;
 
 beforeAll(async () => {
   home = modelHome();
@@ -11,9 +13,11 @@ beforeAll(async () => {
   await home.publish('sentiment/v1', 'pinned');
   await home.setAlias('sentiment', 'old', 1);
   server = await startServer(home, { pin: ['pinned'] });
+  client = grpcClient(server.running.grpc ?? '');
 });
 
 afterAll(async () => {
+  await client[Symbol.asyncDispose]();
   await server.close();
   home[Symbol.dispose]();
 });
@@ -25,12 +29,18 @@ interface Entry {
   readonly reason: string;
 }
 
+const shown = (entries: readonly Entry[]): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    entries.map(({ name, version, state, reason }) => [`${name}:${version}`, `${state} ${reason}`.trim()]),
+  );
+
+/** What REST says, which is what gRPC says. */
 async function index(ready?: boolean): Promise<Readonly<Record<string, string>>> {
   const { status, body } = await server.post('/v2/repository/index', ready === undefined ? '' : { ready });
   expect(status).toBe(200);
-  return Object.fromEntries(
-    (body as Entry[]).map(({ name, version, state, reason }) => [`${name}:${version}`, `${state} ${reason}`.trim()]),
-  );
+  const { value } = await client.call('RepositoryIndex', { ready: ready === true });
+  expect(shown(value?.models as Entry[])).toEqual(shown(body as Entry[]));
+  return shown(body as Entry[]);
 }
 
 const change = (path: string, action: 'load' | 'unload', body: unknown = '') =>
@@ -84,6 +94,27 @@ test('what was unloaded is followed no longer: a newer version does not bring it
   expect((await ask('sentiment')).headers.get('x-modelkeep-version')).toBe('3');
 });
 
+test('what is on its way in or out says so', async () => {
+  await change('sentiment', 'unload');
+  {
+    using paused = pauseRunner(server);
+    const loading = change('sentiment/versions/1', 'load');
+    await vi.waitFor(async () => expect(await index()).toMatchObject({ 'sentiment:1': 'LOADING' }));
+    expect(await isReady('sentiment/versions/1')).toBe(false);
+    paused.resume();
+    expect((await loading).status).toBe(200);
+  }
+  using paused = pauseRunner(server);
+  const asked = ask('sentiment:1');
+  await untilBusy(server, 1, 0);
+  const unloading = change('sentiment/versions/1', 'unload');
+  await vi.waitFor(async () => expect(await index()).toMatchObject({ 'sentiment:1': 'UNLOADING' }));
+  paused.resume();
+  expect((await asked).status).toBe(200);
+  expect((await unloading).status).toBe(200);
+  expect(await index()).toMatchObject({ 'sentiment:1': 'UNAVAILABLE unloaded' });
+});
+
 test('unloading again is no error, and a request in flight is answered first', async () => {
   await ask('sentiment:2');
   const answers = Promise.all(Array.from({ length: 8 }, () => ask('sentiment:2')));
@@ -114,4 +145,7 @@ test('a version that cannot be loaded says why', async () => {
   const entries = (await strict.post('/v2/repository/index', '')).body as Entry[];
   const failed = entries.find(({ name, version }) => name === 'sentiment' && version === '3');
   expect(failed).toMatchObject({ state: 'UNAVAILABLE', reason: expect.stringContaining('memory') });
+  await using other = grpcClient(strict.running.grpc ?? '');
+  const { value } = await other.call('RepositoryIndex', {});
+  expect(value?.models).toContainEqual(failed);
 });

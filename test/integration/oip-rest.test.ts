@@ -267,6 +267,21 @@ describe('a request that is wrong', () => {
 });
 
 describe('a text model', () => {
+  test('takes no more token ids than a request may have', async () => {
+    await using small = await startServer(home, { maxRequestTokens: 5, cacheDir: join(home.root, 'small') });
+    const ask = (tokens: number) => {
+      const names = ['input_ids', 'attention_mask', 'token_type_ids'];
+      const data = Array.from({ length: tokens }, () => 1);
+      const inputs = names.map((name) => ({ name, datatype: 'INT64', shape: [1, tokens], data }));
+      return small.post('/v2/models/sentiment/infer', { inputs });
+    };
+    expect(await ask(6)).toMatchObject({
+      status: 400,
+      body: { code: 'INVALID_INPUT', error: expect.stringContaining('"input_ids"') },
+    });
+    expect((await ask(5)).status).toBe(200);
+  });
+
   test('says which tensors it takes in the place of text', async () => {
     const wrong = await infer('sentiment', { inputs: [{ name: 'nope', datatype: 'BYTES', shape: [1], data: ['x'] }] });
     expect(wrong.json.error).toContain('"text"');

@@ -1,10 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AuthenticationError, BadRequestError, NotFoundError, OpenAI } from 'openai';
+import { AuthenticationError, BadRequestError, NotFoundError, OpenAI, RateLimitError } from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { addKey } from '../../src/app/index.js';
 import { runClient } from './clients-python.js';
-import { FIXTURES, modelHome, startServer, type ModelHome, type TestServer } from './http-harness.js';
+import {
+  FIXTURES,
+  modelHome,
+  pauseRunner,
+  startServer,
+  untilBusy,
+  type ModelHome,
+  type TestServer,
+} from './http-harness.js';
 
 let home: ModelHome;
 let server: TestServer;
@@ -120,6 +128,23 @@ test('the openai package for Python does the same', async () => {
     task: ['BadRequestError', 400, 'INVALID_INPUT'],
     'wrong key': ['AuthenticationError', 401, 'UNAUTHENTICATED'],
   });
+});
+
+test('a full queue is a RateLimitError at once that says when to try again, and what was taken is answered', async () => {
+  await using small = await startServer(home, { maxQueue: 1, preload: ['embeddings'] });
+  const { embeddings } = new OpenAI({ baseURL: `${small.running.url}/v1`, apiKey: 'none', maxRetries: 0 });
+  const ask = { model: 'embeddings', input: 'A cat sleeps.' };
+  using paused = pauseRunner(small);
+  const running = embeddings.create(ask);
+  await untilBusy(small, 1, 0);
+  const waiting = embeddings.create(ask);
+  await untilBusy(small, 1, 1);
+  const refused: unknown = await embeddings.create(ask).catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(RateLimitError);
+  expect(refused).toMatchObject({ status: 429, type: 'rate_limit_error', code: 'OVERLOADED' });
+  expect((refused as RateLimitError).headers?.get('retry-after')).toBe('1');
+  paused.resume();
+  expect([(await running).data, (await waiting).data].map(({ length }) => length)).toEqual([1, 1]);
 });
 
 describe('bad input', () => {

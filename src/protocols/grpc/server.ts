@@ -7,12 +7,15 @@ import { healthService, inferenceService } from './definitions.js';
 import { guard, operationOf } from './guard.js';
 import { Health } from './health.js';
 import { inferenceCalls, type InferenceCallsOptions } from './inference-calls.js';
+import { limitMetadata } from './metadata-limit.js';
 import { observe, type ObserveOptions } from './observe.js';
 
 /** Options of {@link GrpcServer}. */
 export interface GrpcServerOptions extends InferenceCallsOptions, ObserveOptions {
   /** Largest message of a request, in bytes, decompressed. */
   readonly maxBodyBytes: number;
+  /** Largest metadata of a call, in bytes. */
+  readonly maxHeaderBytes: number;
   /** Connections that may be open at once; the next one is closed. */
   readonly maxConnections: number;
   /** Tells who asks. */
@@ -52,7 +55,7 @@ export class GrpcServer {
     this.#graceMs = options.graceMs;
     this.#server = new Server({
       // The first is nearest to the client: it sees what the next ones refuse.
-      interceptors: [observe(options), guard(options.access)],
+      interceptors: [observe(options), limitMetadata(options.maxHeaderBytes), guard(options.access)],
       'grpc.max_receive_message_length': options.maxBodyBytes,
       'grpc.max_send_message_length': -1,
       'grpc.max_concurrent_streams': MOST_STREAMS,

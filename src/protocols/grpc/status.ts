@@ -1,5 +1,6 @@
 import { Metadata, status as Status, type ServiceError } from '@grpc/grpc-js';
 import { asModelkeepError, type ErrorCode, type ModelkeepError } from '../../core/index.js';
+import { retryAfterMs } from '../retry-after.js';
 import { errorMessages, type WriteErrorMessage } from './definitions.js';
 
 /** The gRPC status of each error code. */
@@ -29,8 +30,6 @@ export const GRPC_STATUS: Readonly<Record<ErrorCode, Status>> = Object.freeze({
   INTERNAL: Status.INTERNAL,
 });
 
-/** After so long a client that was refused for load may try again. */
-const RETRY_AFTER_SECONDS = 1;
 /** Longest text of a status: it travels in a header, each character as up to nine bytes, and clients allow 8 KiB. */
 const LONGEST_MESSAGE = 700;
 
@@ -47,7 +46,7 @@ export function statusOf(thrown: unknown): Partial<ServiceError> {
   const details = messageOf(error);
   const metadata = new Metadata();
   metadata.set('grpc-status-details-bin', detailsOf(error, code, details));
-  if (error.code === 'OVERLOADED') metadata.set('grpc-retry-pushback-ms', String(RETRY_AFTER_SECONDS * 1_000));
+  if (error.code === 'OVERLOADED') metadata.set('grpc-retry-pushback-ms', String(retryAfterMs(error)));
   return { code, details, metadata };
 }
 
@@ -57,10 +56,12 @@ function messageOf({ message }: ModelkeepError): string {
   return cut.toWellFormed();
 }
 
-function detailsOf({ code: reason }: ModelkeepError, code: Status, message: string): Buffer {
+function detailsOf(error: ModelkeepError, code: Status, message: string): Buffer {
+  const { code: reason } = error;
   write ??= errorMessages();
   const info = { type_url: `${TYPE_URL}ErrorInfo`, value: write('ErrorInfo', { reason, domain: 'modelkeep' }) };
-  const delay = { retry_delay: { seconds: RETRY_AFTER_SECONDS, nanos: 0 } };
+  const ms = retryAfterMs(error);
+  const delay = { retry_delay: { seconds: Math.floor(ms / 1_000), nanos: (ms % 1_000) * 1_000_000 } };
   const retry = reason === 'OVERLOADED' ? [{ type_url: `${TYPE_URL}RetryInfo`, value: write('RetryInfo', delay) }] : [];
   return write('Status', { code, message, details: [info, ...retry] });
 }

@@ -24,10 +24,11 @@ import { management } from './management.js';
 import type { MetricsOptions } from './metrics.js';
 import { repositoryChanges } from './model-repository.js';
 import { requestIdOf } from '../request-id.js';
+import { retryAfterMs } from '../retry-after.js';
 import { observe } from './observe.js';
 import { openAi } from './openai.js';
 import { openInference } from './open-inference.js';
-import { HTTP_STATUS, retryAfter } from './status.js';
+import { HTTP_STATUS } from './status.js';
 
 /** Options of {@link createHttpServer}. */
 export interface HttpServerOptions extends ConnectionLimits, ApiOptions, MetricsOptions {
@@ -141,7 +142,7 @@ function sendError(
     : asModelkeepError(error);
   const status = foreign ? (error.statusCode ?? 400) : HTTP_STATUS[known.code];
   if (status >= 500) log.error({ err: known, code: known.code }, 'request failed');
-  if (known.code === 'OVERLOADED') void reply.header('retry-after', retryAfter(known));
+  if (known.code === 'OVERLOADED') void reply.header('retry-after', String(Math.ceil(retryAfterMs(known) / 1_000)));
   if (known.code === 'UNAUTHENTICATED') void reply.header('www-authenticate', 'Bearer');
   return reply.code(status).send(errorBody(errorFor(principal, known), status, url));
 }

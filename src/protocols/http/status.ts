@@ -1,4 +1,4 @@
-import type { ErrorCode, ModelkeepError } from '../../core/index.js';
+import type { ErrorCode } from '../../core/index.js';
 
 /** The HTTP status of each error code. 499 is the customary status of a request that its client gave up. */
 export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = Object.freeze({
@@ -26,9 +26,3 @@ export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = Object.freeze({
   CLOSED: 503,
   INTERNAL: 500,
 });
-
-/** Seconds after which a client that was refused for load may try again: what the queue says, else 1. */
-export function retryAfter({ details }: ModelkeepError): string {
-  const { retryAfterMs } = details;
-  return String(typeof retryAfterMs === 'number' ? Math.ceil(retryAfterMs / 1_000) : 1);
-}

@@ -21,6 +21,7 @@ beforeEach(async () => {
     version: '0',
     manages: true,
     maxBodyBytes: 1_000,
+    maxHeaderBytes: 2_000,
     maxConnections: 2,
     receiveTimeoutMs: 200,
     graceMs: 1_000,
@@ -73,4 +74,16 @@ test('a connection over the limit is closed, the others are answered', async () 
   expect((await client.call('ServerLive', {})).value).toEqual({ live: true });
   second.destroy();
   await vi.waitFor(() => expect(second.destroyed).toBe(true));
+});
+
+test('metadata over the limit is refused and told, what is below it is answered', async () => {
+  const large = { 'x-large': 'a'.repeat(2_000) };
+  const { error } = await client.call('ServerLive', {}, { metadata: large });
+  expect(error?.details).toContain('maxHeaderBytes');
+  expect(error?.code).toBe(Status.RESOURCE_EXHAUSTED);
+  expect(reports).toMatchObject([{ status: 'RESOURCE_EXHAUSTED' }]);
+  const many = Object.fromEntries(Array.from({ length: 100 }, (_, at) => [`x-many-${at}`, 'a'.repeat(20)]));
+  expect((await client.call('ServerLive', {}, { metadata: many })).error?.code).toBe(Status.RESOURCE_EXHAUSTED);
+  const small = { 'x-small': 'a'.repeat(1_500) };
+  expect((await client.call('ServerLive', {}, { metadata: small })).value).toEqual({ live: true });
 });

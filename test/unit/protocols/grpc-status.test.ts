@@ -61,6 +61,7 @@ beforeAll(async () => {
     version: '0',
     manages: true,
     maxBodyBytes: 1_000,
+    maxHeaderBytes: 2_000,
     maxConnections: 10,
     receiveTimeoutMs: 10_000,
     onAnswered: () => undefined,
@@ -98,6 +99,17 @@ test.each(codes)('%s has its status, its sentence and its code', async (code) =>
     overloaded ? { retry_delay: { seconds: 1, nanos: 0 } } : undefined,
   );
   expect(error?.metadata.get('grpc-retry-pushback-ms')).toEqual(overloaded ? ['1000'] : []);
+});
+
+test('a queue says when to try again, to the millisecond', async () => {
+  thrown = new ModelkeepError('OVERLOADED', 'full', { details: { retryAfterMs: 3_250 } });
+  const { error } = await client.call('ModelMetadata', { name: 'm' });
+  expect(error?.metadata.get('grpc-retry-pushback-ms')).toEqual(['3250']);
+  const status = read('Status', error?.metadata.get('grpc-status-details-bin')[0] as Buffer);
+  const [, retry] = status.details as { value: Buffer }[];
+  expect(read('RetryInfo', retry?.value ?? Buffer.alloc(0))).toEqual({
+    retry_delay: { seconds: 3, nanos: 250_000_000 },
+  });
 });
 
 test('what is no error of the house is INTERNAL, and the log hears of it', async () => {
