@@ -1,5 +1,5 @@
 import { ModelkeepError } from '../core/index.js';
-import { HeaderFault, scanHeader, shortName, type ScannedTensor } from './safetensors-header.js';
+import { HeaderFault, scanHeader, shortName, stringAt, type ScannedTensor } from './safetensors-header.js';
 import { DTYPE_BYTES, TensorTable, type SafetensorsDtype, type TensorRow } from './tensor-table.js';
 
 /** Largest header that is read, in bytes: 100 MB, the bound of the reference implementation of safetensors. */
@@ -45,17 +45,22 @@ export async function readSafetensorsHeader(path: string, size: number, read: Ra
     if (error instanceof HeaderFault) throw invalid(path, `header: ${error.message}`, error);
     throw error;
   }
-  checkPlaces(path, tensors, dataStart, size);
+  checkPlaces(path, { tensors, header }, dataStart, size);
   return { dataStart, tensors };
 }
 
 /** Makes sure that the tensors' bytes fill the file, each byte belonging to one. */
-function checkPlaces(path: string, tensors: TensorTable, dataStart: number, size: number): void {
+function checkPlaces(
+  path: string,
+  { tensors, header }: { readonly tensors: TensorTable; readonly header: Buffer },
+  dataStart: number,
+  size: number,
+): void {
   let at = dataStart;
-  for (const { name, start, end } of tensors.values()) {
-    const label = `tensor ${shortName(name)}`;
-    if (start < at) throw invalid(path, `${label}: data_offsets overlap the tensor before it`);
-    if (start > at) throw invalid(path, `${label}: data_offsets leave a gap of ${start - at} bytes before it`);
+  for (const { nameAt, start, end } of tensors.places()) {
+    const label = (): string => `tensor ${shortName(stringAt(header, nameAt))}`;
+    if (start < at) throw invalid(path, `${label()}: data_offsets overlap the tensor before it`);
+    if (start > at) throw invalid(path, `${label()}: data_offsets leave a gap of ${start - at} bytes before it`);
     at = end;
   }
   if (at !== size) throw invalid(path, `${size - at} bytes behind the last tensor belong to none`);

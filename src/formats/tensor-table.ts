@@ -189,6 +189,14 @@ export class TensorTable {
     for (let at = 0; at < this.#size; at++) yield this.#tensor(this.#byPlace?.[at] ?? at);
   }
 
+  /** Where the bytes of each lie, without the rest of it. */
+  *places(): Generator<Pick<TensorRow, 'nameAt' | 'start' | 'end'>> {
+    for (let at = 0; at < this.#size; at++) {
+      const row = this.#byPlace?.[at] ?? at;
+      yield { nameAt: this.#nameAt[row] ?? 0, start: this.#start[row] ?? 0, end: this.#end[row] ?? 0 };
+    }
+  }
+
   /** The tensors with their names. */
   *[Symbol.iterator](): Generator<[string, StoredTensor]> {
     for (const tensor of this.values()) yield [tensor.name, tensor];

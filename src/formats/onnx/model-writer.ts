@@ -1,5 +1,16 @@
 import type { FileSpan, TensorInfo } from '../../core/index.js';
-import { bytesField, concat, floatField, integerField } from './wire.js';
+import {
+  bytesField,
+  bytesOf,
+  byteText,
+  concat,
+  floatField,
+  integerField,
+  integerText,
+  messageText,
+  stringText,
+  type ByteText,
+} from './wire.js';
 
 /** Element types of ONNX tensors by the names that we use (TensorProto.DataType in onnx.proto). */
 export const ONNX_TYPE = Object.freeze({
@@ -34,27 +45,30 @@ export function externalLocation({ file }: FileSpan): string {
   return file.slice(Math.max(file.lastIndexOf('/'), file.lastIndexOf('\\')) + 1);
 }
 
-function externalEntry(key: string, value: string): Uint8Array {
-  return bytesField(13, concat([bytesField(1, key), bytesField(2, value)]));
+function externalEntry(key: string, value: string): ByteText {
+  return messageText(13, stringText(1, key) + stringText(2, value));
+}
+
+function externalDataText(span: FileSpan, bytes: number): ByteText {
+  return (
+    externalEntry('location', externalLocation(span)) +
+    externalEntry('offset', String(span.offset)) +
+    externalEntry('length', String(bytes)) +
+    integerText(14, 1)
+  );
 }
 
 /** The fields of a TensorProto that point at bytes in another file. */
 export function externalDataFields(span: FileSpan, bytes: number): Uint8Array {
-  return concat([
-    externalEntry('location', externalLocation(span)),
-    externalEntry('offset', String(span.offset)),
-    externalEntry('length', String(bytes)),
-    integerField(14, 1),
-  ]);
+  return bytesOf(externalDataText(span, bytes));
 }
 
-function attributeField(name: string, value: Attribute): Uint8Array {
-  const parts = [bytesField(1, name)];
-  if ('int' in value) parts.push(integerField(3, value.int), integerField(20, 2));
-  else if ('float' in value) parts.push(floatField(2, value.float), integerField(20, 1));
-  else if ('text' in value) parts.push(bytesField(4, value.text), integerField(20, 3));
-  else parts.push(...value.ints.map((int) => integerField(8, int)), integerField(20, 7));
-  return bytesField(5, concat(parts));
+function attributeText(name: string, value: Attribute): ByteText {
+  const named = stringText(1, name);
+  if ('int' in value) return messageText(5, named + integerText(3, value.int) + integerText(20, 2));
+  if ('float' in value) return messageText(5, named + byteText(floatField(2, value.float)) + integerText(20, 1));
+  if ('text' in value) return messageText(5, named + stringText(4, value.text) + integerText(20, 3));
+  return messageText(5, named + value.ints.map((int) => integerText(8, int)).join('') + integerText(20, 7));
 }
 
 function valueInfo({ name, type, dims }: TensorInfo, axes: readonly string[]): Uint8Array {
@@ -77,7 +91,7 @@ function opset(domain: string, version: number): Uint8Array {
  * runtime. The same calls give the same bytes.
  */
 export class ModelWriter {
-  readonly #nodes: Uint8Array[] = [];
+  readonly #nodes: ByteText[] = [];
   readonly #initializers: Uint8Array[] = [];
   readonly #constants = new Map<string, string>();
   #values = 0;
@@ -136,7 +150,7 @@ export class ModelWriter {
   finish(inputs: readonly TensorInfo[], outputs: readonly TensorInfo[]): Uint8Array {
     const axes = ['batch', 'sequence'];
     const graph = concat([
-      ...this.#nodes,
+      bytesOf(this.#nodes.join('')),
       bytesField(2, 'modelkeep'),
       ...this.#initializers,
       ...inputs.map((info) => bytesField(11, valueInfo(info, axes))),
@@ -154,15 +168,12 @@ export class ModelWriter {
     output?: string,
   ): string {
     const name = output ?? `${op}_${this.#values++}`;
-    const fields = [
-      ...inputs.map((input) => bytesField(1, input)),
-      bytesField(2, name),
-      bytesField(3, name),
-      bytesField(4, op),
-      ...Object.entries(attributes).map(([key, value]) => attributeField(key, value)),
-      ...(domain === '' ? [] : [bytesField(7, domain)]),
-    ];
-    this.#nodes.push(bytesField(1, concat(fields)));
+    let fields = '';
+    for (const input of inputs) fields += stringText(1, input);
+    fields += stringText(2, name) + stringText(3, name) + stringText(4, op);
+    for (const [key, value] of Object.entries(attributes)) fields += attributeText(key, value);
+    if (domain !== '') fields += stringText(7, domain);
+    this.#nodes.push(messageText(1, fields));
     return name;
   }
 
@@ -174,12 +185,9 @@ export class ModelWriter {
   }
 
   #addInitializer(name: string, type: OnnxTypeName, dims: readonly number[], data: Uint8Array): void {
-    const tensor = [
-      ...dims.map((dim) => integerField(1, dim)),
-      integerField(2, ONNX_TYPE[type]),
-      bytesField(8, name),
-      data,
-    ];
-    this.#initializers.push(bytesField(5, concat(tensor)));
+    let head = '';
+    for (const dim of dims) head += integerText(1, dim);
+    head += integerText(2, ONNX_TYPE[type]) + stringText(8, name);
+    this.#initializers.push(bytesField(5, concat([bytesOf(head), data])));
   }
 }

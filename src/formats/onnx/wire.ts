@@ -51,6 +51,44 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
   return Buffer.concat(parts);
 }
 
+/**
+ * Bytes as text, one character of up to U+00FF each. A graph has tens of thousands of fields of a few bytes: the engine
+ * puts texts together in a fraction of the time that buffers take.
+ */
+export type ByteText = string;
+
+const SMALL_TEXTS = SMALL.map((bytes) => byteText(bytes));
+const ASCII = /^[\0-\x7f]*$/;
+
+/** Bytes as {@link ByteText}. */
+export function byteText(bytes: Uint8Array): ByteText {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}
+
+/** The bytes that a {@link ByteText} stands for. */
+export function bytesOf(text: ByteText): Uint8Array {
+  return Buffer.from(text, 'latin1');
+}
+
+function varintText(value: number): ByteText {
+  return SMALL_TEXTS[value] ?? byteText(anyVarint(value));
+}
+
+/** {@link integerField} as text. */
+export function integerText(field: number, value: number): ByteText {
+  return varintText((field << 3) | WIRE.varint) + varintText(value);
+}
+
+/** {@link bytesField} of a message, as text. */
+export function messageText(field: number, message: ByteText): ByteText {
+  return varintText((field << 3) | WIRE.bytes) + varintText(message.length) + message;
+}
+
+/** {@link bytesField} of a string, as text. */
+export function stringText(field: number, value: string): ByteText {
+  return messageText(field, ASCII.test(value) ? value : byteText(Buffer.from(value, 'utf8')));
+}
+
 /** One field of a message. */
 export interface Field {
   readonly field: number;

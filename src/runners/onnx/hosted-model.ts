@@ -1,11 +1,12 @@
 import { Tensor as OrtTensor, type InferenceSession } from 'onnxruntime-node';
 import { asModelkeepError, ModelkeepError, type Tensor, type TensorInfo } from '../../core/index.js';
-import { openSegmentFiles, type SessionPlan } from '../../formats/index.js';
+import { openSegmentFiles, planSession, type SessionPlan } from '../../formats/index.js';
 import { openTask, OpenTokenizers, type Encoding, type EncodingOutputs, type OpenTask } from '../../tasks/index.js';
 import type { Tensors } from '../frames.js';
 import type { LoadMessage, PredictAnswer, PredictMessage, PredictReply } from '../messages.js';
 import { BATCH_LIMITS, groupByLength, type Batch } from './batches.js';
 import { planForm } from './form.js';
+import { rehearsalFiles, REHEARSED_TASK } from './rehearsal.js';
 import { VersionSessions } from './sessions.js';
 
 /** Tokens of the warm-up run: a short sentence. */
@@ -61,6 +62,19 @@ export class HostedModel {
     } catch (error) {
       throw asModelkeepError(error, 'LOAD_FAILED');
     }
+  }
+
+  /**
+   * Loads a model that is nothing, asks it once and lets it go: what the runtime sets up once for a process, and what
+   * the engine compiles of the way of a load, is then not the first version's to wait for.
+   */
+  static async rehearse(): Promise<void> {
+    const files = rehearsalFiles();
+    const plan = await planSession(files);
+    const task = await openTask(files, { task: REHEARSED_TASK });
+    const model = new HostedModel(await VersionSessions.open(plan, { threads: 1 }), plan, task, undefined);
+    await model.predict({ op: 'predict', key: '', requests: [{ inputs: 'word' }] });
+    await model.release();
   }
 
   /** The task's name; undefined for a model that only takes tensors. */

@@ -4,7 +4,6 @@ import { asModelkeepError, ModelkeepError } from '../../core/index.js';
 import { encodeFrame, FrameReader, type Frame, type Tensors } from '../frames.js';
 import type { LoadedReply, RunnerMessage, RunnerStats } from '../messages.js';
 import { HostedModel } from './hosted-model.js';
-import { wakeRuntime } from './wake-runtime.js';
 
 const models = new Map<string, HostedModel>();
 let sessionsCreated = 0;
@@ -87,8 +86,10 @@ async function answer(message: RunnerMessage, tensors: Tensors): Promise<Answer>
 
 const channel = new Socket({ fd: 3 });
 const reader = new FrameReader();
-// What cannot be woken cannot load either, and says so there.
-let queue: Promise<void> = wakeRuntime().catch(() => undefined);
+// What keeps it from that keeps it from loading too, which says so to who asked.
+let queue: Promise<void> = HostedModel.rehearse()
+  .catch((error: unknown) => console.error(`The rehearsal failed: ${String(error)}`))
+  .then(() => globalThis.gc?.());
 
 async function handle({ header, tensors }: Frame): Promise<void> {
   const { id } = header;

@@ -8,6 +8,9 @@ import { packsForItself } from './form.js';
 
 type SessionOptions = InferenceSession.SessionOptions;
 
+/** What of a load says how its sessions are opened. */
+type SessionForm = Pick<LoadMessage, 'threads' | 'loneThreads' | 'compiledFolder' | 'quantized'>;
+
 /** Session options that every form of a version has. */
 function commonOptions(threads: number): SessionOptions {
   return {
@@ -28,7 +31,7 @@ const NO_SPINNING = { 'intra_op.allow_spinning': '0' };
 const SPINNING_IN_RUNS = { force_spinning_stop: '1' };
 
 /** Under these the weights stay clean pages of the segment files. */
-function mappedOptions(plan: SessionPlan, { threads, quantized }: LoadMessage): SessionOptions {
+function mappedOptions(plan: SessionPlan, { threads, quantized }: SessionForm): SessionOptions {
   const folder =
     plan.externalDataFolder === undefined
       ? {}
@@ -47,17 +50,17 @@ function openCompiled(folder: string, threads: number, spinning: Readonly<Record
 /** The sessions of one version in a runner: one for all runs, and a second on the same pages for lone ones. */
 export class VersionSessions {
   readonly #usual: InferenceSession;
-  readonly #message: LoadMessage;
+  readonly #message: SessionForm;
   #lone: InferenceSession | undefined;
   #loneFailed = false;
 
-  private constructor(usual: InferenceSession, message: LoadMessage) {
+  private constructor(usual: InferenceSession, message: SessionForm) {
     this.#usual = usual;
     this.#message = message;
   }
 
   /** Opens the first; what the runtime says is thrown as it is. */
-  static async open(plan: SessionPlan, message: LoadMessage): Promise<VersionSessions> {
+  static async open(plan: SessionPlan, message: SessionForm): Promise<VersionSessions> {
     const { compiledFolder, threads } = message;
     const usual =
       compiledFolder === undefined
