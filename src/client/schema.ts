@@ -206,6 +206,8 @@ export type TextClassification = {
     readonly top_k?: number | null;
     /** What turns logits into scores. Default: sigmoid for multi-label models and one label, none for regression, else softmax. */
     readonly function_to_apply?: 'softmax' | 'sigmoid' | 'none';
+    /** Whether to cut a text that is too long instead of refusing it. */
+    readonly truncation?: boolean;
   };
   readonly options?: Readonly<Record<string, unknown>>;
 };

@@ -34,7 +34,7 @@ function prepare({ tokenizer }: TaskContext, { inputs, parameters: asked }: Task
   const values: readonly unknown[] = many ? inputs : [inputs];
   const encodings = values.map((each, i) => {
     const field = many ? `inputs[${i}]` : 'inputs';
-    return encodeWhole(tokenizer, textOf(each, field), field, truncation);
+    return encodeWhole(tokenizer, [textOf(each, field)], field, truncation);
   });
   return {
     encodings,

@@ -90,7 +90,7 @@ function prepare(context: TaskContext, { inputs, parameters: asked }: TaskReques
   const values: readonly unknown[] = many ? inputs : [inputs];
   const encodings = values.map((each, i) => {
     const field = many ? `inputs[${i}]` : 'inputs';
-    const encoding = encodeWhole(tokenizer, textOf(each, field), field, parameters.truncation);
+    const encoding = encodeWhole(tokenizer, [textOf(each, field)], field, parameters.truncation);
     const masks = encoding.ids.flatMap((id, at) => (id === tokenizer.maskId ? [at] : []));
     if (masks.length === 0)
       throw invalidInput(field, `has no mask token (${tokenizer.maskToken ?? 'the model has none'})`);

@@ -5,6 +5,8 @@ import { invalidInput, isObject, kindOf, parseParameters, textOf } from './input
 import { outputNamed } from './outputs.js';
 import { argmax, largest, sigmoid, softmax } from './scores.js';
 import type { EncodingOutputs, OpenTask, PreparedRequest, TaskRequest } from './task.js';
+import type { Assembled } from './tokenizer/template.js';
+import { encodeWhole } from './whole-text.js';
 
 const TopK = z.number().int().positive().max(100_000).nullable();
 const FunctionToApply = z.enum(['softmax', 'sigmoid', 'none']);
@@ -15,10 +17,11 @@ export const TextClassificationParametersSchema = z.strictObject({
   function_to_apply: FunctionToApply.optional().describe(
     'What turns logits into scores. Default: sigmoid for multi-label models and one label, none for regression, else softmax.',
   ),
+  truncation: z.boolean().default(true).describe('Whether to cut a text that is too long instead of refusing it.'),
 });
 
 /** Parameters of text-classification. */
-export type TextClassificationParameters = z.infer<typeof TextClassificationParametersSchema>;
+export type TextClassificationParameters = z.input<typeof TextClassificationParametersSchema>;
 
 /** A text and, for models of pairs, the text that goes with it. */
 export interface TextPair {
@@ -68,10 +71,13 @@ function prepare(context: TaskContext, request: TaskRequest): PreparedRequest {
   const parameters = parseParameters(TextClassificationParametersSchema, request.parameters);
   const { inputs } = request;
   const many = Array.isArray(inputs);
-  const pairs = many
-    ? (inputs as unknown[]).map((each, i) => readTextPair(each, `inputs[${i}]`))
-    : [readTextPair(inputs, 'inputs')];
-  const encodings = pairs.map(({ text, text_pair }) => context.tokenizer.encode(text, text_pair));
+  const encode = (value: unknown, field: string): Assembled => {
+    const { text, text_pair: pair } = readTextPair(value, field);
+    return encodeWhole(context.tokenizer, pair === undefined ? [text] : [text, pair], field, parameters.truncation);
+  };
+  const encodings = many
+    ? (inputs as unknown[]).map((each, i) => encode(each, `inputs[${i}]`))
+    : [encode(inputs, 'inputs')];
   const labelled = (scores: readonly number[], label: number): LabelScore => ({
     label: context.config.labels?.[label] ?? `LABEL_${label}`,
     score: scores[label] ?? 0,

@@ -29,6 +29,7 @@ const FOLDERS = [
   ].map((v) => `archs/${v}`),
 ];
 
+const words = (count: number) => Array.from({ length: count }, () => 'happy').join(' ');
 const logitsOf = (row: Pick<Row, 'logits'>) => ({
   logits: { dims: [row.logits.length], data: Float32Array.from(row.logits) },
 });
@@ -111,6 +112,25 @@ describe('text-classification', () => {
     const [small] = task.prepare({ inputs: unit.repeat(100) }).encodings;
     expect(cut?.ids).toEqual(small?.ids);
     expect(cut?.ids).toHaveLength(128);
+  });
+
+  test('refuses what is too long where it may not be cut, and takes what just fits, also of pairs', async () => {
+    const task = await open();
+    const parameters = { truncation: false };
+    expect(task.prepare({ inputs: words(126), parameters }).encodings[0]?.ids).toHaveLength(128);
+    const pair = { text: words(100), text_pair: words(25) };
+    expect(task.prepare({ inputs: pair, parameters }).encodings[0]?.ids).toHaveLength(128);
+    expect(task.prepare({ inputs: pair, parameters }).encodings).toEqual(task.prepare({ inputs: pair }).encodings);
+    for (const [inputs, field] of [
+      [words(127), 'inputs'],
+      [['fine', words(127)], 'inputs[1]'],
+      [{ text: words(100), text_pair: words(26) }, 'inputs'],
+    ] as const) {
+      expect(() => task.prepare({ inputs, parameters })).toThrow(
+        expect.objectContaining({ code: 'INVALID_INPUT', details: { field } }),
+      );
+      expect(() => task.prepare({ inputs })).not.toThrow();
+    }
   });
 
   test('needs no tokenizer.json: the vocabulary gives the same ids', async () => {
