@@ -23,6 +23,7 @@ export class Heartbeat {
     this.#onError = onError;
     this.#timer = setInterval(this.#report, HEARTBEAT_MS).unref();
     keep.parts.follower.on('swapped', this.#report);
+    keep.parts.residency.on('compiled', this.#report);
     this.#report();
   }
 
@@ -30,6 +31,7 @@ export class Heartbeat {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.#keep.parts.follower.off('swapped', this.#report);
+    this.#keep.parts.residency.off('compiled', this.#report);
     await this.#reporting;
   }
 

@@ -24,8 +24,8 @@ async function startServe(args: readonly string[] = []): Promise<AsyncDisposable
   return { running, url, [Symbol.asyncDispose]: dispose };
 }
 
-const ask = (url: string) =>
-  fetch(`${url}/models/sentiment`, {
+const ask = (url: string, model = 'sentiment') =>
+  fetch(`${url}/models/${model}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ inputs: 'Happy coding !!!' }),
@@ -44,6 +44,38 @@ test('says where it listens, and answers', async () => {
   const response = await ask(server.url);
   expect(response.headers.get('x-modelkeep-version')).toBe('1');
   expect(await response.json()).toMatchObject([{ label: 'POSITIVE' }]);
+});
+
+test('show --node and the metrics say in which precision and form each server answers', async () => {
+  await home.run(['push', fixture('sentiment/v2'), '--name', 'formed']);
+  const none = await home.run(['show', 'formed', '--node']);
+  expect(none.stdout).toBe('No server says that it holds formed:1\n');
+  // Compiled once it ran twice within a minute.
+  const flags = ['--preload', 'formed', '--precision', 'int8', '--compile-after', '2'];
+  await using server = await startServe(flags);
+  const form = { state: 'ready', precision: 'int8', compiled: false };
+  await vi.waitFor(async () => {
+    const { value } = await home.json(['show', 'formed', '--node']);
+    expect(value).toMatchObject({
+      model: 'formed',
+      version: 1,
+      nodes: [{ pid: server.running.child.pid, ...form }],
+    });
+  }, 10_000);
+  const metricOf = async (): Promise<string | undefined> => {
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    return metrics.split('\n').find((line) => line.startsWith('modelkeep_resident_bytes{'));
+  };
+  expect(await metricOf()).toMatch(/\{version="formed:1",state="ready",precision="int8",form="plain"\} \d+$/);
+  for (let run = 0; run < 2; run++) await ask(server.url, 'formed');
+  await vi.waitFor(async () => {
+    const { stdout } = await home.run(['show', 'formed', '--node']);
+    expect(stdout).toMatch(
+      /^HOST +PROCESS +STATE +SINCE \(UTC\) +PRECISION +FORM\n\S+ +\d+ +ready .+ int8 +compiled\n$/,
+    );
+  }, 20_000);
+  expect(await metricOf()).toContain('precision="int8",form="compiled"');
+  expect((await home.run(['show', 'formed'])).stdout).toMatch(/^held by .*ready, int8 compiled\)$/m);
 });
 
 test('with --json the ready line is one document', async () => {

@@ -247,7 +247,7 @@ describe('OCI image layouts', () => {
     await rejects(join(folder, 'evil.tar'), 'INVALID_ARTIFACT');
     await writeFile(join(folder, 'not.tar'), randomBytes(2_000));
     await rejects(join(folder, 'not.tar'), 'INVALID_ARTIFACT');
-    expect((await readdir(folder)).filter((name) => name.startsWith('.oci-'))).toEqual([]);
+    expect((await readdir(folder)).filter((name) => name.startsWith('.tar-'))).toEqual([]);
   });
 
   it('fail to be written when the store’s bytes are damaged, without a half version in the index', async () => {

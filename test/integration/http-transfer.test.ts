@@ -150,7 +150,7 @@ describe('OCI layouts', () => {
     await using store = await openStore(home.url);
     expect(await store.listVersions({ model: 'broken' })).toEqual([]);
     const left = readdirSync(join(home.root, 'cache', 'uploads'));
-    expect(left.filter((name) => name.startsWith('.oci-'))).toEqual([]);
+    expect(left.filter((name) => name.startsWith('.tar-'))).toEqual([]);
   });
 
   it('need the scopes of their neighbours', async () => {

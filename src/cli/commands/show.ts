@@ -9,13 +9,41 @@ export function showCommand(program: Command, world: World): void {
     .command('show')
     .summary('show what is known of a version')
     .argument('<ref>', 'such as sentiment, sentiment:3, sentiment@production or sentiment@sha256:9f86d081')
-    .addHelpText('after', '\nExamples:\n  $ modelkeep show sentiment\n  $ modelkeep show sentiment:3 --json');
-  withSettings(command, STORE_SETTINGS).action(async (ref: string, flags: object) =>
+    .option('--node', 'which servers hold it, and in which form they answer, instead')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ modelkeep show sentiment\n  $ modelkeep show sentiment:3 --json\n  $ modelkeep show sentiment@production --node',
+    );
+  withSettings(command, STORE_SETTINGS).action(async (ref: string, flags: { readonly node?: boolean }) =>
     invoke(world, { ...flags }, async ({ out, openStore, signal }) => {
-      const reference = parseReference(ref);
-      out.result(await show(await openStore(), reference, { signal }), describe);
+      const shown = await show(await openStore(), parseReference(ref), { signal });
+      if (flags.node === true) out.result(onNodes(shown), describeNodes);
+      else out.result(shown, describe);
     }),
   );
+}
+
+/** A version, and the servers that said lately that they hold it. */
+interface OnNodes extends Pick<Shown, 'nodes'> {
+  readonly model: string;
+  readonly version: number;
+}
+
+function onNodes({ record: { model, version }, nodes }: Shown): OnNodes {
+  return { model, version, nodes };
+}
+
+function formOf(compiled: boolean | undefined): string {
+  if (compiled === undefined) return '';
+  return compiled ? 'compiled' : 'plain';
+}
+
+function describeNodes({ model, version, nodes }: OnNodes): string {
+  if (nodes.length === 0) return `No server says that it holds ${model}:${version}`;
+  const rows = nodes.map(({ host, pid, state, since, precision = '', compiled }) => {
+    return [printable(host), pid, state, formatTime(since), printable(precision), formOf(compiled)];
+  });
+  return table(['HOST', 'PROCESS', 'STATE', 'SINCE (UTC)', 'PRECISION', 'FORM'], rows);
 }
 
 /** What a pickled model was written by and imports; names outside the allow-list are marked. */

@@ -17,7 +17,7 @@ import {
 import { push } from '../push.js';
 import { Layout } from './layout.js';
 import { MANIFEST_PATH, OCI, type Descriptor, type OciManifest } from './media-types.js';
-import { tarFile, unpackTar } from './tar.js';
+import { tarFile, unpackLayout } from './tar.js';
 
 /** Options of {@link importOci}. */
 export interface ImportOptions extends Abortable {
@@ -44,7 +44,8 @@ export async function importOci(
   options: ImportOptions = {},
 ): Promise<PublishResult> {
   const found = await stat(path).catch(() => undefined);
-  if (found?.isFile() === true) return unpackTar(tarFile(path), (directory) => importFrom(store, directory, options));
+  if (found?.isFile() === true)
+    return unpackLayout(tarFile(path), (directory) => importFrom(store, directory, options));
   return importFrom(store, path, options);
 }
 
@@ -60,8 +61,9 @@ export async function importOciStream(
   folder: string,
   options: ImportOptions = {},
 ): Promise<PublishResult> {
-  const source = { name: 'The tar', bytes: tar, folder };
-  return unpackTar(source, (directory) => importFrom(store, directory, options));
+  const { signal } = options;
+  const source = { name: 'The tar', bytes: tar, folder, ...(signal === undefined ? {} : { signal }) };
+  return unpackLayout(source, (directory) => importFrom(store, directory, options));
 }
 
 async function importFrom(store: VersionStore, directory: string, options: ImportOptions): Promise<PublishResult> {

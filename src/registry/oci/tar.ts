@@ -1,19 +1,17 @@
-import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
-import { mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { extract, Header } from 'tar';
+import { Header } from 'tar';
 import {
-  asModelkeepError,
   createDigester,
   digestHex,
   digestOf,
   fileError,
-  ModelkeepError,
   throwIfAborted,
   type Abortable,
   type Digest,
 } from '../../core/index.js';
+import { temporaryIn, unpackTar, type RefuseEntry, type TarSource } from '../unpack-tar.js';
 import { configOf, cuttingLayer, encode, entryOf, imageOf, layerOf, type Exporting } from './documents.js';
 import { LAYOUT_VERSION, OCI, type Descriptor } from './media-types.js';
 
@@ -115,71 +113,17 @@ export async function writeTar<T>(file: string, tar: AsyncGenerator<Uint8Array, 
   }
 }
 
-/** Where a tar comes from: a file, or what a client sends. */
-export interface TarSource {
-  /** For messages. */
-  readonly name: string;
-  readonly bytes: AsyncIterable<Uint8Array>;
-  /** Folder in which it is unpacked meanwhile. */
-  readonly folder: string;
-}
-
 /** A tar file, unpacked beside itself. */
 export function tarFile(file: string): TarSource {
   return { name: file, bytes: createReadStream(file), folder: dirname(resolve(file)) };
 }
 
+const refuseOthers: RefuseEntry = ({ path, kind }) => {
+  const isPart = (kind === 'folder' ? FOLDER : ENTRY).test(path);
+  return isPart && kind !== 'other' ? undefined : 'which is no part of an OCI image layout';
+};
+
 /** Unpacks a layout, and removes it when `read` is done. @throws ModelkeepError `INVALID_ARTIFACT` */
-export async function unpackTar<T>(source: TarSource, read: (directory: string) => Promise<T>): Promise<T> {
-  const folder = await temporaryIn(source.folder);
-  try {
-    await unpackInto(source, folder);
-    return await read(folder);
-  } finally {
-    // What had been begun when it failed may still be arriving.
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
-  }
-}
-
-async function temporaryIn(folder: string): Promise<string> {
-  try {
-    await mkdir(folder, { recursive: true });
-    return await mkdtemp(join(folder, '.oci-'));
-  } catch (error) {
-    throw fileError(error, `Cannot write in ${folder}`, 'name a place that you may write to');
-  }
-}
-
-async function unpackInto({ name, bytes }: TarSource, folder: string): Promise<void> {
-  let failure: unknown;
-  const fail = (error: unknown): void => void (failure ??= error);
-  const unpack = extract({
-    cwd: folder,
-    strict: true,
-    preserveOwner: false,
-    filter: (path, entry) => {
-      const isPart = 'type' in entry && (entry.type === 'Directory' ? FOLDER : ENTRY).test(path);
-      const isPlain = 'type' in entry && (entry.type === 'Directory' || entry.type === 'File');
-      if (isPart && isPlain) return true;
-      fail(
-        new ModelkeepError(
-          'INVALID_ARTIFACT',
-          `${name} holds ${JSON.stringify(path.slice(0, 200))}, which is no part of an OCI image layout`,
-        ),
-      );
-      return false;
-    },
-  });
-  unpack.on('error', fail);
-  const ended = new Promise<void>((done) => void unpack.once('close', done).once('error', () => done()));
-  for await (const part of bytes) {
-    if (failure !== undefined) break;
-    if (!unpack.write(Buffer.from(part.buffer, part.byteOffset, part.byteLength)))
-      await Promise.race([once(unpack, 'drain').catch(fail), ended]);
-  }
-  if (failure === undefined) {
-    unpack.end();
-    await ended;
-  }
-  if (failure !== undefined) throw asModelkeepError(failure, 'INVALID_ARTIFACT');
+export function unpackLayout<T>(source: TarSource, read: (directory: string) => Promise<T>): Promise<T> {
+  return unpackTar(source, refuseOthers, read);
 }

@@ -43,7 +43,7 @@ export interface ApiCall {
   readonly principal: Principal | undefined;
   /** The same, for histories. */
   readonly by: string;
-  /** Fires when the client goes away. */
+  /** Fires when the client goes away, or the time is over that its header allows. */
   readonly signal: AbortSignal;
   /** Tells a client that reads lines how far it is. */
   readonly onProgress: (progress: unknown) => void;

@@ -88,7 +88,8 @@ async function answer(
       'This is about the whole store, and these credentials allow some models only',
     );
   }
-  const { signal = new AbortController().signal } = requestOptions(request, reply);
+  const { signal: gone = new AbortController().signal, timeoutMs = 0 } = requestOptions(request, reply);
+  const signal = timeoutMs === 0 ? gone : AbortSignal.any([gone, AbortSignal.timeout(timeoutMs)]);
   const wantsLines = route.long && (request.headers.accept ?? '').includes(LINES);
   const call = {
     ...partsOf(request),

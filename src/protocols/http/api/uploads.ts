@@ -1,20 +1,34 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { authorize } from '../../../access/index.js';
-import { isDigest, type Digest } from '../../../core/index.js';
-import { UploadFolder } from '../../../registry/index.js';
-import { message, modelOf, route, type ApiOptions, type ApiRoute } from './route.js';
+import { isDigest, PRECISIONS, type Digest } from '../../../core/index.js';
+import { pushTar, UploadFolder } from '../../../registry/index.js';
+import { message, modelOf, queryFlag, route, type ApiOptions, type ApiRoute } from './route.js';
 
 const part = z.object({
   digest: z.custom<Digest>(isDigest, 'write sha256: and 64 hexadecimal digits').meta({ type: 'string' }),
   size: z.number().int().min(1).describe('Bytes'),
 });
 
-function folderOf({ cacheDir }: ApiOptions): UploadFolder {
-  return new UploadFolder(join(cacheDir, 'uploads'));
+/** Facts in a query: an object as JSON. */
+const jsonObject = z.string().transform((text, context): Readonly<Record<string, unknown>> => {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  } catch {
+    // Told below, as what is no object.
+  }
+  context.addIssue({ code: 'custom', message: 'write a JSON object' });
+  return z.NEVER;
+});
+
+const pathOf = ({ cacheDir }: ApiOptions): string => join(cacheDir, 'uploads');
+
+function folderOf(options: ApiOptions): UploadFolder {
+  return new UploadFolder(pathOf(options));
 }
 
-/** Routes by which a version comes in: which parts are missing, the parts, and what they make. */
+/** Routes by which a version comes in: which parts are missing, the parts, and what they make; or all in one tar. */
 export const UPLOAD_ROUTES: readonly ApiRoute[] = [
   route({
     method: 'POST',
@@ -56,6 +70,36 @@ export const UPLOAD_ROUTES: readonly ApiRoute[] = [
       if (principal !== undefined && said.parent !== undefined) authorize(principal, 'inspect', said.parent);
       const given = Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
       return folderOf(options).push(store, files, {
+        ...given,
+        name: modelOf({ params }),
+        by,
+        signal,
+        onProgress: (phase, progress) => onProgress({ phase, ...progress }),
+      });
+    },
+  }),
+  route({
+    method: 'POST',
+    url: '/models/:model/tar',
+    operation: 'publish',
+    about: modelOf,
+    takesBytes: true,
+    long: true,
+    summary: 'Publish the directory in a tar, as training left it, as the next version of a model',
+    query: z.object({
+      task: z.string().optional(),
+      precision: z.enum(PRECISIONS).optional().describe('How nodes serve it unless they are told otherwise'),
+      parent: z.string().optional().describe('Reference of the version that it was made from'),
+      base: z.string().optional().describe('Reference of the version that a PEFT adapter was trained on'),
+      metadata: jsonObject.optional().describe('Free facts, a JSON object'),
+      force: queryFlag.describe('Make a new version even if the newest has the same contents'),
+      message,
+    }),
+    handle: async ({ store, options, params, query, body, principal, by, signal, onProgress }) => {
+      if (principal !== undefined && query.parent !== undefined) authorize(principal, 'inspect', query.parent);
+      if (principal !== undefined && query.base !== undefined) authorize(principal, 'read', query.base);
+      const given = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined));
+      return pushTar(store, body as AsyncIterable<Uint8Array>, pathOf(options), {
         ...given,
         name: modelOf({ params }),
         by,
