@@ -146,6 +146,27 @@ describe('ONNX with external data', () => {
   });
 });
 
+test('weights that are no numbers are published with a warning that push tells and show repeats', async () => {
+  const directory = join(folder, 'model');
+  cpSync(fixture('archs/bert'), directory, { recursive: true });
+  const file = join(directory, 'model.safetensors');
+  const bytes = readFileSync(file);
+  const end = 8 + Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.toString('utf8', 8, end)) as Record<string, { data_offsets: [number, number] }>;
+  bytes.writeFloatLE(Number.NaN, end + (header['classifier.bias']?.data_offsets[0] ?? 0));
+  writeFileSync(file, bytes);
+  const store = ['--store', `file://${join(folder, 'other')}`];
+  const { code, stderr } = await home.run(['push', directory, '--name', 'odd', ...store]);
+  expect(code).toBe(0);
+  expect(stderr).toMatch(/^warning: .*classifier\.bias/m);
+  const { stdout } = await home.run(['show', 'odd', ...store]);
+  expect(stdout).toMatch(/^warning +.*classifier\.bias/m);
+  const shown = await home.json(['show', 'odd', ...store]);
+  expect(shown.value).toMatchObject({
+    record: { metadata: { warnings: [expect.stringContaining('classifier.bias')] } },
+  });
+});
+
 test('a model that cannot be taken says so to people in one line, without a stack', async () => {
   const { code, stdout, stderr } = await home.run(['push', folder, '--name', 'sentiment']);
   expect({ code, stdout }).toEqual({ code: 5, stdout: '' });

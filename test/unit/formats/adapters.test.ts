@@ -1,32 +1,17 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { DerivedTensor, DeriveTensor, VersionFiles } from '../../../src/core/index.js';
-import { adaptedConfig } from '../../../src/formats/adapter/inspect.js';
 import { planSession } from '../../../src/formats/index.js';
+import { adaptedFiles, compareAdapter, contentsOf } from './adapted-folder.js';
 import { memoryFiles } from './memory-files.js';
-import { largestGap, numbers, openSession, runBatch, type GoldenRow } from './session.js';
 
 const FIXTURES = join(import.meta.dirname, '../../fixtures');
 const ADAPTERS = join(FIXTURES, 'adapters');
 const CONFIG = 'adapter_config.json';
-const OUTPUTS = ['logits', 'start_logits', 'end_logits', 'last_hidden_state'] as const;
-type Row = GoldenRow & Partial<Record<(typeof OUTPUTS)[number], readonly number[]>>;
 
-function contentsOf(folder: string): Record<string, Buffer> {
-  const names = readdirSync(folder).filter((name) => statSync(join(folder, name)).isFile());
-  return Object.fromEntries(names.map((name) => [name, readFileSync(join(folder, name))]));
-}
-
-/** The files of an adapter and its base, as publishing puts them together. */
-async function adapted(name: string, changes: Readonly<Record<string, Buffer>> = {}): Promise<VersionFiles> {
-  const folder = join(ADAPTERS, name);
-  const base = readFileSync(join(folder, 'base.txt'), 'utf8').trim();
-  const contents = { ...contentsOf(join(FIXTURES, base)), ...contentsOf(folder), ...changes };
-  const config = await adaptedConfig(memoryFiles(contents));
-  return memoryFiles(
-    config === undefined ? contents : { ...contents, 'config.json': Buffer.from(JSON.stringify(config)) },
-  );
+function adapted(name: string, changes: Readonly<Record<string, Buffer>> = {}): Promise<VersionFiles> {
+  return adaptedFiles(join(ADAPTERS, name), changes);
 }
 
 function withConfig(name: string, changes: Readonly<Record<string, unknown>>) {
@@ -35,27 +20,11 @@ function withConfig(name: string, changes: Readonly<Record<string, unknown>>) {
 }
 
 test.each(readdirSync(ADAPTERS))('%s answers as its merged model, alone and in a batch', async (name) => {
-  const rows = JSON.parse(readFileSync(join(ADAPTERS, name, 'golden.json'), 'utf8')) as Row[];
-  const plan = await planSession(await adapted(name));
-  const session = await openSession(plan);
-  const outputs = OUTPUTS.filter((output) => rows[0]?.[output] !== undefined);
-  const longest = Math.max(...rows.map(({ input_ids }) => input_ids.length));
-  const batch = await runBatch(session, rows, 0);
-  const ofTokens = new Set(plan.outputs.filter(({ dims }) => dims[1] === -1).map((output) => output.name));
-  for (const [index, row] of rows.entries()) {
-    const alone = await runBatch(session, [row], 0);
-    for (const output of outputs) {
-      const wanted = row[output] ?? [];
-      expect(largestGap(numbers(alone, output), wanted), `${output} alone`).toBeLessThan(1e-4);
-      const each = ofTokens.has(output) ? (wanted.length / row.input_ids.length) * longest : wanted.length;
-      const found = numbers(batch, output).slice(index * each, index * each + wanted.length);
-      // Padding of RoBERTa moves nothing but has another id than 0.
-      expect(largestGap(found, wanted), `${output} in a batch`).toBeLessThan(name === 'new-head' ? Infinity : 1e-4);
-    }
-  }
-  await session.release();
-  expect(rows).toHaveLength(3);
-  expect(outputs.length).toBeGreaterThan(0);
+  const { rows, outputs, alone, inBatch } = await compareAdapter(join(ADAPTERS, name));
+  expect(alone).toBeLessThan(1e-4);
+  expect(inBatch).toBeLessThan(1e-4);
+  expect(rows).toBe(3);
+  expect(outputs).toBeGreaterThan(0);
 });
 
 test('only what the adapter touches is made anew, from sources that are named by content', async () => {
