@@ -166,6 +166,11 @@ export type Status = {
     readonly reference: string;
     readonly version: number;
     readonly since: string;
+    readonly shares?: readonly {
+      readonly version: number;
+      readonly percent: number;
+    }[];
+    readonly shadow?: number;
   }[];
   readonly holds: readonly {
     readonly model: string;
@@ -176,6 +181,16 @@ export type Status = {
     readonly bytes: number;
     readonly runners: number;
     readonly pinned: boolean;
+    /** In which it answers */
+    readonly precision:
+      | 'fp32'
+      | 'int8'
+      | 'int8-fast'
+      | 'int8-weights'
+      | 'int8+embeddings'
+      | 'int8-fast+embeddings'
+      | 'int8-weights+embeddings';
+    readonly compiled: boolean;
   }[];
   /** Requests that wait, by version */
   readonly waiting: Readonly<Record<string, number>>;

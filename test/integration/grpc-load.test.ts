@@ -41,6 +41,49 @@ const ask = { model_name: 'sentiment', inputs: [text] };
 const host = '127.0.0.1';
 const portOf = ({ running }: TestServer): number => Number((running.grpc ?? '').split(':').at(-1));
 
+/** What comes before a message: not compressed, and so many bytes. */
+function frameHead(bytes: number): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(bytes, 1);
+  return head;
+}
+
+/** A call of ModelInfer on a connection of its own, whose message the test writes. */
+async function rawCall(to: TestServer) {
+  const session = connectHttp2(`http://${host}:${portOf(to)}`);
+  session.on('error', () => undefined);
+  await once(session, 'connect');
+  const path = '/inference.GRPCInferenceService/ModelInfer';
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': path,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  stream.on('error', () => undefined);
+  const status = new Promise<number>((resolve) => {
+    const tell = (headers: Readonly<Record<string, unknown>>) => {
+      if (headers['grpc-status'] !== undefined) resolve(Number(headers['grpc-status']));
+    };
+    stream.on('response', tell).on('trailers', tell).resume();
+  });
+  const call = {
+    status,
+    sent: 0,
+    write(bytes: Buffer): void {
+      if (!stream.writable) return;
+      call.sent += bytes.length;
+      stream.write(bytes);
+    },
+    [Symbol.asyncDispose]: async () => {
+      const closed = once(session, 'close');
+      session.destroy();
+      await closed;
+    },
+  };
+  return call;
+}
+
 describe('a connection that misbehaves', () => {
   test('by resetting 300 streams harms nobody', async () => {
     const session = connectHttp2(`http://${host}:${portOf(server)}`);
@@ -53,6 +96,22 @@ describe('a connection that misbehaves', () => {
     }
     expect((await client.call('ModelInfer', { model_name: 'floats', inputs: [plain] })).error).toBeUndefined();
     session.destroy();
+  });
+
+  test('by announcing a message of 100 MB is refused before it comes', async () => {
+    await using stream = await rawCall(server);
+    stream.write(frameHead(100_000_000));
+    expect(await stream.status).toBe(Status.RESOURCE_EXHAUSTED);
+    expect(stream.sent).toBeLessThan(100);
+  });
+
+  test('by a message that trickles is ended in time', async () => {
+    await using own = await startServer(home, { receiveTimeoutMs: 400, cacheDir: join(home.root, 'slow') });
+    await using stream = await rawCall(own);
+    stream.write(frameHead(1_000));
+    const trickle = setInterval(() => stream.write(Buffer.of(0)), 50);
+    expect(await stream.status).toBe(Status.DEADLINE_EXCEEDED);
+    clearInterval(trickle);
   });
 
   test('by speaking something else is closed', async () => {

@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { addKey } from '../../src/app/index.js';
@@ -194,6 +196,19 @@ describe('TLS', () => {
     expect(server.running.url).toMatch(/^https:/);
     expect(await getSecurely(server.running.url)).toEqual({ status: 200, body: '{"live":true}' });
     await expect(fetch(server.running.url.replace('https', 'http'))).rejects.toThrow('fetch failed');
+  });
+
+  test('is greeted in time, or the connection is closed', async () => {
+    const { tlsCert, tlsKey } = files;
+    await using server = await startServer(home, { tlsCert, tlsKey, headersTimeoutMs: 300 });
+    const { hostname, port } = new URL(server.running.url);
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => undefined);
+    const startedMs = performance.now();
+    socket.resume();
+    await once(socket, 'close');
+    expect(performance.now() - startedMs).toBeLessThan(10_000);
+    expect((await getSecurely(server.running.url)).status).toBe(200);
   });
 
   test('asks clients for a certificate, which counts as credentials', async () => {

@@ -56,6 +56,11 @@ async function send(text: string | Buffer): Promise<string> {
 const POST = 'POST /models/sentiment HTTP/1.1\r\nhost: x\r\n';
 
 describe('slow clients', () => {
+  test('silence ends the connection too', async () => {
+    const { ended } = await open();
+    expect(await ended).toMatch(/^(HTTP\/1\.1 408 |$)/);
+  });
+
   test('a header that does not end is 408, and the connection closes', async () => {
     expect(await send(POST)).toMatch(/^HTTP\/1\.1 408 /);
   });

@@ -40,7 +40,9 @@ export function createListener(
     requestTimeout: receiveTimeoutMs,
     connectionsCheckingInterval: Math.min(CHECK_CONNECTIONS_MS, headersTimeoutMs),
   };
-  const server = tls === undefined ? createPlainServer(options, handler) : createSecure(options, tls, handler);
+  // Without it, who connects and never greets would hold a connection for two minutes.
+  const secure = { ...options, handshakeTimeout: options.headersTimeout };
+  const server = tls === undefined ? createPlainServer(options, handler) : createSecure(secure, tls, handler);
   server.maxConnections = limits.maxConnections;
   return server;
 }
@@ -58,6 +60,11 @@ function createSecure(options: object, { cert, key, clientCa }: TlsMaterial, han
 /** What is not HTTP, too long a header, or came too slowly: answered here, as it never becomes a request. */
 export function refuseConnection({ code }: NodeJS.ErrnoException, socket: Socket): void {
   if (code === 'ECONNRESET' || socket.destroyed) return;
+  // Before both sides agreed on keys no word can be said: what is written would wait, and hold the connection for ever.
+  if (/^(ERR_(SSL|TLS)_|EPROTO$)/.test(code ?? '')) {
+    socket.destroy();
+    return;
+  }
   const [status, why] =
     code === 'ERR_HTTP_REQUEST_TIMEOUT'
       ? ['408 Request Timeout', 'The request did not arrive in time']

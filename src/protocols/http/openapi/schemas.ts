@@ -1,4 +1,4 @@
-import { ERROR_CODES } from '../../../core/index.js';
+import { ERROR_CODES, PRECISIONS } from '../../../core/index.js';
 import { BOOLEAN, INTEGER, list, NUMBER, object, ref, STRING, TIME, type Json } from './shapes.js';
 
 const PARAMETERS: Json = { type: 'object', description: 'Free facts, as the protocol has them' };
@@ -97,7 +97,20 @@ const HOLDING = object({
   bytes: COUNT,
   runners: COUNT,
   pinned: BOOLEAN,
+  precision: { type: 'string', enum: PRECISIONS, description: 'In which it answers' },
+  compiled: BOOLEAN,
 });
+
+const FOLLOWED = object(
+  {
+    reference: STRING,
+    version: INTEGER,
+    since: TIME,
+    shares: list(object({ version: INTEGER, percent: NUMBER })),
+    shadow: INTEGER,
+  },
+  ['shares', 'shadow'],
+);
 
 const STORE = object({ reachable: BOOLEAN, since: TIME, error: STRING }, ['error']);
 
@@ -106,7 +119,7 @@ const OPERATIONS: Json = {
   Ready: object({ ready: BOOLEAN, store: object({ reachable: BOOLEAN, since: TIME }) }),
   Status: object({
     store: STORE,
-    follows: list(object({ reference: STRING, version: INTEGER, since: TIME })),
+    follows: list(FOLLOWED),
     holds: list(HOLDING),
     waiting: { type: 'object', description: 'Requests that wait, by version', additionalProperties: COUNT },
     runners: list(object({ pid: INTEGER, inFlight: COUNT })),
