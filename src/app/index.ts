@@ -117,10 +117,11 @@ export {
 } from '../tasks/index.js';
 export { addKey, listKeys, removeKey, SCOPES, type AddedKey, type KeyDescription } from '../access/index.js';
 export { ACCESS_SETTINGS } from './access-settings.js';
-export { openGates, type OpenGatesOptions } from './gates.js';
+export { comparePrecision, openGates, openModelkeep, serve } from './on-demand.js';
+export type { OpenGatesOptions } from './gates.js';
 export type { ParityPolicy } from '../residency/index.js';
 export { formatBytes, parseBytes } from './bytes.js';
-export { comparePrecision, type ComparePrecisionOptions, type PrecisionComparison } from './compare-precision.js';
+export type { ComparePrecisionOptions, PrecisionComparison } from './compare-precision.js';
 export { compareAnswers, compareVersions, type ChangedAnswer, type ComparedAnswers } from './compare-answers.js';
 export { compareEvaluations, evaluate, type Comparison, type EvaluateOptions, type Evaluation } from './evaluate.js';
 export {
@@ -134,7 +135,7 @@ export {
 } from './model.js';
 export type { ManyOptions } from './predict-many.js';
 export { Modelkeep, type LoadOptions, type NodeParts } from './modelkeep.js';
-export { openModelkeep, type OpenOptions } from './open.js';
+export type { OpenOptions } from './open.js';
 export {
   environmentName,
   flagName,
@@ -146,4 +147,5 @@ export {
 export { SETTINGS, type SettingName, type Settings } from './settings.js';
 export { splitNamed } from './other-stores.js';
 export { cacheSource } from './verify-sources.js';
-export { serve, untilAborted, type RunningServer, type ServeOptions } from './serve.js';
+export type { RunningServer, ServeOptions } from './serve.js';
+export { untilAborted } from './until-aborted.js';

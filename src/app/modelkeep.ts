@@ -2,14 +2,13 @@ import { ModelkeepError, type Abortable, type VersionRecord, type VersionStore }
 import { push, type Pushed, type PushOptions, type RunGates } from '../registry/index.js';
 import type { Follower, Residency } from '../residency/index.js';
 import type { PicklePools, RunnerPool } from '../runners/index.js';
-import {
-  chooseRecord,
-  type Freshness,
-  type InferenceService,
-  type Prediction,
-  type RequestOptions,
-  type ServiceStatus,
-  type TextWork,
+import type {
+  Freshness,
+  InferenceService,
+  Prediction,
+  RequestOptions,
+  ServiceStatus,
+  TextWork,
 } from '../serving/index.js';
 import type { TaskName } from '../tasks/index.js';
 import type { CloseStack } from './close-stack.js';
@@ -154,8 +153,9 @@ export class Modelkeep implements AsyncDisposable {
 
   async #load(reference: string, options: LoadOptions): Promise<Model> {
     if (this.#closing !== undefined) throw new ModelkeepError('CLOSED', 'This modelkeep is closed');
-    const followed = await this.parts.service.follow(reference, options);
-    const record = options.key === undefined ? followed.record : chooseRecord(followed, options.key);
+    const { service } = this.parts;
+    const followed = await service.follow(reference, options);
+    const record = options.key === undefined ? followed.record : service.versionFor(followed, options.key);
     // It may have been let go for room since it was followed.
     await this.parts.residency.ensure(record, options);
     return this.#modelOf(record);

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Logger } from 'pino';
 import { versionName } from '../core/index.js';
 import { ModelRepository } from '../serving/index.js';
@@ -166,9 +165,4 @@ function logTraffic(
     if (error !== undefined)
       log.warn({ reference, shadow: versionName(shadow), err: error }, 'a shadow did not answer');
   });
-}
-
-/** Resolves when the signal fires. */
-export async function untilAborted(signal: AbortSignal): Promise<void> {
-  if (!signal.aborted) await once(signal, 'abort');
 }

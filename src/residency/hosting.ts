@@ -171,16 +171,20 @@ export class Hosting extends EventEmitter<HostingEvents> {
     }
   }
 
-  /** Takes a version out of every runner. Never rejects: a runner that ended has given the memory back by that. */
+  /**
+   * Takes a version out of every runner in turn, so that the others go on serving: unmapping its weights takes a runner
+   * some tens of milliseconds, just when the first requests come to the version that took its place. Never rejects: a
+   * runner that ended has given the memory back by that.
+   */
   async unload(resident: Resident): Promise<void> {
     // A runner that is still taking the version over would keep it for ever.
     await Promise.all(resident.hosting);
     const runners = [...resident.runners];
     resident.runners.clear();
-    await Promise.allSettled(
-      runners.map((runner) => this.#call(runner, 'unload', { op: 'unload', key: resident.record.id })),
-    );
-    for (const runner of runners) this.#kept.left(runner, resident.record.id);
+    for (const runner of runners) {
+      await Promise.allSettled([this.#call(runner, 'unload', { op: 'unload', key: resident.record.id })]);
+      this.#kept.left(runner, resident.record.id);
+    }
   }
 
   /**

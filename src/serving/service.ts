@@ -154,6 +154,11 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     );
   }
 
+  /** Which of the versions that share a reference answers for a key. @throws ModelkeepError `INVALID_INPUT` */
+  versionFor(followed: Followed, key: string): VersionRecord {
+    return chooseRecord(followed, key);
+  }
+
   /** What this node holds and follows now. */
   status(): ServiceStatus {
     return statusOf(this.#options, this.#scheduler);
