@@ -28,7 +28,10 @@ export function nodeMetrics({ service, residency, follower, watchman }: MetricsO
   firstAnswers(registers, service);
   shadowMetrics(registers, service);
   rollbackMetrics(registers, watchman);
-  residencyMetrics(registers, residency, follower);
+  transitionMetrics(registers, residency);
+  swapMetrics(registers, follower);
+  upkeepMetrics(registers, residency);
+  residentMetrics(registers, residency);
   new Gauge({
     name: 'modelkeep_store_reachable',
     help: '1 if the store answers, 0 if what is resident is served without it',
@@ -148,7 +151,8 @@ function rollbackMetrics(registers: Registry[], watchman: WatchmanEvents): void 
   watchman.on('failed', (reference) => rollbacks.inc({ reference, outcome: 'failed' }));
 }
 
-function residencyMetrics(registers: Registry[], residency: Residency, follower: Follower): void {
+/** How versions change their states, and what they bring. */
+function transitionMetrics(registers: Registry[], residency: Residency): void {
   const transitions = new Counter({
     name: 'modelkeep_transitions_total',
     help: 'Changes of a version’s state',
@@ -158,18 +162,6 @@ function residencyMetrics(registers: Registry[], residency: Residency, follower:
   const fetched = new Counter({
     name: 'modelkeep_fetched_bytes_total',
     help: 'Bytes that came from the store',
-    registers,
-  });
-  const swaps = new Counter({
-    name: 'modelkeep_swaps_total',
-    help: 'References that moved to another version',
-    labelNames: ['outcome'],
-    registers,
-  });
-  const freshness = new Gauge({
-    name: 'modelkeep_publish_to_swap_seconds',
-    help: 'From the publishing of a version to the moment new requests went to it, by reference',
-    labelNames: ['reference', 'version'],
     registers,
   });
   const stateSeconds = new Histogram({
@@ -190,6 +182,32 @@ function residencyMetrics(registers: Registry[], residency: Residency, follower:
     stateSeconds.observe({ from, to }, durationMs / 1_000);
     transitionBytes.inc({ from, to }, bytes);
   });
+  residency.on('fetched', (_record, bytes) => fetched.inc(bytes));
+}
+
+/** How references move to other versions. */
+function swapMetrics(registers: Registry[], follower: Follower): void {
+  const swaps = new Counter({
+    name: 'modelkeep_swaps_total',
+    help: 'References that moved to another version',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const freshness = new Gauge({
+    name: 'modelkeep_publish_to_swap_seconds',
+    help: 'From the publishing of a version to the moment new requests went to it, by reference',
+    labelNames: ['reference', 'version'],
+    registers,
+  });
+  follower.on('swapped', (reference, _from, to, seconds) => {
+    swaps.inc({ outcome: 'done' });
+    freshness.set({ reference, version: String(to.version) }, seconds);
+  });
+  follower.on('swap-failed', () => swaps.inc({ outcome: 'failed' }));
+}
+
+/** What the node does to keep within its memory, and to be fast. */
+function upkeepMetrics(registers: Registry[], residency: Residency): void {
   const evictions = new Counter({
     name: 'modelkeep_evictions_total',
     help: 'Versions let go to make room (budget) or because nobody asked them (idle)',
@@ -219,12 +237,9 @@ function residencyMetrics(registers: Registry[], residency: Residency, follower:
     registers,
   });
   residency.on('renewed', () => renewals.inc());
-  residency.on('fetched', (_record, bytes) => fetched.inc(bytes));
-  follower.on('swapped', (reference, _from, to, seconds) => {
-    swaps.inc({ outcome: 'done' });
-    freshness.set({ reference, version: String(to.version) }, seconds);
-  });
-  follower.on('swap-failed', () => swaps.inc({ outcome: 'failed' }));
+}
+
+function residentMetrics(registers: Registry[], residency: Residency): void {
   new Gauge({
     name: 'modelkeep_resident_bytes',
     help: 'Bytes of the contents of resident versions',
