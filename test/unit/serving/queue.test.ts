@@ -39,9 +39,10 @@ function wordsOf(jobs: readonly Job[]): number[] {
 describe('what a run takes from the queue', () => {
   it('is the oldest request, whatever its length, and those of its length', () => {
     const queue = queueOf([90, 5, 88, 5, 30, 5, 91].map(text));
-    expect(wordsOf(queue.take(LIMITS, 1))).toEqual([90, 91, 88]);
+    expect(wordsOf(queue.take(LIMITS, 1))).toEqual([90, 88]);
     expect(wordsOf(queue.take(LIMITS, 1))).toEqual([5, 5, 5]);
     expect(wordsOf(queue.take(LIMITS, 1))).toEqual([30]);
+    expect(wordsOf(queue.take(LIMITS, 1))).toEqual([91]);
     expect(queue.length).toBe(0);
     expect(queue.take(LIMITS, 1)).toEqual([]);
   });
@@ -49,9 +50,21 @@ describe('what a run takes from the queue', () => {
   it('may differ more in length where the graph skips padding but in attention', () => {
     const queue = queueOf([90, 5, 88, 200, 30, 5, 91].map(text));
     queue.resident.learn({ loaded: { skipsPadding: true, inputs: [], outputs: [] } });
-    expect(wordsOf(queue.take(LIMITS, 1))).toEqual([90, 91, 88, 30, 5]);
+    expect(wordsOf(queue.take(LIMITS, 1))).toEqual([90, 88, 30, 91, 5]);
     expect(wordsOf(queue.take(LIMITS, 1))).toEqual([200]);
     expect(wordsOf(queue.take(LIMITS, 1))).toEqual([5]);
+  });
+
+  it('holds as many as fit, however few it may overtake', () => {
+    const queue = queueOf(Array.from({ length: 20 }, () => text(5)));
+    expect(queue.take(LIMITS, 1)).toHaveLength(20);
+  });
+
+  it('overtakes three requests at the most', () => {
+    const queue = queueOf([5, 90, 90, 90, 5].map(text));
+    expect(wordsOf(queue.take(LIMITS, 1))).toEqual([5, 5]);
+    const crowded = queueOf([5, 90, 90, 90, 90, 5].map(text));
+    expect(wordsOf(crowded.take(LIMITS, 1))).toEqual([5]);
   });
 
   it('has no more tokens than the budget, but one request at least', () => {
