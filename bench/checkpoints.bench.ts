@@ -3,6 +3,7 @@
  * checkpoint of the size of BERT-base, beside the same model exported as one `.onnx` file.
  */
 import { fileURLToPath } from 'node:url';
+import { benchSecondHead } from './checkpoints-heads.js';
 import { benchCheckpointLoading } from './checkpoints-loading.js';
 import { prepareCheckpoints } from './checkpoints-models.js';
 import { benchHashing, benchTransfer } from './checkpoints-publish.js';
@@ -11,6 +12,12 @@ import { runSections } from './sections.js';
 
 await runSections(
   fileURLToPath(import.meta.url),
-  { hashing: benchHashing, transfer: benchTransfer, loading: benchCheckpointLoading, speed: benchSpeed },
+  {
+    hashing: benchHashing,
+    transfer: benchTransfer,
+    loading: benchCheckpointLoading,
+    heads: benchSecondHead,
+    speed: benchSpeed,
+  },
   prepareCheckpoints,
 );

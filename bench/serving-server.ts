@@ -61,7 +61,9 @@ export class BenchServer implements AsyncDisposable {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     // A benchmark that fails leaves no server behind.
-    process.once('exit', () => child.kill());
+    const kill = (): void => void child.kill();
+    process.once('exit', kill);
+    child.once('exit', () => process.off('exit', kill));
     const lines = createInterface({ input: child.stdout });
     const [line] = (await Promise.race([once(lines, 'line'), failed(child)])) as [string];
     const { url } = JSON.parse(line) as { readonly url: string };
