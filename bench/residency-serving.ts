@@ -1,6 +1,7 @@
 /** What requests notice while another version is loaded, and while the one that answers them is swapped. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseReference, type VersionStore } from '../src/core/index.js';
 import { openStore, type Modelkeep } from '../src/app/index.js';
@@ -63,8 +64,9 @@ export async function benchBeside(figures: Figures, quick: boolean): Promise<voi
   const seconds = quick ? 15 : 60;
   figures.heading(`Model A under 2 clients, alone and while B is brought in beside it, ${seconds} s each`);
   await using store = await openStore(STORE_URL);
-  // What nobody uses leaves the disk with the next pull, so that each round has everything to do.
+  // Empty at first, and what nobody uses leaves the disk with the next pull, so that each round has everything to do.
   const cacheDir = join(BENCH_FOLDER, 'beside');
+  await rm(cacheDir, { recursive: true, force: true });
   await using keep = await openNode({
     store: remote(store),
     cacheDir,
