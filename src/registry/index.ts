@@ -29,7 +29,6 @@ export { verify, type Verified, type VerifyOptions } from './verify.js';
 export { setRetention, type SetRetentionOptions } from './retention.js';
 export { pull, type Pulled, type PullOptions } from './pull.js';
 export { push, type Pushed, type PushOptions, type PushPhase } from './push.js';
-export { pushTar } from './push-tar.js';
 export { show, type HoldingNode, type Shown } from './show.js';
 export { findEvaluation, readEvaluation, readGolden, type EvaluationSet, type EvidenceOptions } from './evidence.js';
 export { history } from './history.js';

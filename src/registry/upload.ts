@@ -16,6 +16,7 @@ import {
   type VersionStore,
 } from '../core/index.js';
 import { push, type Pushed, type PushOptions } from './push.js';
+import { pushTar } from './push-tar.js';
 
 /** How long a part that nobody used is kept, in ms: a day. */
 const PART_AGE_MS = 24 * 60 * 60 * 1_000;
@@ -119,6 +120,12 @@ export class UploadFolder {
     }
   }
 
+  /** Publishes the directory in a tar, which is unpacked here meanwhile. @throws ModelkeepError as {@link pushTar} */
+  async pushTar(store: VersionStore, tar: AsyncIterable<Uint8Array>, options: PushOptions): Promise<Pushed> {
+    await this.#expire();
+    return pushTar(store, tar, this.#folder, options);
+  }
+
   #pathOf({ digest }: Pick<Segment, 'digest'>): string {
     return join(this.#folder, `${digestHex(digest)}.part`);
   }
@@ -155,7 +162,7 @@ export class UploadFolder {
     }
   }
 
-  /** Removes what nobody has asked for or used for a day. */
+  /** Removes what nobody has asked for or used for a day, and what an ended process left. */
   async #expire(): Promise<void> {
     const before = Date.now() - PART_AGE_MS;
     for (const name of await readdir(this.#folder).catch(() => [])) {

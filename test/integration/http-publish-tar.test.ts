@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { create, Header, type HeaderData } from 'tar';
@@ -67,6 +67,16 @@ async function expectNothing(model: string): Promise<void> {
 }
 
 describe('a checkpoint in a tar', () => {
+  it('takes what a process that was killed had unpacked a day ago off the disk', async () => {
+    const left = (name: string) => join(home.root, 'cache', 'uploads', name);
+    const ago = Date.now() / 1_000 - 25 * 3_600;
+    for (const name of ['.tar-old', '.tar-new']) mkdirSync(left(name), { recursive: true });
+    utimesSync(left('.tar-old'), ago, ago);
+    expect((await send('swept/tar', Buffer.from('no tar'))).status).toBe(400);
+    expect([existsSync(left('.tar-old')), existsSync(left('.tar-new'))]).toEqual([false, true]);
+    rmdirSync(left('.tar-new'));
+  });
+
   it('is published as a directory is, and answers', async () => {
     const query = `?message=${encodeURIComponent('3 epochs')}&metadata=${encodeURIComponent('{"step": 500}')}`;
     const { status, body } = await send(`carried/tar${query}`, await packed('sentiment/v2', '.'));

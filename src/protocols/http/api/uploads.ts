@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { authorize } from '../../../access/index.js';
 import { isDigest, PRECISIONS, type Digest } from '../../../core/index.js';
-import { pushTar, UploadFolder } from '../../../registry/index.js';
+import { UploadFolder } from '../../../registry/index.js';
 import { message, modelOf, queryFlag, route, type ApiOptions, type ApiRoute } from './route.js';
 
 const part = z.object({
@@ -22,10 +22,8 @@ const jsonObject = z.string().transform((text, context): Readonly<Record<string,
   return z.NEVER;
 });
 
-const pathOf = ({ cacheDir }: ApiOptions): string => join(cacheDir, 'uploads');
-
-function folderOf(options: ApiOptions): UploadFolder {
-  return new UploadFolder(pathOf(options));
+function folderOf({ cacheDir }: ApiOptions): UploadFolder {
+  return new UploadFolder(join(cacheDir, 'uploads'));
 }
 
 /** Routes by which a version comes in: which parts are missing, the parts, and what they make; or all in one tar. */
@@ -99,7 +97,7 @@ export const UPLOAD_ROUTES: readonly ApiRoute[] = [
       if (principal !== undefined && query.parent !== undefined) authorize(principal, 'inspect', query.parent);
       if (principal !== undefined && query.base !== undefined) authorize(principal, 'read', query.base);
       const given = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined));
-      return pushTar(store, body as AsyncIterable<Uint8Array>, pathOf(options), {
+      return folderOf(options).pushTar(store, body as AsyncIterable<Uint8Array>, {
         ...given,
         name: modelOf({ params }),
         by,
