@@ -68,13 +68,15 @@ async function expectNothing(model: string): Promise<void> {
 
 describe('a checkpoint in a tar', () => {
   it('takes what a process that was killed had unpacked a day ago off the disk', async () => {
-    const left = (name: string) => join(home.root, 'cache', 'uploads', name);
+    const uploads = join(home.root, 'cache', 'uploads');
+    const old = join(uploads, '.tar-old');
+    const young = join(uploads, '.tar-new');
+    for (const folder of [old, young]) mkdirSync(folder, { recursive: true });
     const ago = Date.now() / 1_000 - 25 * 3_600;
-    for (const name of ['.tar-old', '.tar-new']) mkdirSync(left(name), { recursive: true });
-    utimesSync(left('.tar-old'), ago, ago);
-    expect((await send('swept/tar', Buffer.from('no tar'))).status).toBe(400);
-    expect([existsSync(left('.tar-old')), existsSync(left('.tar-new'))]).toEqual([false, true]);
-    rmdirSync(left('.tar-new'));
+    utimesSync(old, ago, ago);
+    expect((await send('swept/tar', Buffer.from('no tar'))).body).toMatchObject({ code: 'INVALID_ARTIFACT' });
+    expect([old, young].map((folder) => existsSync(folder))).toEqual([false, true]);
+    rmdirSync(young);
   });
 
   it('is published as a directory is, and answers', async () => {
