@@ -30,23 +30,32 @@ async function heldBy(keep: Modelkeep): Promise<Held> {
   return { bytes: await memoryOf(keep), files: sum(files), mappings: sum(maps) };
 }
 
-/** 1,000 cycles over 20 small versions: growth from cycle 100 to the last. */
+/** Cycles after which growth is looked at: the bar's, and one by which code and heaps have settled. */
+const LOOKS = [100, 400];
+
+function addGrowth(figures: Figures, since: number, early: Held, late: Held): void {
+  const bar = since === LOOKS[0] ? { bar: { most: 2 } } : {};
+  const add = (name: string, value: number): void =>
+    figures.add({ name: `${name}, since cycle ${since}`, value, unit: '%', ...bar });
+  add('proportional set size', growth(late.bytes, early.bytes));
+  add('file descriptors', growth(late.files, early.files));
+  add('mappings', growth(late.mappings, early.mappings));
+}
+
+/** 1,000 cycles over 20 small versions: growth from cycle 100 to the last, and from cycle 400. */
 export async function benchCycles(figures: Figures, quick: boolean): Promise<void> {
   const cycles = quick ? 300 : 1_000;
-  figures.heading(`${cycles} cycles of loading and letting go over ${TINY_VERSIONS} versions: growth since cycle 100`);
+  figures.heading(`${cycles} cycles of loading and letting go over ${TINY_VERSIONS} versions: growth`);
   await using keep = await openNode({ compileAfter: 0 });
   const references = Array.from({ length: TINY_VERSIONS }, (_, at) => `tiny-${at + 1}:1`);
   const text = textOf(5);
-  let early: Held | undefined;
+  const held = new Map<number, Held>();
   for (let cycle = 1; cycle <= cycles; cycle++) {
     const model = await keep.load(references[cycle % TINY_VERSIONS] ?? '');
     await model.predict(text);
     await keep.parts.residency.release(model.record.id);
-    if (cycle === 100) early = await heldBy(keep);
+    if (LOOKS.includes(cycle)) held.set(cycle, await heldBy(keep));
   }
   const late = await heldBy(keep);
-  if (early === undefined) return;
-  figures.add({ name: 'proportional set size', value: growth(late.bytes, early.bytes), unit: '%', bar: { most: 2 } });
-  figures.add({ name: 'file descriptors', value: growth(late.files, early.files), unit: '%', bar: { most: 2 } });
-  figures.add({ name: 'mappings', value: growth(late.mappings, early.mappings), unit: '%', bar: { most: 2 } });
+  for (const [since, early] of held) addGrowth(figures, since, early, late);
 }
