@@ -177,12 +177,15 @@ describe('concurrent pulls', () => {
     const cache = await bench.open();
     const caller = new AbortController();
     let reads = 0;
+    let stays: ReturnType<typeof pullAll> | undefined;
     const slow: VersionStore = new Proxy(memory, {
       get: (target, name) => {
         if (name !== 'readSegment') return Reflect.get(target, name) as unknown;
         return async function* read(...args: Parameters<VersionStore['readSegment']>) {
           reads += 1;
           if (reads === 1) {
+            // It waits for what the other one reads when that is given up.
+            stays = pullAll(cache, slow, one);
             caller.abort();
             throwIfAborted(args[2]?.signal);
           }
@@ -191,7 +194,6 @@ describe('concurrent pulls', () => {
       },
     });
     const given = cache.pull(slow, one.record, one.manifest, { signal: caller.signal });
-    const stays = pullAll(cache, slow, one);
     await expect(given).rejects.toMatchObject({ code: 'CANCELLED' });
     expect(await stays).toMatchObject({ fetchedBytes: 1_000 });
     expect(reads).toBe(2);
