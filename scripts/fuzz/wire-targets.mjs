@@ -1,23 +1,10 @@
 /** What comes over connections: bodies with tensors in raw form, and the frames of runners. Runs what is built. */
+import { ELEMENT_ARRAYS } from '../../dist/core/index.js';
 import { readInferBody, writeOutputs } from '../../dist/protocols/http/infer-body.js';
 import { encodeFrame, FrameReader } from '../../dist/runners/index.js';
 import { mutate, mutateDocument } from './mutations.mjs';
 
-const ARRAYS = {
-  float32: Float32Array,
-  float64: Float64Array,
-  float16: Uint16Array,
-  int8: Int8Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  uint8: Uint8Array,
-  uint16: Uint16Array,
-  uint32: Uint32Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-};
-const TYPES = Object.keys(ARRAYS);
+const TYPES = Object.keys(ELEMENT_ARRAYS);
 /** Shapes of up to 24 elements, with and without any. */
 const SHAPES = [[], [0], [1], [3], [2, 3], [4, 0, 2], [2, 3, 4]];
 
@@ -28,14 +15,15 @@ function tensorOf(type, dims) {
   const count = elementsOf(dims);
   if (type === 'string')
     return { type, dims, data: Array.from({ length: count }, (_, at) => ['', 'ä', 'text'][at % 3]) };
-  const bytes = Uint8Array.from({ length: count * ARRAYS[type].BYTES_PER_ELEMENT }, (_, at) => at % 2);
-  return { type, dims, data: new ARRAYS[type](bytes.buffer) };
+  const bytes = Uint8Array.from({ length: count * ELEMENT_ARRAYS[type].BYTES_PER_ELEMENT }, (_, at) => at % 2);
+  return { type, dims, data: new ELEMENT_ARRAYS[type](bytes.buffer) };
 }
 
 /** Throws if a tensor has another number of elements than its shape says, or another kind of them. */
 function checkWhole(name, { type, dims, data }) {
   if (data.length !== elementsOf(dims)) throw new Error(`${name} has ${data.length} elements for [${dims.join(', ')}]`);
-  const isKind = type === 'string' ? data.every((text) => typeof text === 'string') : data instanceof ARRAYS[type];
+  const isKind =
+    type === 'string' ? data.every((text) => typeof text === 'string') : data instanceof ELEMENT_ARRAYS[type];
   if (!isKind) throw new Error(`${name} is no ${type}`);
 }
 

@@ -28,6 +28,31 @@ export type TensorData =
   | BigUint64Array
   | readonly string[];
 
+/** Elements of one size, as they lie in memory. */
+type ElementArray = Exclude<TensorData, readonly string[]>;
+
+/** Makes a view of `length` elements over a buffer. */
+export interface ElementArrayClass {
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): ElementArray;
+}
+
+/** How the elements of each type of one size are held; `float16` and `bool` as raw bits. */
+export const ELEMENT_ARRAYS: Readonly<Record<Exclude<TensorType, 'string'>, ElementArrayClass>> = Object.freeze({
+  bool: Uint8Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  uint32: Uint32Array,
+  uint64: BigUint64Array,
+  int8: Int8Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  float16: Uint16Array,
+  float32: Float32Array,
+  float64: Float64Array,
+});
+
 /** A dense array in row-major order. */
 export interface Tensor {
   readonly type: TensorType;

@@ -1,4 +1,4 @@
-import { ModelkeepError, type Tensor, type TensorData, type TensorType } from '../core/index.js';
+import { ELEMENT_ARRAYS, ModelkeepError, type Tensor, type TensorData, type TensorType } from '../core/index.js';
 
 /**
  * The frame protocol between a node and its runners, whatever language they are written in:
@@ -31,26 +31,6 @@ interface TensorPlace {
   readonly bytes: number;
   readonly strings?: readonly string[];
 }
-
-interface TypedArrayClass {
-  readonly BYTES_PER_ELEMENT: number;
-  new (buffer: ArrayBuffer): Exclude<TensorData, readonly string[]>;
-}
-
-const ARRAYS: Readonly<Record<Exclude<TensorType, 'string'>, TypedArrayClass>> = {
-  float32: Float32Array,
-  float64: Float64Array,
-  float16: Uint16Array,
-  int8: Int8Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  uint8: Uint8Array,
-  uint16: Uint16Array,
-  uint32: Uint32Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-};
 
 function bytesOf(data: Exclude<TensorData, readonly string[]>): Buffer {
   return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
@@ -92,7 +72,7 @@ function fits({ name, type, dims, offset, bytes, strings }: TensorPlace, body: B
   if (type === 'string') {
     return Array.isArray(strings) && strings.length === elements && strings.every((text) => typeof text === 'string');
   }
-  if (!Object.hasOwn(ARRAYS, type) || bytes !== elements * ARRAYS[type].BYTES_PER_ELEMENT) return false;
+  if (!Object.hasOwn(ELEMENT_ARRAYS, type) || bytes !== elements * ELEMENT_ARRAYS[type].BYTES_PER_ELEMENT) return false;
   return Number.isSafeInteger(offset) && offset >= 0 && offset + bytes <= body.byteLength;
 }
 
@@ -108,7 +88,7 @@ function decodeTensor(place: TensorPlace, body: Buffer): Tensor {
   // Copied: the body's place in the pool buffer need not be aligned for the element type.
   const copy = new ArrayBuffer(place.bytes);
   body.copy(new Uint8Array(copy), 0, place.offset, place.offset + place.bytes);
-  return { type, dims, data: new ARRAYS[type](copy) };
+  return { type, dims, data: new ELEMENT_ARRAYS[type](copy) };
 }
 
 function parseHeader(json: Buffer): Record<string, unknown> & { readonly tensors?: unknown } {

@@ -1,4 +1,4 @@
-import type { Tensor, TensorData, TensorType } from '../../core/index.js';
+import type { Tensor, TensorType } from '../../core/index.js';
 
 /** A tensor with its name. */
 export interface NamedTensor {
@@ -11,15 +11,6 @@ export interface TensorHead {
   readonly name: string;
   readonly datatype: string;
   readonly shape: readonly number[];
-}
-
-/** Elements of one size, as they lie in memory. */
-export type ElementArray = Exclude<TensorData, readonly string[]>;
-
-/** Makes a view of `length` elements over a buffer. */
-export interface ElementArrayClass {
-  readonly BYTES_PER_ELEMENT: number;
-  new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): ElementArray;
 }
 
 /** The protocol's name of each element type. */
@@ -48,22 +39,6 @@ export const BFLOAT16 = 'BF16';
 
 /** Every datatype that a tensor of a request may have, for messages. */
 export const DATATYPE_NAMES: readonly string[] = Object.freeze([...TYPES.keys(), BFLOAT16]);
-
-/** How the elements of each type of one size are held; `float16` and `bool` as raw bits. */
-export const ELEMENT_ARRAYS: Readonly<Record<Exclude<TensorType, 'string'>, ElementArrayClass>> = {
-  bool: Uint8Array,
-  uint8: Uint8Array,
-  uint16: Uint16Array,
-  uint32: Uint32Array,
-  uint64: BigUint64Array,
-  int8: Int8Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  float16: Uint16Array,
-  float32: Float32Array,
-  float64: Float64Array,
-};
 
 /** The protocol's name of an element type. */
 export function datatypeOf(type: TensorType): string {

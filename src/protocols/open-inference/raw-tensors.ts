@@ -1,14 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { ModelkeepError, type Tensor } from '../../core/index.js';
-import {
-  BFLOAT16,
-  DATATYPE_NAMES,
-  ELEMENT_ARRAYS,
-  elementsOf,
-  typeOf,
-  type ElementArrayClass,
-  type TensorHead,
-} from './datatypes.js';
+import { ELEMENT_ARRAYS, ModelkeepError, type ElementArrayClass, type Tensor } from '../../core/index.js';
+import { BFLOAT16, DATATYPE_NAMES, elementsOf, typeOf, type TensorHead } from './datatypes.js';
 
 /**
  * The raw form of tensors, which the binary tensor extension of REST and the raw contents of gRPC share: elements in

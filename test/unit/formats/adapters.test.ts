@@ -20,11 +20,11 @@ function withConfig(name: string, changes: Readonly<Record<string, unknown>>) {
 }
 
 test.each(readdirSync(ADAPTERS))('%s answers as its merged model, alone and in a batch', async (name) => {
-  const { rows, outputs, alone, inBatch } = await compareAdapter(join(ADAPTERS, name));
+  const { rows, expected, alone, inBatch } = await compareAdapter(join(ADAPTERS, name));
   expect(alone).toBeLessThan(1e-4);
   expect(inBatch).toBeLessThan(1e-4);
   expect(rows).toBe(3);
-  expect(outputs).toBeGreaterThan(0);
+  expect(expected.length).toBeGreaterThan(0);
 });
 
 test('only what the adapter touches is made anew, from sources that are named by content', async () => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { VersionFiles } from '../../../src/core/index.js';
 import { openDirectoryFiles, planSession } from '../../../src/formats/index.js';
 import { largestGap, numbers, openSession, runBatch, type GoldenRow } from './session.js';
 
@@ -19,13 +20,18 @@ export interface Compared {
 }
 
 /** Compares the answers of a folder's checkpoint with its `golden.json`. */
-export async function compareFolder(folder: string): Promise<Compared> {
-  const plan = await planSession(openDirectoryFiles(folder, ['config.json', 'model.safetensors']));
+export function compareFolder(folder: string): Promise<Compared> {
+  return compareFiles(openDirectoryFiles(folder, ['config.json', 'model.safetensors']), folder);
+}
+
+/** Compares the answers of a checkpoint with the `golden.json` of a folder. */
+export async function compareFiles(files: VersionFiles, folder: string): Promise<Compared> {
+  const plan = await planSession(files);
   const session = await openSession(plan);
   const rows = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as Row[];
   const expected = OUTPUTS.filter((output) => rows[0]?.[output] !== undefined);
   const longest = Math.max(...rows.map(({ input_ids }) => input_ids.length));
-  const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as { readonly pad_token_id?: number };
+  const config = JSON.parse((await files.read('config.json')).toString()) as { readonly pad_token_id?: number };
   const padId = config.pad_token_id ?? 0;
   const batch = await runBatch(session, rows, padId, plan.filling);
   const ofTokens = new Set(plan.outputs.filter(({ dims }) => dims[1] === -1).map((output) => output.name));

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { asModelkeepError, type Tensor, type TensorType } from '../../../src/core/index.js';
+import { asModelkeepError, ELEMENT_ARRAYS, type Tensor, type TensorType } from '../../../src/core/index.js';
 import { readInferBody } from '../../../src/protocols/http/infer-body.js';
-import { DATATYPE_NAMES, datatypeOf, ELEMENT_ARRAYS } from '../../../src/protocols/open-inference/datatypes.js';
+import { DATATYPE_NAMES, datatypeOf } from '../../../src/protocols/open-inference/datatypes.js';
 import { rawOf, tensorFromRaw } from '../../../src/protocols/open-inference/raw-tensors.js';
 
 const TYPES = Object.keys(ELEMENT_ARRAYS) as Exclude<TensorType, 'string'>[];

@@ -1,34 +1,20 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ModelkeepError, type Tensor } from '../../../src/core/index.js';
+import { ELEMENT_ARRAYS, ModelkeepError, type Tensor } from '../../../src/core/index.js';
 import { encodeFrame, FrameReader, type Frame } from '../../../src/runners/index.js';
 
-const ARRAYS = {
-  float32: Float32Array,
-  float64: Float64Array,
-  float16: Uint16Array,
-  int8: Int8Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  uint8: Uint8Array,
-  uint16: Uint16Array,
-  uint32: Uint32Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-} as const;
-const TYPES = Object.keys(ARRAYS) as (keyof typeof ARRAYS)[];
+const TYPES = Object.keys(ELEMENT_ARRAYS) as (keyof typeof ELEMENT_ARRAYS)[];
 
 const dimsArbitrary = fc.array(fc.nat(4), { maxLength: 3 });
 const elementsOf = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1);
 
 /** A tensor of a type, of any bits: NaNs with payloads too. */
-const numbersArbitrary = (type: keyof typeof ARRAYS): fc.Arbitrary<Tensor> =>
+const numbersArbitrary = (type: keyof typeof ELEMENT_ARRAYS): fc.Arbitrary<Tensor> =>
   dimsArbitrary.chain((dims) => {
-    const length = elementsOf(dims) * ARRAYS[type].BYTES_PER_ELEMENT;
+    const length = elementsOf(dims) * ELEMENT_ARRAYS[type].BYTES_PER_ELEMENT;
     return fc
       .uint8Array({ minLength: length, maxLength: length })
-      .map((bytes) => ({ type, dims, data: new ARRAYS[type](Uint8Array.from(bytes).buffer) }));
+      .map((bytes) => ({ type, dims, data: new ELEMENT_ARRAYS[type](Uint8Array.from(bytes).buffer) }));
   });
 
 const stringsArbitrary: fc.Arbitrary<Tensor> = dimsArbitrary.chain((dims) =>
@@ -94,7 +80,7 @@ describe('frames', () => {
   });
 
   it.each(TYPES)('carry %s from a place that is not aligned', (type) => {
-    const source = new ARRAYS[type](Uint8Array.from({ length: 48 }, (_, i) => 7 * i).buffer);
+    const source = new ELEMENT_ARRAYS[type](Uint8Array.from({ length: 48 }, (_, i) => 7 * i).buffer);
     const data = source.subarray(1, 3);
     const [frame] = readAll(Buffer.concat(encodeFrame({ odd: 'x' }, { a: { type, dims: [2], data } })), [1, 9, 10]);
     expect(frame?.tensors.a?.data).toEqual(data);
