@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { link, lstat, mkdir, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileError, type Abortable, type Digest } from '../core/index.js';
+import { fileError, ModelkeepError, type Abortable, type Digest } from '../core/index.js';
 import type { DiskBudget, Kept } from './disk-budget.js';
 import { lockOnMachine } from './machine-lock.js';
 import { hashFile, isSealed, seal } from './sealed-file.js';
@@ -18,15 +18,20 @@ export interface CompiledCacheOptions {
   readonly inUse?: () => ReadonlySet<string>;
 }
 
-/** Writes the compiled form of a version into an empty folder: a graph and tensors named by their digests. */
-export type Compile = (folder: string, options: Abortable) => Promise<void>;
-
-/** One file of an entry. */
-interface EntryFile {
+/** One file of a compiled form. */
+export interface CompiledFile {
   readonly name: string;
+  /** In bytes. */
   readonly size: number;
   readonly digest: Digest;
 }
+
+/**
+ * Writes the compiled form of a version into an empty folder: a graph and tensors named by their digests.
+ *
+ * @returns what it wrote, hashed as it was written: it is not hashed again before the next start of this program
+ */
+export type Compile = (folder: string, options: Abortable) => Promise<readonly CompiledFile[]>;
 
 /** The list of an entry's files, in the entry's folder. */
 const LIST = 'entry.json';
@@ -47,8 +52,10 @@ export class CompiledCache {
   readonly #inUse: () => ReadonlySet<string>;
   /** Entries that are being taken into use: no longer unfinished, not yet told of by `inUse`. */
   readonly #handedOut = new Set<string>();
-  /** Entries whose bytes this process has hashed. */
+  /** Entries whose bytes were hashed since this was opened. */
   readonly #verified = new Set<string>();
+  /** Names of the tensors among them. */
+  readonly #verifiedTensors = new Set<string>();
   #dropped = 0;
 
   private constructor({ directory, target, budget, inUse }: CompiledCacheOptions) {
@@ -89,11 +96,14 @@ export class CompiledCache {
     if (list === undefined) return undefined;
     const damaged = await this.#damagedOf(folder, list);
     if (damaged.length === 0) {
-      this.#verified.add(folder);
+      this.#trust(folder, list);
       return folder;
     }
     // A link shares its bytes with the file it was made from: that one must not come back either.
-    for (const { name } of damaged) await rm(join(this.#directory, 'tensors', name), { force: true });
+    for (const { name } of damaged) {
+      this.#verifiedTensors.delete(name);
+      await rm(join(this.#directory, 'tensors', name), { force: true });
+    }
     await this.#drop(folder);
     return undefined;
   }
@@ -114,10 +124,10 @@ export class CompiledCache {
       const made = await this.find(version);
       if (made !== undefined) return made;
       await mkdir(unfinished, { mode: 0o700 });
-      await compile(unfinished, options);
-      await this.#share(unfinished);
+      const list = await compile(unfinished, options);
+      await this.#share(unfinished, list);
       await rename(unfinished, folder);
-      this.#verified.add(folder);
+      this.#trust(folder, list);
       await this.#makeRoomFor(folder);
       return folder;
     } catch (error) {
@@ -143,6 +153,7 @@ export class CompiledCache {
       for (const name of await readdir(tensors)) {
         const { nlink, size } = await lstat(join(tensors, name));
         if (nlink > 1) continue;
+        this.#verifiedTensors.delete(name);
         await rm(join(tensors, name), { force: true });
         bytes += size;
       }
@@ -197,9 +208,9 @@ export class CompiledCache {
   }
 
   /** The files of an entry; undefined if there is no entry. A list that cannot be understood has one file, damaged. */
-  async #listOf(folder: string): Promise<readonly EntryFile[] | undefined> {
+  async #listOf(folder: string): Promise<readonly CompiledFile[] | undefined> {
     try {
-      return JSON.parse(await readFile(join(folder, LIST), 'utf8')) as readonly EntryFile[];
+      return JSON.parse(await readFile(join(folder, LIST), 'utf8')) as readonly CompiledFile[];
     } catch (error) {
       if (error instanceof SyntaxError) await this.#drop(folder);
       else if (!isMissing(error))
@@ -210,9 +221,9 @@ export class CompiledCache {
     }
   }
 
-  async #damagedOf(folder: string, list: readonly EntryFile[]): Promise<readonly EntryFile[]> {
+  async #damagedOf(folder: string, list: readonly CompiledFile[]): Promise<readonly CompiledFile[]> {
     const known = this.#verified.has(folder);
-    const damaged: EntryFile[] = [];
+    const damaged: CompiledFile[] = [];
     for (const file of list) {
       const path = join(folder, file.name);
       const sound = (await isSealed(path, file)) && (known || (await hashFile(path)) === file.digest);
@@ -227,18 +238,22 @@ export class CompiledCache {
     await rm(folder, { recursive: true, force: true });
   }
 
+  #trust(folder: string, list: readonly CompiledFile[]): void {
+    this.#verified.add(folder);
+    for (const { name } of list) if (DIGEST_NAME.test(name)) this.#verifiedTensors.add(name);
+  }
+
   /** Seals the files of an entry, takes tensors that are known from `tensors/`, and writes down what there is. */
-  async #share(unfinished: string): Promise<void> {
-    const list: EntryFile[] = [];
+  async #share(unfinished: string, list: readonly CompiledFile[]): Promise<void> {
     const lock = await lockOnMachine(this.#directory, 'tensors');
     try {
-      for (const name of await readdir(unfinished)) {
-        const path = join(unfinished, name);
-        const digest = await hashFile(path);
+      for (const file of list) {
+        const path = join(unfinished, file.name);
         const { size } = await lstat(path);
+        if (size !== file.size)
+          throw new ModelkeepError('INTERNAL', `${path} has ${size} bytes, not the ${file.size} that were written`);
         await seal(path);
-        if (DIGEST_NAME.test(name)) await this.#shareTensor(path, name, size);
-        list.push({ name, size, digest });
+        if (DIGEST_NAME.test(file.name)) await this.#shareTensor(path, file);
       }
     } finally {
       await lock.release();
@@ -246,15 +261,19 @@ export class CompiledCache {
     await writeFile(join(unfinished, LIST), JSON.stringify(list));
   }
 
-  async #shareTensor(path: string, name: string, size: number): Promise<void> {
-    const shared = join(this.#directory, 'tensors', name);
-    const known = { digest: `sha256:${name}`, size } as const;
-    if ((await isSealed(shared, known)) && (await hashFile(shared)) === known.digest) {
+  async #shareTensor(path: string, file: CompiledFile): Promise<void> {
+    const shared = join(this.#directory, 'tensors', file.name);
+    if ((await isSealed(shared, file)) && (await this.#isVerified(shared, file))) {
       await rm(path);
       await link(shared, path);
       return;
     }
     await rm(shared, { force: true });
     await link(path, shared);
+  }
+
+  /** True if the bytes of a tensor that is as it was sealed are right: looked at once. */
+  async #isVerified(shared: string, { name, digest }: CompiledFile): Promise<boolean> {
+    return this.#verifiedTensors.has(name) || (await hashFile(shared)) === digest;
   }
 }

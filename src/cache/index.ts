@@ -2,7 +2,7 @@
  * cache/: the node's disk cache. Segments lie in one flat folder, named by digest, verified, and shared by all
  * processes of the machine; onnxruntime maps them from there.
  */
-export { CompiledCache, type Compile, type CompiledCacheOptions } from './compiled-cache.js';
+export { CompiledCache, type Compile, type CompiledCacheOptions, type CompiledFile } from './compiled-cache.js';
 export { DiskBudget, type Kept, type ListKept } from './disk-budget.js';
 export { DerivedTensors, type TensorsKey } from './derived-tensors.js';
 export { cachedSegment } from './cached-segment.js';

@@ -1,13 +1,14 @@
 /**
  * The short-lived process that compiles one version: reads a {@link CompileJob} as JSON from its standard input, lets
  * the runtime optimise and pre-pack the graph, and proves on a sample that the result answers as the runtime does without
- * the files, bit for bit.
+ * the files, bit for bit. Says what it wrote as a JSON list of files on its standard output.
  */
 import { rm } from 'node:fs/promises';
 import { constants, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { CompiledFile } from '../../cache/index.js';
 import { asModelkeepError, ModelkeepError, type TensorInfo } from '../../core/index.js';
 import type { SessionPlan } from '../../formats/index.js';
 import type { CompileJob } from './compile.js';
@@ -86,7 +87,7 @@ const COMMON: InferenceSession.SessionOptions = {
   logSeverityLevel: 3,
 };
 
-async function compile({ folder, ...form }: CompileJob): Promise<void> {
+async function compile({ folder, ...form }: CompileJob): Promise<readonly CompiledFile[]> {
   const plan = await planForm(form);
   const graph = join(folder, 'runtime.onnx');
   const weights = 'runtime.weights';
@@ -105,7 +106,7 @@ async function compile({ folder, ...form }: CompileJob): Promise<void> {
     },
   });
   await writing.release();
-  await splitCompiled(graph, join(folder, weights), folder);
+  const files = await splitCompiled(graph, join(folder, weights), folder);
   await rm(graph);
   await rm(join(folder, weights), { force: true });
   const open = async (model: Uint8Array | string, options: InferenceSession.SessionOptions): Promise<Answers> => {
@@ -122,6 +123,7 @@ async function compile({ folder, ...form }: CompileJob): Promise<void> {
   });
   const compiled = await open(join(folder, COMPILED_GRAPH), { ...COMMON, graphOptimizationLevel: 'disabled' });
   compare(uncompiled, mapped, compiled);
+  return files;
 }
 
 function compare(uncompiled: Answers, mapped: Answers, compiled: Answers): void {
@@ -148,7 +150,7 @@ function isClose(one: Tensor['data'] | undefined, other: Tensor['data']): boolea
 
 setPriority(constants.priority.PRIORITY_LOW);
 try {
-  await compile(JSON.parse(await text(process.stdin)) as CompileJob);
+  console.log(JSON.stringify(await compile(JSON.parse(await text(process.stdin)) as CompileJob)));
 } catch (error) {
   console.log(JSON.stringify(asModelkeepError(error, 'LOAD_FAILED')));
   process.exitCode = 1;

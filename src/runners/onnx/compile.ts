@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
+import type { CompiledFile } from '../../cache/index.js';
 import type { Abortable } from '../../core/index.js';
 import { runChildJob } from './child-job.js';
 import type { VersionForm } from './form.js';
@@ -33,10 +34,13 @@ export async function compileTarget(): Promise<string> {
  * of an uncompiled session that pre-packs, bit for bit, and those of the mapped one (which does not, and adds in another
  * order) within 1e-5; or this rejects, and what it left in the folder is of no use.
  *
+ * @returns the files that it wrote, with the digests of the bytes that it had before it wrote them
  * @throws ModelkeepError `GATE_FAILED` if the answers differ, `RUNNER_CRASHED` if the process ends, `CANCELLED` when
  * the signal fires, or what reading the version said
  */
-export async function compileVersion(job: CompileJob, options: Abortable = {}): Promise<void> {
+export async function compileVersion(job: CompileJob, options: Abortable = {}): Promise<readonly CompiledFile[]> {
   const what = { doer: 'The process that compiled the version', consequence: 'it is served uncompiled' };
-  await runChildJob('compile-main.js', JSON.stringify(job), what, options);
+  return JSON.parse(
+    await runChildJob('compile-main.js', JSON.stringify(job), what, options),
+  ) as readonly CompiledFile[];
 }

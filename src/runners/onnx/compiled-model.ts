@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { open, readFile, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ModelkeepError } from '../../core/index.js';
+import type { CompiledFile } from '../../cache/index.js';
+import { createDigester, digestHex, ModelkeepError, type Digest } from '../../core/index.js';
 import { bytesField, fieldsIn } from '../../formats/index.js';
 
 /** Name of the compiled graph in its folder; its tensors lie beside it. */
@@ -48,14 +48,19 @@ class TensorFile {
     return at;
   }
 
-  /** Writes the file under the name of its digest, 64 hexadecimal digits, unless it is there. */
-  async write(folder: string): Promise<string> {
-    const hash = createHash('sha256');
-    for (const chunk of this.#chunks) hash.update(chunk);
-    const name = hash.digest('hex');
+  /** Writes the file under the name of its digest, 64 hexadecimal digits. */
+  async write(folder: string): Promise<CompiledFile> {
+    const digest = digestOfAll(this.#chunks);
+    const name = digestHex(digest);
     await writeFile(join(folder, name), this.#chunks);
-    return name;
+    return { name, size: this.#size, digest };
   }
+}
+
+function digestOfAll(chunks: readonly Uint8Array[]): Digest {
+  const digester = createDigester();
+  for (const chunk of chunks) digester.update(chunk);
+  return digester.finish();
 }
 
 async function read(file: FileHandle, offset: number, length: number): Promise<Buffer> {
@@ -80,8 +85,16 @@ async function movePrepacked(value: string, source: FileHandle, into: TensorFile
   return [key, ...moved].join('|');
 }
 
+/** Where {@link splitCompiled} takes bytes from, and what it has written. */
+interface Splitting {
+  readonly source: FileHandle;
+  readonly folder: string;
+  /** By name: equal tensors are one file. */
+  readonly written: Map<string, CompiledFile>;
+}
+
 /** An initializer that points at a file of its own. */
-async function splitTensor(tensor: Buffer, source: FileHandle, folder: string): Promise<Buffer> {
+async function splitTensor(tensor: Buffer, { source, folder, written }: Splitting): Promise<Buffer> {
   const parts = partsOf(tensor);
   const entries = parts.filter(({ field }) => field === FIELD.externalData).map(({ value }) => entryOf(value));
   if (entries.length === 0) return tensor;
@@ -94,7 +107,9 @@ async function splitTensor(tensor: Buffer, source: FileHandle, folder: string): 
   for (const [key, value] of entries) {
     if (key.startsWith('prepacked_')) moved.push([key, await movePrepacked(value, source, file)]);
   }
-  const named = [['location', await file.write(folder)] as const, ...moved];
+  const own = await file.write(folder);
+  written.set(own.name, own);
+  const named = [['location', own.name] as const, ...moved];
   const kept = parts.filter(({ field }) => field !== FIELD.externalData).map(({ whole }) => whole);
   const pointers = named.map(([key, value]) =>
     bytesField(FIELD.externalData, Buffer.concat([bytesField(FIELD.key, key), bytesField(FIELD.value, value)])),
@@ -109,10 +124,12 @@ async function splitTensor(tensor: Buffer, source: FileHandle, folder: string): 
  * @param graph path of the graph
  * @param weights path of the one file that its initializers point at; it need not exist if none does
  * @param folder where {@link COMPILED_GRAPH} and the tensors are written
+ * @returns the files that it wrote
  * @throws ModelkeepError `INVALID_ARTIFACT` or `LOAD_FAILED` if what the runtime wrote is cut off or damaged
  */
-export async function splitCompiled(graph: string, weights: string, folder: string): Promise<void> {
+export async function splitCompiled(graph: string, weights: string, folder: string): Promise<readonly CompiledFile[]> {
   const source = await open(weights, 'a+');
+  const written = new Map<string, CompiledFile>();
   try {
     const model: Uint8Array[] = [];
     for (const part of partsOf(await readFile(graph))) {
@@ -123,11 +140,13 @@ export async function splitCompiled(graph: string, weights: string, folder: stri
       const inner: Uint8Array[] = [];
       for (const one of partsOf(part.value)) {
         if (one.field !== FIELD.initializer) inner.push(one.whole);
-        else inner.push(bytesField(FIELD.initializer, await splitTensor(one.value, source, folder)));
+        else inner.push(bytesField(FIELD.initializer, await splitTensor(one.value, { source, folder, written })));
       }
       model.push(bytesField(FIELD.graph, Buffer.concat(inner)));
     }
     await writeFile(join(folder, COMPILED_GRAPH), model);
+    const size = model.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    return [{ name: COMPILED_GRAPH, size, digest: digestOfAll(model) }, ...written.values()];
   } finally {
     await source.close();
   }

@@ -1,8 +1,8 @@
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SegmentCache } from '../../../src/cache/index.js';
+import { SegmentCache, type CompiledFile } from '../../../src/cache/index.js';
 import {
   digestHex,
   digestOf,
@@ -57,6 +57,18 @@ export function tellReads(store: VersionStore): { readonly store: VersionStore; 
     },
   });
   return { store: told, starts };
+}
+
+/** Writes a graph and tensors, as compiling does. */
+export async function writeCompiled(
+  folder: string,
+  graph: string,
+  tensors: readonly string[],
+): Promise<readonly CompiledFile[]> {
+  const files = new Map([['model.onnx', graph]]);
+  for (const tensor of tensors) files.set(digestHex(digestOf(tensor)), tensor);
+  for (const [name, content] of files) await writeFile(join(folder, name), content);
+  return [...files].map(([name, content]) => ({ name, size: content.length, digest: digestOf(content) }));
 }
 
 /** A temporary folder for caches and stores. */

@@ -2,8 +2,9 @@ import { chmod, lstat, mkdtemp, readdir, readFile, rm, truncate, utimes, writeFi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { CompiledCache } from '../../../src/cache/index.js';
+import { CompiledCache, type CompiledFile } from '../../../src/cache/index.js';
 import { digestHex, digestOf, ModelkeepError } from '../../../src/core/index.js';
+import { writeCompiled } from './cache-bench.js';
 
 const ONE = digestOf('version one');
 const TWO = digestOf('version two');
@@ -14,13 +15,12 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-/** Writes a graph and tensors, as compiling does, and counts how often. */
+/** Compiles to a graph and tensors, and counts how often. */
 function compiler(...tensors: readonly string[]) {
   const count = { runs: 0 };
-  const compile = async (folder: string): Promise<void> => {
+  const compile = (folder: string): Promise<readonly CompiledFile[]> => {
     count.runs += 1;
-    await writeFile(join(folder, 'model.onnx'), `graph of ${tensors.join()}`);
-    for (const tensor of tensors) await writeFile(join(folder, digestHex(digestOf(tensor))), tensor);
+    return writeCompiled(folder, `graph of ${tensors.join()}`, tensors);
   };
   return { count, compile };
 }
@@ -89,6 +89,32 @@ test('hashes an entry at its first use, so that a byte that changed under its ti
   expect(later.dropped).toBe(1);
 });
 
+test('takes no tensor of an earlier start whose bytes changed under its time', async () => {
+  const folder = await (await openCache()).ensure(ONE, compiler('shared').compile);
+  const name = digestHex(digestOf('shared'));
+  const { atime, mtime } = await lstat(join(folder, name));
+  await chmod(join(folder, name), 0o644);
+  await writeFile(join(folder, name), 'shareD');
+  await utimes(join(folder, name), atime, mtime);
+  const later = await openCache();
+  const two = await later.ensure(TWO, compiler('shared').compile);
+  expect(await readFile(join(two, name), 'utf8')).toBe('shared');
+  expect(await readFile(join(directory, 'tensors', name), 'utf8')).toBe('shared');
+});
+
+test('makes nothing of files that are shorter than was said', async () => {
+  const { compile } = compiler('tensor');
+  const cut = async (folder: string): Promise<readonly CompiledFile[]> => {
+    const files = await compile(folder);
+    await truncate(join(folder, digestHex(digestOf('tensor'))), 2);
+    return files;
+  };
+  const cache = await openCache();
+  await expect(cache.ensure(ONE, cut)).rejects.toMatchObject({ code: 'INTERNAL' });
+  expect(await readdir(join(directory, 'compiled'))).toEqual([]);
+  expect(await readdir(join(directory, 'tensors'))).toEqual([]);
+});
+
 test('drops an entry whose list cannot be read', async () => {
   const folder = await (await openCache()).ensure(ONE, compiler('a').compile);
   await writeFile(join(folder, 'entry.json'), '[{"name"');
@@ -97,7 +123,7 @@ test('drops an entry whose list cannot be read', async () => {
   expect(await readdir(join(directory, 'compiled'))).toEqual([]);
 });
 
-async function failing(folder: string): Promise<void> {
+async function failing(folder: string): Promise<never> {
   await writeFile(join(folder, 'model.onnx'), 'half');
   throw new ModelkeepError('RUNNER_CRASHED', 'The process ended');
 }

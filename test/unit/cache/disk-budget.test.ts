@@ -1,9 +1,10 @@
-import { lstat, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CompiledCache, DiskBudget, type Kept, type ListKept } from '../../../src/cache/index.js';
+import { CompiledCache, DiskBudget, type CompiledFile, type Kept, type ListKept } from '../../../src/cache/index.js';
 import { digestHex, digestOf } from '../../../src/core/index.js';
+import { writeCompiled } from './cache-bench.js';
 
 /** Things of which the test knows what became. */
 function shelf(...kept: readonly Pick<Kept, 'bytes' | 'usedMs' | 'inUse'>[]) {
@@ -46,13 +47,10 @@ describe('the bound on the disk', () => {
   });
 });
 
-/** Writes a graph and tensors, as compiling does. */
 const compile =
   (...tensors: readonly string[]) =>
-  async (folder: string): Promise<void> => {
-    await writeFile(join(folder, 'model.onnx'), 'graph');
-    for (const tensor of tensors) await writeFile(join(folder, digestHex(digestOf(tensor))), tensor);
-  };
+  (folder: string): Promise<readonly CompiledFile[]> =>
+    writeCompiled(folder, 'graph', tensors);
 
 describe('compiled forms under the bound', () => {
   let directory = '';
