@@ -1,5 +1,5 @@
 import { CompiledCache, type SegmentCache } from '../cache/index.js';
-import { manifestDigest, servedPrecision } from '../core/index.js';
+import { manifestDigest, servedPrecision, type Rest } from '../core/index.js';
 import type { CompilerOptions, Quantizing, Resident } from '../residency/index.js';
 import { compileTarget, compileVersion, detectWeightBits, formKey, quantizeVersion } from '../runners/index.js';
 import type { Settings } from './settings.js';
@@ -29,11 +29,13 @@ export async function quantizeBy(
  *
  * @param cache the node's cache, whose bound on the disk holds for compiled forms too
  * @param residents the versions on this node; what one of them runs from stays on the disk
+ * @param rest awaited while forms are hashed
  */
 export async function compilerFor(
   { compileAfter, compile, cacheDir }: Pick<Settings, 'compileAfter' | 'compile' | 'cacheDir'>,
   { folder: segmentsFolder, budget }: SegmentCache,
   residents: () => readonly Resident[],
+  rest: Rest,
 ): Promise<{ readonly compiler?: CompilerOptions }> {
   if (compileAfter === 0 && !compile) return {};
   const target = await compileTarget();
@@ -42,7 +44,7 @@ export async function compilerFor(
   let opening: Promise<CompiledCache> | undefined;
   const open = async (): Promise<CompiledCache> => {
     try {
-      opened = await CompiledCache.open({ directory: cacheDir, target, budget, inUse });
+      opened = await CompiledCache.open({ directory: cacheDir, target, budget, inUse, rest });
       return opened;
     } catch (error) {
       // Tried again by the next that looks for a form.

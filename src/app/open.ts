@@ -1,8 +1,9 @@
-import { SegmentCache } from '../cache/index.js';
+import { availableParallelism } from 'node:os';
+import { DutyCycle, SegmentCache } from '../cache/index.js';
 import { asModelkeepError, type VersionStore } from '../core/index.js';
 import type { RunGates } from '../registry/index.js';
 import { Follower, Residency, type ParityPolicy } from '../residency/index.js';
-import { onnxRunnerCommand, RunnerPool } from '../runners/index.js';
+import { onnxRunnerCommand, RunnerPool, type Runner } from '../runners/index.js';
 import { InferenceService, traceRequests } from '../serving/index.js';
 import { openStore } from '../stores/index.js';
 import { CloseStack } from './close-stack.js';
@@ -74,14 +75,16 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
   try {
     const store = typeof settings.store === 'string' ? await openStore(settings.store, settings) : settings.store;
     if (typeof settings.store === 'string') stack.push(() => store.close());
-    const cache = await SegmentCache.open({ directory: settings.cacheDir, maxBytes: settings.cacheMaxBytes });
+    const busy = (): number => busyShare([...pool.runners, ...(pickles?.runners ?? [])], settings.threads);
+    const { rest } = new DutyCycle({ busy });
+    const cache = await SegmentCache.open({ directory: settings.cacheDir, maxBytes: settings.cacheMaxBytes, rest });
     const command = onnxRunnerCommand(options.onRunnerLog === undefined ? {} : { onLog: options.onRunnerLog });
     const pool = await RunnerPool.open({ command, size: settings.runners });
     stack.push(() => pool.close());
     const pickles = picklePool(settings, cache, options.onRunnerLog);
     if (pickles !== undefined) stack.push(() => pickles.close());
     const pools = { pool, ...(pickles === undefined ? {} : { pickles }) };
-    const compiler = await compilerFor(settings, cache, () => residency.residents);
+    const compiler = await compilerFor(settings, cache, () => residency.residents, rest);
     const quantizing = await quantizeBy(settings, cache.folder);
     const { shadow, ...shadowing } = openShadow({ ...settings, store, cache });
     stack.push(() => shadowing.close());
@@ -109,6 +112,12 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
     await stack.closeQuietly();
     throw asModelkeepError(error);
   }
+}
+
+/** The share of this machine's processors that runners are busy with, 0 to 1. */
+function busyShare(runners: readonly Runner[], threads: number): number {
+  const busy = runners.filter(({ inFlight }) => inFlight > 0).length;
+  return Math.min(1, (busy * threads) / availableParallelism());
 }
 
 /** Every setting among the options that is given, checked, and the default of what is given as `undefined`. */

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { link, lstat, mkdir, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileError, ModelkeepError, type Abortable, type Digest } from '../core/index.js';
+import { fileError, ModelkeepError, type Abortable, type Digest, type Rest } from '../core/index.js';
 import type { DiskBudget, Kept } from './disk-budget.js';
 import { lockOnMachine } from './machine-lock.js';
 import { hashFile, isSealed, seal } from './sealed-file.js';
@@ -16,6 +16,8 @@ export interface CompiledCacheOptions {
   readonly budget?: DiskBudget;
   /** Folders of the forms that versions run from here: these stay. @defaultValue none */
   readonly inUse?: () => ReadonlySet<string>;
+  /** Awaited after each piece of what is hashed. @defaultValue none is taken */
+  readonly rest?: Rest;
 }
 
 /** One file of a compiled form. */
@@ -50,6 +52,7 @@ export class CompiledCache {
   readonly #target: string;
   readonly #budget: DiskBudget | undefined;
   readonly #inUse: () => ReadonlySet<string>;
+  readonly #resting: { readonly rest?: Rest };
   /** Entries that are being taken into use: no longer unfinished, not yet told of by `inUse`. */
   readonly #handedOut = new Set<string>();
   /** Entries whose bytes were hashed since this was opened. */
@@ -58,11 +61,12 @@ export class CompiledCache {
   readonly #verifiedTensors = new Set<string>();
   #dropped = 0;
 
-  private constructor({ directory, target, budget, inUse }: CompiledCacheOptions) {
+  private constructor({ directory, target, budget, inUse, rest }: CompiledCacheOptions) {
     this.#directory = directory;
     this.#target = target;
     this.#budget = budget;
     this.#inUse = inUse ?? (() => new Set());
+    this.#resting = rest === undefined ? {} : { rest };
     budget?.add(() => this.#kept());
   }
 
@@ -226,7 +230,7 @@ export class CompiledCache {
     const damaged: CompiledFile[] = [];
     for (const file of list) {
       const path = join(folder, file.name);
-      const sound = (await isSealed(path, file)) && (known || (await hashFile(path)) === file.digest);
+      const sound = (await isSealed(path, file)) && (known || (await hashFile(path, this.#resting)) === file.digest);
       if (!sound) damaged.push(file);
     }
     return damaged;
@@ -274,6 +278,6 @@ export class CompiledCache {
 
   /** True if the bytes of a tensor that is as it was sealed are right: looked at once. */
   async #isVerified(shared: string, { name, digest }: CompiledFile): Promise<boolean> {
-    return this.#verifiedTensors.has(name) || (await hashFile(shared)) === digest;
+    return this.#verifiedTensors.has(name) || (await hashFile(shared, this.#resting)) === digest;
   }
 }

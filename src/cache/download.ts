@@ -3,10 +3,14 @@ import {
   createDigester,
   ModelkeepError,
   type Digester,
+  type Rest,
   type SegmentPlace,
   type VersionRecord,
   type VersionStore,
 } from '../core/index.js';
+
+/** Bytes of one read of what is there already. */
+const READ_BYTES = 1024 * 1024;
 
 /** What to download. */
 export interface Download {
@@ -14,6 +18,8 @@ export interface Download {
   readonly record: VersionRecord;
   readonly place: SegmentPlace;
   readonly signal: AbortSignal;
+  /** Awaited after each part. @defaultValue none is taken */
+  readonly rest?: Rest;
 }
 
 /**
@@ -31,7 +37,7 @@ export async function downloadSegment(download: Download, file: string): Promise
     let fetched = 0;
     for (let start = found <= place.size ? found : 0; ; start = 0) {
       if (start === 0) await output.truncate(0);
-      const digester = await digestKept(output, start);
+      const digester = await digestKept(download, output, start);
       fetched += await receive(download, output, digester, start);
       if (digester.size === place.size && digester.finish() === place.digest) break;
       if (start > 0) continue;
@@ -50,16 +56,19 @@ export async function downloadSegment(download: Download, file: string): Promise
 }
 
 /** Takes what is in the file already into a digest. */
-async function digestKept(output: FileHandle, bytes: number): Promise<Digester> {
+async function digestKept({ signal, rest }: Download, output: FileHandle, bytes: number): Promise<Digester> {
   const digester = createDigester();
   if (bytes === 0) return digester;
-  for await (const chunk of output.createReadStream({ start: 0, end: bytes - 1, autoClose: false }))
+  const parts = output.createReadStream({ start: 0, end: bytes - 1, autoClose: false, highWaterMark: READ_BYTES });
+  for await (const chunk of parts) {
     digester.update(chunk as Buffer);
+    await rest?.({ signal });
+  }
   return digester;
 }
 
 async function receive(
-  { store, record, place, signal }: Download,
+  { store, record, place, signal, rest }: Download,
   output: FileHandle,
   digester: Digester,
   start: number,
@@ -70,6 +79,7 @@ async function receive(
     digester.update(chunk);
     await output.appendFile(chunk);
     bytes += chunk.byteLength;
+    await rest?.({ signal });
   }
   return bytes;
 }

@@ -1,5 +1,12 @@
 import { chmod, lstat, open, utimes } from 'node:fs/promises';
-import { asModelkeepError, createDigester, SEAL_MS, type Digest, type Segment } from '../core/index.js';
+import {
+  asModelkeepError,
+  hashRange,
+  SEAL_MS,
+  type Digest,
+  type HashRangeOptions,
+  type Segment,
+} from '../core/index.js';
 
 /** Marks a verified segment. */
 const SEAL = new Date(SEAL_MS.cached);
@@ -19,17 +26,18 @@ export async function isSealed(file: string, { size }: Segment): Promise<boolean
   return true;
 }
 
-/** The digest of a file's bytes. @throws ModelkeepError `STORE_UNAVAILABLE` if it cannot be read */
-export async function hashFile(file: string): Promise<Digest> {
+/**
+ * The digest of a file's bytes; undefined if it became shorter meanwhile.
+ *
+ * @throws ModelkeepError `STORE_UNAVAILABLE` if it cannot be read; `CANCELLED` when the signal fires
+ */
+export async function hashFile(file: string, options: HashRangeOptions = {}): Promise<Digest | undefined> {
   const handle = await open(file, 'r');
-  const digester = createDigester();
   try {
-    for await (const chunk of handle.createReadStream({ highWaterMark: 1024 * 1024, autoClose: false }))
-      digester.update(chunk as Buffer);
+    return await hashRange(handle, 0, (await handle.stat()).size, options);
   } catch (error) {
     throw asModelkeepError(error, 'STORE_UNAVAILABLE');
   } finally {
     await handle.close();
   }
-  return digester.finish();
 }

@@ -10,6 +10,7 @@ import {
   type Abortable,
   type Digest,
   type Manifest,
+  type Rest,
   type Segment,
   type SegmentPlace,
   type TransferProgress,
@@ -31,6 +32,8 @@ export interface SegmentCacheOptions {
    * only what is in use.
    */
   readonly maxBytes: number;
+  /** Awaited after each piece of what is received or hashed. @defaultValue none is taken */
+  readonly rest?: Rest;
 }
 
 /** Options of {@link SegmentCache.pull}. */
@@ -53,6 +56,7 @@ const PARALLEL_FETCHES = 4;
 /** The node's disk cache of segments: verified, resumable, shared by the processes of a machine. */
 export class SegmentCache {
   readonly #directory: string;
+  readonly #resting: { readonly rest?: Rest };
   /** The bound on bytes; other parts of the cache are counted in it too. */
   readonly budget: DiskBudget;
   /** How many versions in use need a segment. */
@@ -60,8 +64,9 @@ export class SegmentCache {
   /** Fetches under way, each with the signal of the pull that began it. */
   readonly #fetching = new Map<Digest, { readonly work: Promise<number>; readonly signal: AbortSignal }>();
 
-  private constructor({ directory, maxBytes }: SegmentCacheOptions) {
+  private constructor({ directory, maxBytes, rest }: SegmentCacheOptions) {
     this.#directory = directory;
+    this.#resting = rest === undefined ? {} : { rest };
     this.budget = new DiskBudget(maxBytes);
     this.budget.add(() => this.#kept());
   }
@@ -178,8 +183,8 @@ export class SegmentCache {
       if (await isSealed(this.#file(place.digest), place)) return 0;
       const file = this.#file(place.digest);
       // Unsealed: half-linked, written to, or damaged. What its bytes are decides, not its name.
-      if (await this.#adopt(file, place)) return 0;
-      if (await this.#linkFrom(store, place, file)) return 0;
+      if (await this.#adopt(file, place, signal)) return 0;
+      if (await this.#linkFrom(store, place, file, signal)) return 0;
       return await this.#download(store, record, place, signal);
     } catch (error) {
       throw fileError(
@@ -193,10 +198,11 @@ export class SegmentCache {
   }
 
   /** Seals a file whose bytes are right; removes it otherwise. */
-  async #adopt(file: string, { digest, size }: SegmentPlace): Promise<boolean> {
+  async #adopt(file: string, { digest, size }: SegmentPlace, signal: AbortSignal): Promise<boolean> {
     const found = await lstat(file).catch(() => undefined);
     if (found === undefined) return false;
-    if (found.isFile() && found.size === size && (await hashFile(file)) === digest) {
+    const options = { signal, ...this.#resting };
+    if (found.isFile() && found.size === size && (await hashFile(file, options)) === digest) {
       await seal(file);
       return true;
     }
@@ -207,7 +213,7 @@ export class SegmentCache {
   }
 
   /** Links (or, across file systems, copies) a segment of an embedded store; false if it has none such. */
-  async #linkFrom(store: VersionStore, place: SegmentPlace, file: string): Promise<boolean> {
+  async #linkFrom(store: VersionStore, place: SegmentPlace, file: string, signal: AbortSignal): Promise<boolean> {
     const source = await store.segmentFile?.(place);
     if (source === undefined) return false;
     try {
@@ -216,7 +222,7 @@ export class SegmentCache {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
       await copyFile(source, file, constants.COPYFILE_FICLONE);
     }
-    if (await this.#adopt(file, place)) return true;
+    if (await this.#adopt(file, place, signal)) return true;
     throw new ModelkeepError(
       'DIGEST_MISMATCH',
       `Segment ${place.digest} of file "${place.path}" is damaged in ${store.location}: restore the store, or publish the version again`,
@@ -231,7 +237,7 @@ export class SegmentCache {
     signal: AbortSignal,
   ): Promise<number> {
     const partial = join(this.#directory, 'partial', digestHex(place.digest));
-    const fetched = await downloadSegment({ store, record, place, signal }, partial);
+    const fetched = await downloadSegment({ store, record, place, signal, ...this.#resting }, partial);
     await seal(partial);
     await rename(partial, this.#file(place.digest));
     return fetched;

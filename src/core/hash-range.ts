@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { createDigester, type Digest } from './digest.js';
 import { throwIfAborted } from './errors.js';
 import { inLanes } from './lanes.js';
+import type { Rest } from './rest.js';
 import type { Abortable } from './store.js';
 
 /** Largest run that is read whole and hashed on another thread: 16 MiB. Larger ones stream by on this one. */
@@ -21,6 +22,8 @@ export const HASH_LANES = availableParallelism() < 4 ? 1 : 3;
 export interface HashRangeOptions extends Abortable {
   /** Told of bytes as they are read, in any order; they are there only until it returns. */
   readonly onPart?: (part: Buffer, position: number) => void;
+  /** Awaited after each part. @defaultValue none is taken */
+  readonly rest?: Rest;
 }
 
 /** Fills a buffer from a place of a file; how many bytes there were. */
@@ -53,7 +56,9 @@ export async function hashRange(
   if ((await fill(file, buffer, start)) < size) return undefined;
   throwIfAborted(options.signal);
   options.onPart?.(buffer, start);
-  return `sha256:${Buffer.from(await webcrypto.subtle.digest('SHA-256', buffer)).toString('hex')}`;
+  const hash = await webcrypto.subtle.digest('SHA-256', buffer);
+  await options.rest?.(options);
+  return `sha256:${Buffer.from(hash).toString('hex')}`;
 }
 
 /**
@@ -107,7 +112,7 @@ async function hashStream(
   file: FileHandle,
   start: number,
   sizes: readonly number[],
-  { signal, onPart }: HashRangeOptions,
+  { onPart, rest, ...abortable }: HashRangeOptions,
 ): Promise<readonly Digest[] | undefined> {
   const total = sizes.reduce((sum, size) => sum + size, 0);
   const runs = digestRuns(sizes);
@@ -124,11 +129,12 @@ async function hashStream(
   try {
     for (let at = 0; at < total; at += READ_BYTES) {
       const part = await reading;
-      throwIfAborted(signal);
+      throwIfAborted(abortable.signal);
       if (part.length < Math.min(READ_BYTES, total - at)) return undefined;
       if (at + READ_BYTES < total) reading = readAt(at + READ_BYTES);
       runs.update(part);
       onPart?.(part, start + at);
+      await rest?.(abortable);
     }
     return runs.digests;
   } finally {

@@ -19,6 +19,7 @@ export * from './manifest.js';
 export * from './precision.js';
 export * from './metadata.js';
 export * from './reference.js';
+export * from './rest.js';
 export * from './seal.js';
 export * from './store.js';
 export * from './store-care.js';

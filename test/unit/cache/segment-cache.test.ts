@@ -103,6 +103,26 @@ describe('a pull', () => {
     expect(await bench.names('partial')).toEqual([]);
   });
 
+  it('rests after each part, and ends when it is given up meanwhile', async () => {
+    const one = await publish(memory, 'a', [3_500, 10]);
+    const caller = new AbortController();
+    let rests = 0;
+    const directory = join(bench.folder, 'resting');
+    const cache = await SegmentCache.open({
+      directory,
+      maxBytes: 1e9,
+      rest: async ({ signal } = {}) => {
+        rests += 1;
+        if (rests === 2) caller.abort();
+        throwIfAborted(signal);
+      },
+    });
+    const pulling = cache.pull(memory, one.record, one.manifest, { signal: caller.signal });
+    await expect(pulling).rejects.toMatchObject({ code: 'CANCELLED' });
+    expect(await pullAll(cache, memory, one)).toMatchObject({ folder: join(directory, 'segments') });
+    expect(rests).toBeGreaterThanOrEqual(5);
+  });
+
   it('refuses bytes that are not those that were published, and keeps none of them', async () => {
     const one = await publish(memory, 'a', [1_000]);
     const lying: VersionStore = new Proxy(memory, {
