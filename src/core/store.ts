@@ -87,6 +87,10 @@ export interface SegmentPlace extends Segment {
 export interface ReadOptions extends Abortable {
   /** First byte wanted, to resume an interrupted read. @defaultValue 0 */
   readonly start?: number;
+  /** The caller checks the digest, so that the bytes are not hashed twice; the store need not. @defaultValue false */
+  readonly unchecked?: boolean;
+  /** The caller is done with each part when it asks for the next: the store may use its memory again. @defaultValue false */
+  readonly passing?: boolean;
 }
 
 /** A version that a gate held back. */
@@ -176,7 +180,7 @@ export interface VersionStore extends AsyncDisposable, StoreCare {
 
   /**
    * The bytes of a segment from `start` to its end. A read from 0 ends normally only if length and sha256 are right;
-   * a resumed read checks the length, and the caller the digest of the whole.
+   * a resumed or unchecked read checks the length, and the caller the digest of the whole.
    *
    * @throws ModelkeepError `DIGEST_MISMATCH` for missing, truncated or altered bytes, naming file and segment
    */

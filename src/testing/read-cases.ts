@@ -5,6 +5,7 @@ import {
   digestOf,
   distinctPlaces,
   type Manifest,
+  type ReadOptions,
   type SegmentPlace,
   type VersionRecord,
   type VersionStore,
@@ -20,9 +21,14 @@ function placeOf(manifest: Manifest, index: number): SegmentPlace {
   return place;
 }
 
-async function bytesOf(store: VersionStore, record: VersionRecord, place: SegmentPlace): Promise<Buffer> {
+async function bytesOf(
+  store: VersionStore,
+  record: VersionRecord,
+  place: SegmentPlace,
+  options: ReadOptions = {},
+): Promise<Buffer> {
   const parts: Uint8Array[] = [];
-  for await (const part of store.readSegment(record, place)) parts.push(part);
+  for await (const part of store.readSegment(record, place, options)) parts.push(Buffer.from(part));
   return Buffer.concat(parts);
 }
 
@@ -39,6 +45,21 @@ function damageCases(suite: StoreSuite): void {
     expect(digestOf(await bytesOf(store, record, whole))).toBe(whole.digest);
   });
 
+  it.for(['truncated', 'removed'] as const)(
+    'tells a reader that hashes itself of bytes that were %s',
+    async (how, test) => {
+      const store = suite.store();
+      const damage = suite.damage();
+      if (damage === undefined) return test.skip('the adapter gives no way to damage what it stored');
+      const made = contentsOf({ 'a.bin': randomBytes(350_000) }, { segmentBytes: 350_000 });
+      const { record } = await store.publish({ model: freshModel(), manifest: made.manifest }, made.source);
+      const place = placeOf(made.manifest, 0);
+      await damage(record, place, how);
+      const read = bytesOf(store, record, place, { unchecked: true });
+      await expect(read).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
+    },
+  );
+
   it('rejects reading a segment that was never stored with DIGEST_MISMATCH', async () => {
     const store = suite.store();
     const [made, absent] = [freshContents(), freshContents()];
@@ -51,6 +72,20 @@ function damageCases(suite: StoreSuite): void {
 /** Reading contents: damage, readers that stop early, files. */
 export function readCases(suite: StoreSuite): void {
   damageCases(suite);
+
+  it('gives the same bytes to readers that hash them and are done with each part, several at a time', async () => {
+    const store = suite.store();
+    const made = contentsOf({ 'a.bin': randomBytes(6_000_000) }, { segmentBytes: 2_500_000 });
+    const { record } = await store.publish({ model: freshModel(), manifest: made.manifest }, made.source);
+    const options = { unchecked: true, passing: true };
+    for (const start of [0, 1_100_000]) {
+      const places = distinctPlaces(made.manifest).filter(({ size }) => size > start);
+      const reads = places.map((place) => bytesOf(store, record, place, { ...options, start }));
+      const wholes = await Promise.all(places.map((place) => bytesOf(store, record, place)));
+      const wanted = wholes.map((whole) => digestOf(whole.subarray(start)));
+      expect((await Promise.all(reads)).map(digestOf)).toEqual(wanted);
+    }
+  });
 
   it('lets a reader stop early, and read again', async () => {
     const store = suite.store();

@@ -52,7 +52,8 @@ class TensorFile {
   async write(folder: string): Promise<CompiledFile> {
     const digest = digestOfAll(this.#chunks);
     const name = digestHex(digest);
-    await writeFile(join(folder, name), this.#chunks);
+    // At the pace of this process, whose priority is low, instead of many at once by the system, beside requests.
+    await writeFile(join(folder, name), this.#chunks, { flush: true });
     return { name, size: this.#size, digest };
   }
 }

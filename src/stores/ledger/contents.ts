@@ -35,13 +35,17 @@ export interface VerifiedRead {
   readonly place: SegmentPlace;
   /** First byte wanted. */
   readonly start: number;
+  /** The caller checks the digest. */
+  readonly unchecked?: boolean | undefined;
+  /** The caller is done with each part when it asks for the next. */
+  readonly passing?: boolean | undefined;
   /** The store, for messages. */
   readonly location: string;
 }
 
-/** The bytes of a segment, checked. @throws ModelkeepError as `VersionStore.readSegment` */
+/** The bytes of a segment, checked unless the caller does. @throws ModelkeepError as `VersionStore.readSegment` */
 export async function* readVerified(
-  { segments, place, start, location }: VerifiedRead,
+  { segments, place, start, unchecked = false, passing = false, location }: VerifiedRead,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const damaged = (why: string): ModelkeepError =>
@@ -53,21 +57,23 @@ export async function* readVerified(
   if (!Number.isSafeInteger(start) || start < 0 || start > place.size) {
     throw new ModelkeepError('INVALID_INPUT', `Reading cannot start at ${start} of ${place.size} bytes of a segment`);
   }
-  const bytes = await segments.read(place, start);
+  const bytes = await segments.read(place, start, passing);
   if (bytes === undefined) throw damaged('is missing');
   const wrong = async (why: string): Promise<ModelkeepError> => {
     await segments.distrust?.(place);
     return damaged(why);
   };
-  const digester = createDigester();
+  const digester = start > 0 || unchecked ? undefined : createDigester();
+  let end = start;
   for await (const part of bytes) {
     throwIfAborted(signal);
-    digester.update(part);
-    if (digester.size > place.size - start) throw await wrong('is too long');
+    digester?.update(part);
+    end += part.byteLength;
+    if (end > place.size) throw await wrong('is too long');
     yield part;
     throwIfAborted(signal);
   }
   throwIfAborted(signal);
-  if (digester.size !== place.size - start) throw await wrong(`has ${start + digester.size} of ${place.size} bytes`);
-  if (start === 0 && digester.finish() !== place.digest) throw await wrong('has altered bytes');
+  if (end !== place.size) throw await wrong(`has ${end} of ${place.size} bytes`);
+  if (digester !== undefined && digester.finish() !== place.digest) throw await wrong('has altered bytes');
 }

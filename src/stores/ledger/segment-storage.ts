@@ -11,8 +11,12 @@ export interface SegmentStorage {
   write(segment: Segment, bytes: AsyncIterable<Uint8Array>): Promise<void>;
   /** Makes these segments durable, those that were there already included: somebody else may just have written them. */
   settle(segments: readonly Segment[]): Promise<void>;
-  /** Bytes from `start` (counted in bytes) as they lie there, unchecked; undefined if the segment is missing. */
-  read(segment: Segment, start: number): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /**
+   * Bytes from `start` (counted in bytes) as they lie there, unchecked; undefined if the segment is missing.
+   *
+   * @param passing the memory of a part may be used again when the next is asked for
+   */
+  read(segment: Segment, start: number, passing: boolean): Promise<AsyncIterable<Uint8Array> | undefined>;
   /** Takes down that reading a segment found it damaged: {@link has} looks at its bytes the next time. */
   distrust?(segment: Segment): Promise<void>;
   /** The file of a segment, where there is one. */

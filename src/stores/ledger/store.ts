@@ -140,8 +140,8 @@ function versionMethods(room: Room): VersionMethods {
       return where === undefined ? records : records.filter((record) => matchesWhere(record, where));
     },
     readManifest: async (record, options) => read((table) => readManifestRow(table, record), options?.signal),
-    readSegment: (_record, place, { start = 0, signal } = {}) =>
-      work.stream((both) => readVerified({ segments, place, start, location }, both), signal),
+    readSegment: (_record, place, { start = 0, signal, ...how } = {}) =>
+      work.stream((both) => readVerified({ segments, place, start, location, ...how }, both), signal),
     setState: async (model, version, state, options = {}) =>
       write((table) => changeState(table, { model, version, state }, options)),
     annotate: async (target, change, options = {}) => write((table) => annotateRow(table, target, change, options)),

@@ -21,14 +21,21 @@ const READ_BYTES = 1024 * 1024;
 /** Folders that are made durable at the same time: the disk takes them together. */
 const SYNC_LANES = 8;
 
-async function* bytesOf(handle: FileHandle, start: number): AsyncGenerator<Uint8Array> {
+/** Buffers that no read needs now: fresh ones have the engine collect garbage for every few that are read. */
+const spare: Buffer[] = [];
+
+async function* bytesOf(handle: FileHandle, start: number, passing: boolean): AsyncGenerator<Uint8Array> {
+  let buffer = passing ? spare.pop() : undefined;
   for (let at = start; ;) {
-    const buffer = Buffer.allocUnsafe(READ_BYTES);
+    buffer ??= Buffer.allocUnsafe(READ_BYTES);
     const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
-    if (bytesRead === 0) return;
+    if (bytesRead === 0) break;
     at += bytesRead;
     yield buffer.subarray(0, bytesRead);
+    if (!passing) buffer = undefined;
   }
+  // Not that of a read that was given up: who gave it up may still look at the last part.
+  if (passing) spare.push(buffer);
 }
 
 /** True for the time of a file that the store, or a cache that shares it, has hashed. */
@@ -149,12 +156,12 @@ export function directorySegments(directory: string): SegmentStorage {
       await inLanes(SYNC_LANES, [...new Set(segments.map(folderOf))], syncDirectory);
       await syncDirectory(root);
     },
-    read: async (segment, start) => {
+    read: async (segment, start, passing) => {
       const handle = await files.open(pathOf(segment));
       if (handle === undefined) return undefined;
       return (async function* released() {
         try {
-          yield* bytesOf(handle, start);
+          yield* bytesOf(handle, start, passing);
         } finally {
           await files.release(handle);
         }

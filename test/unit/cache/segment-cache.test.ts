@@ -103,6 +103,21 @@ describe('a pull', () => {
     expect(await bench.names('partial')).toEqual([]);
   });
 
+  it('has the store look at bytes that arrived damaged, and tells what it says', async () => {
+    const one = await publish(memory, 'a', [1_000]);
+    const damaged: VersionStore = new Proxy(memory, {
+      get: (target, name) => {
+        if (name !== 'readSegment') return Reflect.get(target, name) as unknown;
+        return async function* read(...[, , options]: Parameters<VersionStore['readSegment']>) {
+          yield* lie();
+          if (options?.unchecked !== true) throw new ModelkeepError('DIGEST_MISMATCH', 'The store has altered bytes');
+        };
+      },
+    });
+    const pulling = (await bench.open()).pull(damaged, one.record, one.manifest);
+    await expect(pulling).rejects.toThrow('The store has altered bytes');
+  });
+
   it('rests after each part, and ends when it is given up meanwhile', async () => {
     const one = await publish(memory, 'a', [3_500, 10]);
     const caller = new AbortController();
