@@ -16,6 +16,8 @@ const COLON = 0x3a;
 const BACKSLASH = 0x5c;
 const CLOSE = 0x7d;
 const BLANK = 0x20;
+/** The engine makes a part of a text that is this long or longer a view of it, which keeps the whole text in memory. */
+const VIEW_LENGTH = 13;
 /** Largest id that is read here. */
 const MAX_ID = 2 ** 31;
 
@@ -85,8 +87,9 @@ function endOfString(text: string, start: number): number | undefined {
 
 function stringBetween(text: string, start: number, end: number): string | undefined {
   const inner = text.slice(start + 1, end);
-  if (!inner.includes('\\')) return inner;
+  if (inner.length < VIEW_LENGTH && !inner.includes('\\')) return inner;
   try {
+    // What this gives is a text of its own.
     return JSON.parse(text.slice(start, end + 1)) as string;
   } catch {
     // The whole text is no JSON then, and is refused as that.

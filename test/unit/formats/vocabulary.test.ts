@@ -1,3 +1,5 @@
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { assert, constantFrom, dictionary, nat, property, record, string, uniqueArray } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { splitTokenizer } from '../../../src/formats/vocabulary.js';
@@ -44,6 +46,26 @@ describe('the vocabulary of a tokenizer.json', () => {
     expect(split('{"model":{"vocab":{"a":1,"b":2,"\\u0061":3}}}')).toEqual(
       whole('{"model":{"vocab":{"a":1,"b":2,"\\u0061":3}}}'),
     );
+  });
+
+  test('lets the text go', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const used = (): number => {
+      // The engine remembers the text that a pattern was matched with last.
+      /./.test('another');
+      collect();
+      return getHeapStatistics().used_heap_size;
+    };
+    const padding = Buffer.alloc(8_000_000, 'x').toString('latin1');
+    const textWith = (token: string): string => `{"padding":"${padding}","model":{"vocab":{"${token}":1}}}`;
+    const before = used();
+    const vocabularies = ['short', 'a-token-of-more-than-a-dozen-letters'].map((token) => {
+      const { vocabulary } = splitTokenizer(textWith(token));
+      return vocabulary;
+    });
+    expect(used() - before).toBeLessThan(padding.length / 2);
+    expect(vocabularies.map((each) => [...(each ?? [])].length)).toEqual([1, 1]);
   });
 
   test.each([

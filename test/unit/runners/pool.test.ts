@@ -178,6 +178,7 @@ describe('the environment of a runner', () => {
       'MALLOC_ARENA_MAX',
       'MALLOC_MMAP_THRESHOLD_',
       'MALLOC_TRIM_THRESHOLD_',
+      'GLIBC_TUNABLES',
     ]);
   });
 });
