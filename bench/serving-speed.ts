@@ -1,7 +1,7 @@
 /** Answers a second and latencies of the server beside the bare loop, and where the time of a request goes. */
 import { quantile, type Figures } from './figures.js';
-import { closedLoop, type Answer } from './http-clients.js';
-import { runBare } from './serving-bare.js';
+import { closedLoop, type Answer, type Load } from './http-clients.js';
+import { runBare, startBareServer } from './serving-bare.js';
 import { mixedTexts } from './serving-models.js';
 import { BenchServer, bodiesOf, REFERENCE, type ServerCounts } from './serving-server.js';
 
@@ -31,6 +31,14 @@ function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
+/** One client of the bare loop behind HTTP: median latency in ms. */
+async function bareServed(load: Omit<Load, 'url'>, seconds: number): Promise<number> {
+  await using server = await startBareServer(2);
+  const asked = { ...load, url: server.url, clients: 1 };
+  await closedLoop({ ...asked, seconds: 1 });
+  return roundOf(await closedLoop({ ...asked, seconds }), seconds).p50Ms;
+}
+
 /** Rounds of the bare loops and of the server in turn, so that both meet what else the machine does. */
 export async function benchSpeed(figures: Figures, quick: boolean): Promise<void> {
   const rounds = quick ? 2 : 5;
@@ -40,11 +48,13 @@ export async function benchSpeed(figures: Figures, quick: boolean): Promise<void
   const load = { url: server.url, path: `/models/${REFERENCE}`, bodies: bodiesOf(mixedTexts()) };
   const bare: number[] = [];
   const bareP50: number[] = [];
+  const bareServedP50: number[] = [];
   const served = new Map<number, Round[]>(CLIENTS.map((clients) => [clients, []]));
   const counted: ServerCounts[] = [];
   for (let round = 0; round < rounds; round++) {
     bare.push((await runBare(2, 1, seconds)).perSecond);
     bareP50.push((await runBare(1, 2, seconds)).p50Ms);
+    bareServedP50.push(await bareServed(load, seconds));
     for (const clients of CLIENTS) {
       const before = await server.counts();
       served.get(clients)?.push(roundOf(await closedLoop({ ...load, clients, seconds }), seconds));
@@ -53,6 +63,13 @@ export async function benchSpeed(figures: Figures, quick: boolean): Promise<void
   }
   figures.add({ name: 'bare loop, 2 processes of 1 thread', value: median(bare), unit: '/s' });
   figures.add({ name: 'bare loop, 1 process of 2 threads: p50', value: median(bareP50), unit: 'ms' });
+  const ratios = bareServedP50.map((ms, at) => ms / (bareP50[at] ?? 1));
+  figures.add({
+    name: 'bare loop behind HTTP in its own process, 1 client: p50',
+    value: median(bareServedP50),
+    unit: 'ms',
+  });
+  figures.add({ name: 'that / bare loop of 2 threads', value: median(ratios), unit: '×' });
   for (const clients of CLIENTS) addServed(figures, clients, served.get(clients) ?? [], bare, bareP50);
   figures.add({ name: 'memory (PSS) after it', value: (await server.memory()) / MB, unit: 'MB' });
   addSplit(figures, counted);

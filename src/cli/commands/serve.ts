@@ -1,6 +1,14 @@
+import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
 import { ACCESS_SETTINGS, serve, untilAborted, type SettingName } from '../../app/index.js';
 import { invoke, NODE_SETTINGS, withSettings, type World } from '../command.js';
+
+/**
+ * By how much the old generation of a server's JavaScript heap may grow before it is collected, in percent of what was in
+ * use; the engine chooses up to several times that. Requests that wait outlive the young generation, so that under four
+ * times the load that it can take a server grew from 78 to 114 MB, with this from 65 to 70, and answered as many.
+ */
+const HEAP_GROWING_PERCENT = 20;
 
 const SERVER_SETTINGS = [
   ...NODE_SETTINGS,
@@ -34,6 +42,7 @@ export function serveCommand(program: Command, world: World): void {
     );
   withSettings(command, SERVER_SETTINGS).action(async (flags: object) =>
     invoke(world, { ...flags }, async ({ out, settings, openStore, signal, version }) => {
+      setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
       const store = await openStore();
       const server = await serve({ settings: settings.values, store, version });
       out.result(
