@@ -13,6 +13,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/slow/**', 'node_modules/**'],
     server: { deps: { external: [shipped] } },
+    // Tests start the bundled programs, which must not be older than what tsc wrote.
+    globalSetup: ['scripts/bundle.mjs'],
     pool: 'forks',
     // Much of the time is spent waiting for programs to start: two files at once even on two cores.
     maxWorkers: Math.max(2, availableParallelism() - 1),

@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { openStore, push } from '../src/app/index.js';
 import { Figures } from './figures.js';
 
-const PROGRAM = resolve('dist/cli/main.js');
+const PROGRAM = resolve('dist/programs/modelkeep.js');
 const CLIENTS = 8;
 
 interface Bench {

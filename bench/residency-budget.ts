@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { packageFile } from '../src/core/index.js';
 import { proportionalMemory } from '../src/runners/index.js';
 import { textOf } from './bert-base.js';
 import type { Figures } from './figures.js';
@@ -30,7 +30,7 @@ async function treeOf(pid: number): Promise<number[]> {
 
 /** Starts `modelkeep serve`; its process and where it listens. */
 async function startServer() {
-  const program = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
+  const program = packageFile('dist/programs/modelkeep.js');
   const flags = ['--store', STORE_URL, '--cache-dir', join(BENCH_FOLDER, 'node'), '--cache-max-bytes', '40GB'];
   const args = [program, 'serve', ...flags, '--port', '0', '--memory-budget', '600MB', '--log-level', 'warn', '--json'];
   // Any free port for every protocol.

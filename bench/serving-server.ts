@@ -57,7 +57,7 @@ export class BenchServer implements AsyncDisposable {
       ...settings,
       ...flags,
     ];
-    const child = spawn(process.execPath, [resolve('dist/cli/main.js'), ...args], {
+    const child = spawn(process.execPath, [resolve('dist/programs/modelkeep.js'), ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     // A benchmark that fails leaves no server behind.

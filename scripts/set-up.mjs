@@ -1,6 +1,6 @@
 /** Makes a fresh clone ready: installs what package-lock.json names, if it is not there, and builds. Needs Node and npm. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /** The root of the project. */
@@ -46,6 +46,12 @@ function install() {
   });
 }
 
+/** Compiles, and bundles the programs from that. */
+export function build() {
+  runOrExit(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-b']);
+  runOrExit(process.execPath, [`${root}scripts/bundle.mjs`]);
+}
+
 /** Installs and builds. */
 export function setUp() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -55,15 +61,15 @@ export function setUp() {
   }
   if (!isInstalled()) install();
   console.error('Building …');
-  runOrExit(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-b']);
+  build();
   linkProgram();
 }
 
 /** Makes `npx modelkeep` work in the clone: npm links the programs of dependencies, not those of the project itself. */
 function linkProgram() {
   const link = `${root}node_modules/.bin/modelkeep`;
-  chmodSync(`${root}dist/cli/main.js`, 0o755);
   rmSync(link, { force: true });
-  if (process.platform === 'win32') writeFileSync(`${link}.cmd`, '@node "%~dp0\\..\\..\\dist\\cli\\main.js" %*\r\n');
-  else symlinkSync('../../dist/cli/main.js', link);
+  if (process.platform === 'win32')
+    writeFileSync(`${link}.cmd`, '@node "%~dp0\\..\\..\\dist\\programs\\modelkeep.js" %*\r\n');
+  else symlinkSync('../../dist/programs/modelkeep.js', link);
 }

@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { root, setUp } from './set-up.mjs';
 
 const folder = `${root}.modelkeep`;
-const program = `${root}dist/cli/main.js`;
+const program = `${root}dist/programs/modelkeep.js`;
 const store = `file://${folder}/store`;
 const environment = {
   ...process.env,

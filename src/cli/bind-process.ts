@@ -1,10 +1,10 @@
 /** Binds the command line to this process. */
 import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { ModelkeepError } from '../app/index.js';
+import { ModelkeepError, packageFile } from '../core/index.js';
 import { run } from './program.js';
 
-const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
+const { version } = JSON.parse(await readFile(packageFile('package.json'), 'utf8')) as {
   version: string;
 };
 const interrupt = new AbortController();

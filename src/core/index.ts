@@ -16,6 +16,7 @@ export * from './hash-range.js';
 export * from './lanes.js';
 export * from './layout.js';
 export * from './manifest.js';
+export * from './package-file.js';
 export * from './precision.js';
 export * from './metadata.js';
 export * from './reference.js';

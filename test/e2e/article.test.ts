@@ -49,7 +49,7 @@ function layOut(): string {
   for (const name of ['seed_publish.py', 'seed_read.py'])
     copyFileSync(join(ROOT, 'test/fixtures/seed', name), join(made, name));
   for (const { language, note, text } of blocks) if (language !== 'sh') writeFileSync(join(made, note), text);
-  const program = `#!/bin/sh\nexec '${process.execPath}' '${join(ROOT, 'dist/cli/main.js')}' "$@"\n`;
+  const program = `#!/bin/sh\nexec '${process.execPath}' '${join(ROOT, 'dist/programs/modelkeep.js')}' "$@"\n`;
   mkdirSync(join(made, 'bin'));
   writeFileSync(join(made, 'bin/modelkeep'), program, { mode: 0o755 });
   mkdirSync(join(made, 'node_modules'));

@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 /** Where the test's models lie. */
 export const FIXTURES = resolve('test/fixtures');
 
-const PROGRAM = resolve('dist/cli/main.js');
+const PROGRAM = resolve('dist/programs/modelkeep.js');
 /** After which a command that does not end is killed, and its test fails. */
 const PATIENCE_MS = 25_000;
 

@@ -1,11 +1,10 @@
-import { fileURLToPath } from 'node:url';
 import type { ServiceDefinition } from '@grpc/grpc-js';
 import { loadSync, type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader';
-import { ModelkeepError } from '../../core/index.js';
+import { ModelkeepError, packageFile } from '../../core/index.js';
 
 /** The `.proto` files are read where they lie in the package: users can make clients from them. */
 function load(file: string): PackageDefinition {
-  const path = fileURLToPath(new URL(`../../../src/protocols/grpc/${file}`, import.meta.url));
+  const path = packageFile(`src/protocols/grpc/${file}`);
   // 64-bit integers as texts, since numbers would lose digits.
   return loadSync(path, { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true });
 }

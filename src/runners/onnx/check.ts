@@ -49,7 +49,7 @@ export async function checkGraph(path: string, plan: SessionPlan, options: Abort
   const input = Buffer.concat([Buffer.from(`${JSON.stringify({ externalDataFolder })}\n`), graph]);
   const what = { doer: 'The process that opened the graph', consequence: `${path} cannot be served` };
   try {
-    await runChildJob('check-main.js', input, what, options);
+    await runChildJob('check', input, what, options);
   } catch (error) {
     if (error instanceof ModelkeepError && error.code === 'LOAD_FAILED') throw explained(path, error.message);
     throw error;

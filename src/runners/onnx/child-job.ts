@@ -1,24 +1,23 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
-import { asModelkeepError, errorFromJson, ModelkeepError, type Abortable } from '../../core/index.js';
+import { asModelkeepError, errorFromJson, ModelkeepError, packageFile, type Abortable } from '../../core/index.js';
 
 /**
- * Runs a program of this folder in a process that ends afterwards: it gets `input` on its standard input, and says what
+ * Runs one of the package's programs in a process that ends afterwards: it gets `input` on its standard input, and says what
  * went wrong as one JSON error on its standard output.
  *
- * @param program file name of the program, beside this file
+ * @param program name of the program, as in scripts/bundle.mjs
  * @param what the work and what its failure means, as in "The process that compiled the version: it is served uncompiled"
  * @returns what it wrote to its standard output
  * @throws ModelkeepError what the program says; `RUNNER_CRASHED` if it ends otherwise; `CANCELLED` when the signal fires
  */
 export async function runChildJob(
-  program: string,
+  program: 'check' | 'compile' | 'quantize',
   input: string | Uint8Array,
   what: { readonly doer: string; readonly consequence: string },
   { signal }: Abortable = {},
 ): Promise<string> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL(program, import.meta.url))], {
+  const child = spawn(process.execPath, [packageFile(`dist/programs/${program}.js`)], {
     env: {},
     stdio: ['pipe', 'pipe', 'ignore'],
     ...(signal === undefined ? {} : { signal, killSignal: 'SIGKILL' }),

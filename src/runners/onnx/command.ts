@@ -1,4 +1,4 @@
-import { fileURLToPath } from 'node:url';
+import { packageFile } from '../../core/index.js';
 import { ALLOCATOR } from '../allocator.js';
 import type { RunnerCommand } from '../runner.js';
 
@@ -29,11 +29,7 @@ const KEPT_BETWEEN_RUNS = Object.freeze({
 export function onnxRunnerCommand(options: { readonly onLog?: (line: string) => void } = {}): RunnerCommand {
   return {
     command: process.execPath,
-    args: [
-      '--expose-gc',
-      `--max-semi-space-size=${SEMI_SPACE_MIB}`,
-      fileURLToPath(new URL('main.js', import.meta.url)),
-    ],
+    args: ['--expose-gc', `--max-semi-space-size=${SEMI_SPACE_MIB}`, packageFile('dist/programs/runner.js')],
     // Nothing of the node's environment reaches a runner: it needs none of it, and it may hold secrets.
     env: { ...ALLOCATOR, ...KEPT_BETWEEN_RUNS },
     ...(options.onLog === undefined ? {} : { onLog: options.onLog }),

@@ -40,7 +40,5 @@ export async function compileTarget(): Promise<string> {
  */
 export async function compileVersion(job: CompileJob, options: Abortable = {}): Promise<readonly CompiledFile[]> {
   const what = { doer: 'The process that compiled the version', consequence: 'it is served uncompiled' };
-  return JSON.parse(
-    await runChildJob('compile-main.js', JSON.stringify(job), what, options),
-  ) as readonly CompiledFile[];
+  return JSON.parse(await runChildJob('compile', JSON.stringify(job), what, options)) as readonly CompiledFile[];
 }

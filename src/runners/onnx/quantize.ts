@@ -22,7 +22,7 @@ export async function quantizeVersion(
   const found = await tensors.find(key);
   if (found !== undefined) return found;
   const what = { doer: 'The process that quantized the version', consequence: 'it cannot be loaded' };
-  const words = await runChildJob('quantize-main.js', JSON.stringify(form), what, options);
+  const words = await runChildJob('quantize', JSON.stringify(form), what, options);
   const made = JSON.parse(words) as readonly Segment[];
   await tensors.remember(key, made);
   return made;

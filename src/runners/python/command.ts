@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { packageFile } from '../../core/index.js';
 import { SAFE_GLOBALS } from '../../formats/index.js';
 import { ALLOCATOR } from '../allocator.js';
 import type { RunnerCommand } from '../runner.js';
@@ -37,7 +37,7 @@ export function pythonRunnerCommand(options: PythonRunnerOptions): RunnerCommand
   const { python, packages = null, allow, segmentsFolder, threads, maxMemoryBytes, callTimeoutMs, onLog } = options;
   const cpuSecondsPerCall = Math.ceil((callTimeoutMs / 1_000) * threads) + SPARE_CPU_SECONDS;
   const policy = allow === 'safe' ? SAFE_GLOBALS : null;
-  const script = fileURLToPath(new URL('../../../src/runners/python/runner.py', import.meta.url));
+  const script = packageFile('src/runners/python/runner.py');
   const count = String(threads);
   const said = { policy, packages, segmentsFolder, maxMemoryBytes, cpuSecondsPerCall };
   return {
