@@ -29,6 +29,12 @@ describe('the bundled programs', () => {
     expect(found).toEqual(['FrameReader', 'ZodType']);
   });
 
+  it('are written in ASCII, of which the engine keeps a byte a character', () => {
+    const chunks = readdirSync(join(folder, 'chunks')).map((name) => join('chunks', name));
+    expect(chunks.length).toBeGreaterThan(10);
+    expect([...programs, ...chunks].filter((name) => /[^\0-\x7f]/.test(read(name)))).toEqual([]);
+  });
+
   it('tell the licence of each package that is in them', () => {
     const licences = read('THIRD-PARTY-LICENSES.txt');
     for (const name of ['zod', 'fastify', '@grpc/grpc-js', 'commander', '@huggingface/tokenizers'])
