@@ -81,8 +81,21 @@ export async function hashRuns(
   return known.length === sizes.length ? known : undefined;
 }
 
-/** Buffers that no run needs now: fresh memory costs as much as reading into it. */
-const spare: Buffer[] = [];
+/**
+ * Buffers that no run needs now: fresh memory costs as much as reading into it. Held weakly, so that a server which hashes
+ * no more gives them up with its next collection.
+ */
+let spare = new WeakRef<Buffer[]>([]);
+
+function spareBuffer(): Buffer {
+  return spare.deref()?.pop() ?? Buffer.allocUnsafeSlow(READ_BYTES);
+}
+
+function keepSpare(buffers: readonly Buffer[]): void {
+  const kept = spare.deref();
+  if (kept === undefined) spare = new WeakRef([...buffers]);
+  else kept.push(...buffers);
+}
 
 /** The digests of runs that follow one another, from parts that are cut anywhere. */
 function digestRuns(sizes: readonly number[]) {
@@ -116,10 +129,7 @@ async function hashStream(
 ): Promise<readonly Digest[] | undefined> {
   const total = sizes.reduce((sum, size) => sum + size, 0);
   const runs = digestRuns(sizes);
-  const buffers = [
-    spare.pop() ?? Buffer.allocUnsafeSlow(READ_BYTES),
-    spare.pop() ?? Buffer.allocUnsafeSlow(READ_BYTES),
-  ];
+  const buffers = [spareBuffer(), spareBuffer()];
   const readAt = async (at: number): Promise<Buffer> => {
     const buffer = buffers[(at / READ_BYTES) % 2] ?? Buffer.alloc(READ_BYTES);
     const part = buffer.subarray(0, Math.min(READ_BYTES, total - at));
@@ -140,6 +150,6 @@ async function hashStream(
   } finally {
     // A read that is still under way writes into its buffer.
     await Promise.allSettled([reading]);
-    spare.push(...buffers);
+    keepSpare(buffers);
   }
 }

@@ -13,15 +13,15 @@ const SEMI_SPACE_MIB = 1;
  * 256 KiB or 1 MiB on, the system cleared their pages for each run, 300 to 500 page faults a request of MiniLM, which cost
  * up to a fifth of all answers. From 16 MiB on, what a load reads is left in the heap as well: a second small version then
  * took 3 MB instead of 0.8. Larger blocks than 4 MiB are mapped and go back when they are freed, and so does the heap's
- * free end beyond 8 MiB: with 4 MiB there, runs gave it back and took it again, 220 page faults a request instead of 76.
+ * free end beyond 4 MiB (8 MiB: 5 MB more in each runner, for 2 to 4 % more answers).
  *
  * The threads' own lists of small free blocks are off: such a block counts as in use, so that one amid the activations
  * keeps the room around it from becoming one piece again. With them the heap of each of two runners grew to 29-36 MB under
- * 32 clients, without them to 17-21 MB, and as many requests or more were answered.
+ * 32 clients, without them to 17-20 MB, and as many requests were answered.
  */
 const KEPT_BETWEEN_RUNS = Object.freeze({
   MALLOC_MMAP_THRESHOLD_: String(2 ** 22),
-  MALLOC_TRIM_THRESHOLD_: String(2 ** 23),
+  MALLOC_TRIM_THRESHOLD_: String(2 ** 22),
   GLIBC_TUNABLES: 'glibc.malloc.tcache_count=0',
 });
 
