@@ -18,18 +18,34 @@ function alignedBuffer(bytes: Buffer): ArrayBuffer {
   return copy;
 }
 
+/** Dtypes of safetensors that hold floats. */
+export type FloatDtype = 'F32' | 'F64' | 'F16' | 'BF16';
+
+/** What each float16 is: looking it up takes a third of the time of computing it. */
+let halves: Float32Array | undefined;
+
 /** How the elements of a dtype become float32. */
-const WIDEN: Partial<Record<SafetensorsDtype, (bytes: Buffer) => Float32Array>> = {
+const WIDEN: Readonly<Record<FloatDtype, (bytes: Buffer) => Float32Array>> = {
   F32: (bytes) => new Float32Array(alignedBuffer(bytes)),
   F64: (bytes) => Float32Array.from(new Float64Array(alignedBuffer(bytes))),
   F16: (bytes) => {
-    const known = Float32Array.from({ length: 65_536 }, (_, bits) => fromHalf(bits));
+    const known = (halves ??= Float32Array.from({ length: 65_536 }, (_, bits) => fromHalf(bits)));
     return Float32Array.from(new Uint16Array(alignedBuffer(bytes)), (bits) => known[bits] ?? NaN);
   },
   // The upper half of a float32.
   BF16: (bytes) =>
     new Float32Array(Uint32Array.from(new Uint16Array(alignedBuffer(bytes)), (bits) => bits << 16).buffer),
 };
+
+/** True for a dtype that {@link widenFloats} takes. */
+export function isFloatDtype(dtype: SafetensorsDtype): dtype is FloatDtype {
+  return Object.hasOwn(WIDEN, dtype);
+}
+
+/** Floats of any width, little-endian, as float32. */
+export function widenFloats(dtype: FloatDtype, bytes: Buffer): Float32Array {
+  return WIDEN[dtype](bytes);
+}
 
 /**
  * Reads a tensor of floats and widens it to float32; memory is that of the tensor twice.
@@ -39,12 +55,12 @@ const WIDEN: Partial<Record<SafetensorsDtype, (bytes: Buffer) => Float32Array>> 
  * @throws ModelkeepError `UNSUPPORTED_FORMAT` for a dtype that holds no floats
  */
 export async function readFloats(files: VersionFiles, path: string, tensor: StoredTensor): Promise<Float32Array> {
-  const widen = WIDEN[tensor.dtype];
-  if (widen === undefined) {
+  const { name, dtype } = tensor;
+  if (!isFloatDtype(dtype)) {
     throw new ModelkeepError(
       'UNSUPPORTED_FORMAT',
-      `${path}: tensor "${tensor.name}" has the dtype ${tensor.dtype}; weights may be ${Object.keys(WIDEN).join(', ')}`,
+      `${path}: tensor "${name}" has the dtype ${dtype}; weights may be ${Object.keys(WIDEN).join(', ')}`,
     );
   }
-  return widen(await files.read(path, { start: tensor.start, end: tensor.end }));
+  return widenFloats(dtype, await files.read(path, { start: tensor.start, end: tensor.end }));
 }

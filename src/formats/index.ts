@@ -3,7 +3,7 @@ export { hasAdapter } from './adapter/adapt.js';
 export { adaptedConfig, inspectAdapter } from './adapter/inspect.js';
 export { openDirectoryFiles, openLocalFiles, openSegmentFiles } from './version-files.js';
 export { planSession } from './plan-session.js';
-export type { PlanOptions, SessionPlan } from './session-plan.js';
+export { WORD_ROWS, type PlanOptions, type SessionPlan, type WordTable } from './session-plan.js';
 export type { WeightBits } from './quantize/quantize.js';
 export type { Artifact, ArtifactFile } from './artifact.js';
 export {
@@ -16,7 +16,7 @@ export {
 } from './inspect-artifact.js';
 export { buildManifest, type BuildManifestOptions } from './build-manifest.js';
 export { cutFile } from './cutting.js';
-export { readFloats } from './float-tensor.js';
+export { readFloats, widenFloats, type FloatDtype } from './float-tensor.js';
 export { readSafetensorsHeader, type SafetensorsHeader } from './safetensors.js';
 export type { StoredTensor } from './tensor-table.js';
 export { readTrainingFacts, type TrainingFacts } from './training-facts.js';

@@ -1,4 +1,5 @@
-import type { DerivedTensor, DeriveTensor, Digest, Precision, TensorInfo } from '../core/index.js';
+import type { DerivedTensor, DeriveTensor, Digest, FileSpan, Precision, TensorInfo } from '../core/index.js';
+import type { FloatDtype } from './float-tensor.js';
 import type { Operator } from './onnx/nodes.js';
 import type { WeightBits } from './quantize/quantize.js';
 
@@ -13,8 +14,26 @@ export interface PlanOptions {
    * into the graph.
    */
   readonly derive?: DeriveTensor;
+  /**
+   * True: whoever runs the graph looks the words up himself where the table of words can be read row by row (see
+   * `SessionPlan.words`). @defaultValue false: the graph does
+   */
+  readonly wordsApart?: boolean;
   /** Told of each operator of an ONNX file whose domain the runtime does not know. @defaultValue refuses the file */
   readonly onCustomOperator?: (operator: Operator) => void;
+}
+
+/** The graph's input for the rows of the table of words, where it does not look them up itself. */
+export const WORD_ROWS = 'word_rows';
+
+/** A table of words and where it lies: row-major [rows, columns] in one piece of one file. */
+export interface WordTable extends FileSpan {
+  readonly rows: number;
+  readonly columns: number;
+  /** `I8`: codes, each to be multiplied by the scale of its row. */
+  readonly dtype: FloatDtype | 'I8';
+  /** Of `I8`: where the rows' scales, float32 [rows], begin in the file. */
+  readonly scalesOffset?: number;
 }
 
 /**
@@ -33,6 +52,11 @@ export interface SessionPlan {
    * absent where it computes whatever it is given. Their outputs mean nothing.
    */
   readonly filling?: number;
+  /**
+   * The graph has the further input {@link WORD_ROWS}, float32 [computed places, columns]: the rows of this table that
+   * `input_ids` names, in order, without the places that only fill up. Absent where the graph looks them up itself.
+   */
+  readonly words?: WordTable;
   /** Tensors of the graph that were made on this machine; empty in `fp32`. */
   readonly derived: readonly DerivedTensor[];
   /** Files that these were made from and that the graph itself does not point at: nothing maps them. */

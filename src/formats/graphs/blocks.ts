@@ -1,7 +1,7 @@
 import { ModelkeepError } from '../../core/index.js';
 import type { ModelWriter } from '../onnx/model-writer.js';
 import type { Checkpoint, Part } from './checkpoint.js';
-import { firstToken, headPlaces, joinHeads, splitHeads, type Frame } from './frame.js';
+import { firstToken, headPlaces, joinHeads, ofRows, splitHeads, type Frame } from './frame.js';
 
 /** Activations by the names that config.json uses. */
 const ACTIVATIONS: Readonly<Record<string, (writer: ModelWriter, x: string) => string>> = {
@@ -67,11 +67,14 @@ export function exactLinear(
   return multiplyExactly(c, x, { part, name: `${name}.weight`, from, to }, c[part](`${name}.bias`, [to]));
 }
 
-/** The rows of the table of words that `ids` name: float32 [rows, columns]. */
-export function lookUpWords(c: Checkpoint, { name, shape }: Words, ids: string): string {
-  const matrix = c.quantizer?.embeddings === true ? c.matrix('encoder', name, shape) : undefined;
-  if (c.quantizer !== undefined && matrix !== undefined) return c.quantizer.lookUp(matrix, ids);
-  return c.writer.node('Gather', [c.encoder(name, shape), ids]);
+/** The rows of the table of words that `input_ids` names: float32 [rows, columns]. */
+export function lookUpWords(c: Checkpoint, { name, shape }: Words, frame: Frame): string {
+  const { quantizer, writer } = c;
+  const ids = (): string => ofRows(writer, frame, 'input_ids');
+  const matrix = quantizer?.embeddings === true ? c.matrix('encoder', name, shape) : undefined;
+  if (quantizer !== undefined && matrix !== undefined)
+    return c.wordsApart ? quantizer.lookUpApart(matrix) : quantizer.lookUp(matrix, ids());
+  return c.wordRows(name, shape) ?? writer.node('Gather', [c.encoder(name, shape), ids()]);
 }
 
 /** The table of words, in the encoder: [vocabulary, columns]. */

@@ -1,9 +1,10 @@
 import { dirname } from 'node:path';
 import { ModelkeepError, type Digest, type VersionFiles } from '../../core/index.js';
 import type { ModelWriter } from '../onnx/model-writer.js';
-import { readFloats } from '../float-tensor.js';
+import { isFloatDtype, readFloats } from '../float-tensor.js';
 import { readSafetensorsHeader } from '../safetensors.js';
 import type { SafetensorsDtype, StoredTensor } from '../tensor-table.js';
+import { WORD_ROWS, type WordTable } from '../session-plan.js';
 import { shardsOf } from '../shards.js';
 import type { ModelConfig } from './config.js';
 import type { QuantizableMatrix, Quantizer } from './quantizer.js';
@@ -62,6 +63,8 @@ export interface CheckpointOptions {
   readonly config: ModelConfig;
   /** Makes the products with large matrices. @defaultValue they are computed as they were trained */
   readonly quantizer?: Quantizer | undefined;
+  /** True: the table of words is left to whoever runs the graph, where it lies in one piece. @defaultValue false */
+  readonly wordsApart?: boolean;
 }
 
 /** Hands the tensors of a checkpoint to a graph, checks their shapes, and keeps account of which were used. */
@@ -69,6 +72,8 @@ export class Checkpoint {
   readonly writer: ModelWriter;
   /** Makes the products with large matrices; undefined: they are computed as they were trained. */
   readonly quantizer: Quantizer | undefined;
+  /** True: the table of words is left to whoever runs the graph, where it lies in one piece. */
+  readonly wordsApart: boolean;
   readonly #tensors: ReadonlyMap<string, PlacedTensor>;
   readonly #files: VersionFiles;
   readonly #prefix: string;
@@ -77,6 +82,7 @@ export class Checkpoint {
   readonly #quantized = new Set<string>();
   readonly #mapped = new Set<Digest>();
   readonly #late: { name: string; tensor: PlacedTensor }[] = [];
+  #words: WordTable | undefined;
   #folder: string | undefined;
 
   /**
@@ -88,8 +94,9 @@ export class Checkpoint {
     writer: ModelWriter,
     files: VersionFiles,
     tensors: ReadonlyMap<string, PlacedTensor>,
-    { prefix, config, quantizer }: CheckpointOptions,
+    { prefix, config, quantizer, wordsApart = false }: CheckpointOptions,
   ) {
+    this.wordsApart = wordsApart;
     this.writer = writer;
     this.quantizer = quantizer;
     this.#config = config;
@@ -116,6 +123,24 @@ export class Checkpoint {
   /** A tensor of the encoder as a float32 value of the graph. `-1` in `shape` stands for any size. */
   encoder(name: string, shape: readonly number[]): string {
     return this.#take(this.#prefix + name, shape);
+  }
+
+  /** The table that is left to whoever runs the graph, after {@link finish}. */
+  get words(): WordTable | undefined {
+    return this.#words ?? this.quantizer?.words;
+  }
+
+  /** The input for rows of a table of the encoder; undefined where the graph has to look them up itself. */
+  wordRows(name: string, shape: readonly [number, number]): string | undefined {
+    if (!this.wordsApart) return undefined;
+    const tensor = this.#need(this.#prefix + name);
+    const { path, start, end, dtype } = tensor;
+    const span = this.#files.locate(path, start, end);
+    if (span === undefined || !isFloatDtype(dtype)) return undefined;
+    this.#check(tensor, shape);
+    this.#used.set(tensor.name, WORD_ROWS);
+    this.#words = { ...span, rows: shape[0], columns: shape[1], dtype };
+    return WORD_ROWS;
   }
 
   /** A tensor of the head as a float32 value of the graph. */

@@ -56,7 +56,7 @@ export interface Embedded {
 export function sumEmbeddings(c: Checkpoint, shape: EmbeddingShape, frame: Frame): Embedded {
   const { writer } = c;
   const words: Words = { name: 'embeddings.word_embeddings.weight', shape: [shape.vocabulary, shape.size] };
-  let sum = lookUpWords(c, words, ofRows(writer, frame, 'input_ids'));
+  let sum = lookUpWords(c, words, frame);
   if (shape.types > 0) {
     const types = c.encoder('embeddings.token_type_embeddings.weight', [shape.types, shape.size]);
     const chosen = shape.types > 1 ? ofRows(writer, frame, 'token_type_ids') : writer.int(0);

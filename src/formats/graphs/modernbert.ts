@@ -3,17 +3,7 @@ import type { Checkpoint, Part } from './checkpoint.js';
 import { ModelkeepError } from '../../core/index.js';
 import type { ModelConfig } from './config.js';
 import type { Encoded, Family, Head } from './family.js';
-import {
-  frameOf,
-  headPlaces,
-  joinHeads,
-  LOWEST_FLOAT32,
-  maskOf,
-  ofRows,
-  splitHeads,
-  unflatten,
-  type Frame,
-} from './frame.js';
+import { frameOf, headPlaces, joinHeads, LOWEST_FLOAT32, maskOf, splitHeads, unflatten, type Frame } from './frame.js';
 import { labelsOf, named, plainEncoder } from './heads.js';
 import { rotate, rotationOf, type Rotation } from './rotary.js';
 
@@ -128,7 +118,7 @@ function encodeModernBert(c: Checkpoint, config: ModelConfig): Encoded {
     },
   };
   const words: Words = { name: 'embeddings.tok_embeddings.weight', shape: [config.size('vocab_size'), hidden] };
-  const looked = lookUpWords(c, words, ofRows(writer, frame, 'input_ids'));
+  const looked = lookUpWords(c, words, frame);
   let state = norm(c, config, 'encoder', 'embeddings.norm', looked);
   for (let layer = 0; layer < config.size('num_hidden_layers'); layer++) {
     // The embeddings of the first layer are normalised already.

@@ -2,7 +2,7 @@ import { ModelkeepError, partsOfPrecision, type TensorInfo, type VersionFiles } 
 import { adaptCheckpoint, hasAdapter, type Adapted } from '../adapter/adapt.js';
 import { ModelWriter } from '../onnx/model-writer.js';
 import { readJson } from '../read-json.js';
-import type { PlanOptions, SessionPlan } from '../session-plan.js';
+import { WORD_ROWS, type PlanOptions, type SessionPlan } from '../session-plan.js';
 import { albert } from './albert.js';
 import { bert } from './bert.js';
 import { camembert } from './camembert.js';
@@ -11,7 +11,7 @@ import { ModelConfig } from './config.js';
 import { debertaV2 } from './deberta-v2.js';
 import { distilbert } from './distilbert.js';
 import { electra } from './electra.js';
-import type { Family, HeadKind } from './family.js';
+import type { Family, Head, HeadKind } from './family.js';
 import { FILLING } from './frame.js';
 import { modernbert } from './modernbert.js';
 import { mpnet } from './mpnet.js';
@@ -67,7 +67,8 @@ function familyOf(config: ModelConfig): Family {
   return family;
 }
 
-function headOf(config: ModelConfig, { className, heads }: Family): NonNullable<Family['heads'][HeadKind]> {
+/** The kind of head that config.json names, and what makes it. */
+function headOf(config: ModelConfig, { className, heads }: Family): { readonly kind: string; readonly head: Head } {
   const named = config.raw('architectures');
   const architecture: unknown = Array.isArray(named) ? named[0] : undefined;
   const kind = typeof architecture === 'string' ? architecture.slice(className.length) : '';
@@ -76,7 +77,7 @@ function headOf(config: ModelConfig, { className, heads }: Family): NonNullable<
   if (head === undefined || architecture !== className + kind) {
     throw unsupported(`config.json: architecture ${JSON.stringify(architecture)}`, supported);
   }
-  return head;
+  return { kind, head };
 }
 
 function isHarmless(name: string): boolean {
@@ -111,19 +112,23 @@ function quantizerOf(writer: ModelWriter, options: PlanOptions): Quantizer | und
 export async function planCheckpoint(files: VersionFiles, options: PlanOptions = {}): Promise<SessionPlan> {
   const config = new ModelConfig(await readJson(files, 'config.json'));
   const family = familyOf(config);
-  const head = headOf(config, family);
+  const { kind, head } = headOf(config, family);
   const writer = new ModelWriter();
   const { tensors, files: read, ...adapted } = await adaptedBy(files, await readCheckpoint(files), family, options);
   const { prefix } = family;
   const quantizer = quantizerOf(writer, options);
-  const checkpoint = new Checkpoint(writer, read, tensors, { prefix, config, quantizer });
+  // The decoder of a masked language model computes with every row of the table, so the graph has it anyway.
+  const wordsApart = options.wordsApart === true && kind !== 'ForMaskedLM';
+  const checkpoint = new Checkpoint(writer, read, tensors, { prefix, config, quantizer, wordsApart });
   const outputs = head(checkpoint, family.encode(checkpoint, config));
   await checkpoint.finish((name) => !adapted.touched.has(name) && (adapted.formerHeads.has(name) || isHarmless(name)));
   const names = ['input_ids', 'attention_mask', ...(family.hasTokenTypes(config) ? ['token_type_ids'] : [])];
   const inputs = names.map((name): TensorInfo => ({ name, type: 'int64', dims: [-1, -1] }));
-  const { folder, mapped } = checkpoint;
+  const { folder, mapped, words } = checkpoint;
   const derived = quantizer?.derived ?? [];
   const replaced = [...(quantizer?.sources ?? [])].filter((digest) => !mapped.has(digest));
-  const plan = { graph: writer.finish(inputs, outputs), inputs, outputs, derived, replaced, filling: FILLING };
+  const rows = words === undefined ? [] : [{ name: WORD_ROWS, type: 'float32', dims: [-1, words.columns] } as const];
+  const graph = writer.finish(inputs, outputs, rows);
+  const plan = { graph, inputs, outputs, derived, replaced, filling: FILLING, ...(words && { words }) };
   return folder === undefined ? plan : { ...plan, externalDataFolder: folder };
 }

@@ -8,6 +8,7 @@ import {
   type TensorRecipe,
 } from '../../core/index.js';
 import type { ModelWriter, OnnxTypeName } from '../onnx/model-writer.js';
+import { WORD_ROWS, type WordTable } from '../session-plan.js';
 import {
   BLOCK_WEIGHTS,
   blocksLayout,
@@ -62,6 +63,8 @@ interface Pending {
   readonly shape: readonly [number, number];
   readonly kind: Kind;
   readonly parts: Parts;
+  /** True: the graph does not point at it. */
+  readonly apart: boolean;
 }
 
 /** Writes products with quantized matrices into a graph, and has the codes made that it points at. */
@@ -73,6 +76,7 @@ export class Quantizer {
   /** Values that are quantized already, with their scales: query, key and value share one. */
   readonly #rows = new Map<string, { readonly codes: string; readonly scale: string }>();
   readonly #derived: DerivedTensor[] = [];
+  #words: WordTable | undefined;
 
   constructor(writer: ModelWriter, quantization: Quantization) {
     this.#writer = writer;
@@ -105,6 +109,17 @@ export class Quantizer {
     return w.node('Mul', [found, w.node('Gather', [scales, ids])]);
   }
 
+  /** The graph's input for rows of a table that is left to whoever runs the graph: {@link words}. */
+  lookUpApart(table: QuantizableMatrix): string {
+    this.#take(table, 'rows', true);
+    return WORD_ROWS;
+  }
+
+  /** The table that {@link lookUpApart} left to whoever runs the graph, after {@link finish}. */
+  get words(): WordTable | undefined {
+    return this.#words;
+  }
+
   /** Digests of the files that the tensors are made from. */
   get sources(): ReadonlySet<Digest> {
     return new Set([...this.#pending.values()].flatMap(({ recipe }) => recipe.sources.map(({ digest }) => digest)));
@@ -117,7 +132,8 @@ export class Quantizer {
     for (const [at, pending] of all.entries()) {
       const tensor = made[at];
       if (tensor === undefined) continue;
-      this.#place(tensor, pending);
+      if (pending.apart) this.#words = wordTable(tensor, pending.shape);
+      else this.#place(tensor, pending);
       this.#derived.push(tensor);
     }
   }
@@ -168,13 +184,13 @@ export class Quantizer {
   }
 
   /** Names of a matrix's parts in the graph; the tensor itself is made in {@link finish}. */
-  #take(matrix: QuantizableMatrix, kind: Kind): Parts {
+  #take(matrix: QuantizableMatrix, kind: Kind, apart = false): Parts {
     const base = `${matrix.name}/${kind}`;
     const names = { codes: `${base}/codes`, scales: `${base}/scales` };
     // Without it 0 is the middle, 128.
     const parts = kind === 'blocks' && this.#quantization.bits < 8 ? { ...names, zeros: `${base}/zeros` } : names;
     if (!this.#pending.has(base))
-      this.#pending.set(base, { recipe: this.#recipe(matrix, kind), shape: matrix.shape, kind, parts });
+      this.#pending.set(base, { recipe: this.#recipe(matrix, kind), shape: matrix.shape, kind, parts, apart });
     return parts;
   }
 
@@ -210,4 +226,11 @@ export class Quantizer {
     external(parts.scales, 'float32', [rows, blocks], scales);
     if (parts.zeros !== undefined) external(parts.zeros, 'uint8', [rows, blocks], zeros);
   }
+}
+
+/** A table of words in 8 bits, where it was made. */
+function wordTable({ file, offset, digest }: DerivedTensor, [rows, columns]: readonly [number, number]): WordTable {
+  const { codes, scales } = rowsLayout(rows, columns);
+  const scalesOffset = offset + scales.offset;
+  return { file, digest, rows, columns, dtype: 'I8', offset: offset + codes.offset, scalesOffset };
 }

@@ -146,14 +146,20 @@ export class ModelWriter {
     return name;
   }
 
-  /** The ModelProto. */
-  finish(inputs: readonly TensorInfo[], outputs: readonly TensorInfo[]): Uint8Array {
+  /**
+   * The ModelProto.
+   *
+   * @param inputs their first two dimensions, where they may vary, are batch and sequence; so are those of `outputs`
+   * @param own further inputs, whose sizes are nobody else's
+   */
+  finish(inputs: readonly TensorInfo[], outputs: readonly TensorInfo[], own: readonly TensorInfo[] = []): Uint8Array {
     const axes = ['batch', 'sequence'];
     const graph = concat([
       bytesOf(this.#nodes.join('')),
       bytesField(2, 'modelkeep'),
       ...this.#initializers,
       ...inputs.map((info) => bytesField(11, valueInfo(info, axes))),
+      ...own.map((info) => bytesField(11, valueInfo(info, []))),
       ...outputs.map((info) => bytesField(12, valueInfo(info, axes))),
     ]);
     const domains = [opset('', 20), ...(this.#usesRuntimeDomain ? [opset(RUNTIME_DOMAIN, 1)] : [])];

@@ -14,6 +14,7 @@ import type { SessionPlan } from '../../formats/index.js';
 import type { CompileJob } from './compile.js';
 import { COMPILED_GRAPH, splitCompiled } from './compiled-model.js';
 import { packsForItself, planForm } from './form.js';
+import { WordRows } from './word-rows.js';
 
 /** Smallest initializer that gets a file of its own, in bytes: what is smaller stays in the graph. */
 const OWN_FILE_BYTES = 65_536;
@@ -62,9 +63,10 @@ interface Answer {
 type Answers = ReadonlyMap<string, Answer>;
 
 async function answersOf(session: InferenceSession, plan: SessionPlan): Promise<Answers> {
-  const results = await session.run(
-    Object.fromEntries(plan.inputs.map((input) => [input.name, sampleOf(input, plan.filling)])),
-  );
+  const sample = Object.fromEntries(plan.inputs.map((input) => [input.name, sampleOf(input, plan.filling)]));
+  const words = plan.words && new WordRows(plan.words);
+  const results = await session.run(words === undefined ? sample : words.addTo(sample));
+  words?.close();
   return new Map(
     Object.entries(results).map(([name, { data }]) => {
       const bytes = ArrayBuffer.isView(data)

@@ -14,7 +14,7 @@ export interface CompileJob extends VersionForm {
 }
 
 /** Changes with whatever else changes the compiled form; part of its key. */
-const GRAPH_OPTIONS = 'all; own files from 65536 bytes; pre-packed unless MatMulNBits; 2';
+const GRAPH_OPTIONS = 'all; own files from 65536 bytes; pre-packed unless MatMulNBits; words apart; 3';
 
 /**
  * What a compiled form is for besides the version: releases of the runtime and abilities of the processor, on which the

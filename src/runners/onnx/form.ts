@@ -19,18 +19,18 @@ export interface VersionForm {
 }
 
 /**
- * The plan of a version in a form. What its adapter merges, and what is quantized, is made where it is missing, and kept
+ * The plan of a version in a form; words are left to `WordRows`. What its adapter merges, and what is quantized, is made where it is missing, and kept
  * beside the segments.
  *
  * @throws ModelkeepError as `planSession`
  */
 export async function planForm({ manifest, segmentsFolder, quantized }: VersionForm): Promise<SessionPlan> {
   const files = openSegmentFiles(manifest, segmentsFolder);
-  if (quantized === undefined && !hasAdapter(files)) return planSession(files);
+  if (quantized === undefined && !hasAdapter(files)) return planSession(files, { wordsApart: true });
   const { derive } = await DerivedTensors.open(dirname(segmentsFolder));
-  if (quantized === undefined) return planSession(files, { derive });
+  if (quantized === undefined) return planSession(files, { derive, wordsApart: true });
   const { precision, weightBits } = quantized;
-  return planSession(files, { precision, weightBits, derive });
+  return planSession(files, { precision, weightBits, derive, wordsApart: true });
 }
 
 /** What a compiled form is kept under: forms of one version in different precisions are different things. */

@@ -8,6 +8,7 @@ import { BATCH_LIMITS, groupByLength, type Batch } from './batches.js';
 import { planForm } from './form.js';
 import { rehearsalFiles, REHEARSED_TASK } from './rehearsal.js';
 import { VersionSessions } from './sessions.js';
+import { WordRows } from './word-rows.js';
 
 /** Tokens of the warm-up run: a short sentence. */
 const WARM_UP_TOKENS = 8;
@@ -20,6 +21,13 @@ interface BatchRun {
   readonly session: InferenceSession;
 }
 
+/** What one version in a runner has besides its sessions. */
+interface HostedParts {
+  readonly task?: OpenTask | undefined;
+  readonly words?: WordRows | undefined;
+  readonly compiledFolder?: string | undefined;
+}
+
 /** Versions of one model nearly always have the same tokenizer: this process holds it once. */
 const tokenizers = new OpenTokenizers();
 
@@ -27,6 +35,8 @@ const tokenizers = new OpenTokenizers();
 export class HostedModel {
   readonly #sessions: VersionSessions;
   readonly #task: OpenTask | undefined;
+  /** Undefined where the graph looks the words up itself. */
+  readonly #words: WordRows | undefined;
   /** What stands in the mask for padding. */
   readonly #filling: bigint;
   /** True if the graph computes padding in attention alone. */
@@ -36,15 +46,11 @@ export class HostedModel {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
 
-  private constructor(
-    sessions: VersionSessions,
-    plan: SessionPlan,
-    task: OpenTask | undefined,
-    compiledFolder: string | undefined,
-  ) {
+  private constructor(sessions: VersionSessions, plan: SessionPlan, { task, words, compiledFolder }: HostedParts) {
     this.compiledFolder = compiledFolder;
     this.#sessions = sessions;
     this.#task = task;
+    this.#words = words;
     this.#filling = BigInt(plan.filling ?? 0);
     this.skipsPadding = plan.filling !== undefined;
     this.inputs = plan.inputs;
@@ -56,10 +62,14 @@ export class HostedModel {
     const { manifest, segmentsFolder } = message;
     const files = openSegmentFiles(manifest, segmentsFolder);
     const plan = await planForm(message);
-    const open = manifest.task === undefined ? undefined : await openTask(files, { task: manifest.task, tokenizers });
+    const task = manifest.task === undefined ? undefined : await openTask(files, { task: manifest.task, tokenizers });
+    const { compiledFolder } = message;
+    let words: WordRows | undefined;
     try {
-      return new HostedModel(await VersionSessions.open(plan, message), plan, open, message.compiledFolder);
+      words = plan.words && new WordRows(plan.words);
+      return new HostedModel(await VersionSessions.open(plan, message), plan, { task, words, compiledFolder });
     } catch (error) {
+      words?.close();
       throw asModelkeepError(error, 'LOAD_FAILED');
     }
   }
@@ -72,7 +82,7 @@ export class HostedModel {
     const files = rehearsalFiles();
     const plan = await planSession(files);
     const task = await openTask(files, { task: REHEARSED_TASK });
-    const model = new HostedModel(await VersionSessions.open(plan, { threads: 1 }), plan, task, undefined);
+    const model = new HostedModel(await VersionSessions.open(plan, { threads: 1 }), plan, { task });
     await model.predict({ op: 'predict', key: '', requests: [{ inputs: 'word' }] });
     await model.release();
   }
@@ -144,7 +154,7 @@ export class HostedModel {
     );
     try {
       const session = this.#sessions.for();
-      return fromOrt(await session.run(feeds, [...(wanted ?? session.outputNames)]));
+      return fromOrt(await session.run(this.#fed(feeds), [...(wanted ?? session.outputNames)]));
     } catch (error) {
       throw asModelkeepError(error, 'INVALID_INPUT');
     }
@@ -163,11 +173,18 @@ export class HostedModel {
   /** Gives the sessions' memory back. */
   async release(): Promise<void> {
     await this.#sessions.release();
+    this.#words?.close();
+  }
+
+  /** Everything that the graph wants to be fed. */
+  #fed(feeds: Record<string, OrtTensor>): Record<string, OrtTensor> {
+    return this.#words === undefined ? feeds : this.#words.addTo(feeds);
   }
 
   async #runBatch({ task, encodings, batch, session }: BatchRun, into: EncodingOutputs[]): Promise<void> {
-    const feeds = feedsOf(task, encodings, batch, { names: session.inputNames, filling: this.#filling });
-    const results = fromOrt(await session.run(feeds));
+    const names = this.inputs.map(({ name }) => name);
+    const feeds = feedsOf(task, encodings, batch, { names, filling: this.#filling });
+    const results = fromOrt(await session.run(this.#fed(feeds)));
     batch.indexes.forEach((index, row) => {
       into[index] = this.#rowOf(results, row, batch, encodings[index]!.ids.length, task.padLeft);
     });

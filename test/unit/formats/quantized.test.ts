@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { SessionPlan } from '../../../src/formats/index.js';
+import { planForm } from '../../../src/runners/index.js';
+import { WordRows } from '../../../src/runners/onnx/word-rows.js';
 import { segmentModel } from './segments-on-disk.js';
 import { goldenRows, largestGap, numbers, openSession, runBatch, type GoldenRow } from './session.js';
 
@@ -109,6 +111,26 @@ test.each(readdirSync(HEADS))('%s in int8 answers nearly as the reference', asyn
   }
   await session.release();
   expect(plan.derived.length).toBeGreaterThan(0);
+});
+
+test.each(ARCHS)('archs/%s answers the same bits where its words are read apart from the graph', async (name) => {
+  const directory = join(FIXTURES, 'archs', name);
+  const rows = goldenRows(join(directory, 'golden.jsonl')).slice(-COMPARED);
+  const padId = padIdOf(directory);
+  const { plan, ...model } = await segmentModel(directory, folder);
+  for (const precision of ['fp32', 'int8', 'int8+embeddings'] as const) {
+    const whole = await plan(precision);
+    const apart = await planForm(precision === 'fp32' ? model : { ...model, quantized: { precision, weightBits: 8 } });
+    expect(whole.words).toBeUndefined();
+    expect(apart.words?.dtype).toBe(precision === 'int8+embeddings' ? 'I8' : 'F32');
+    const [session, other] = [await openSession(whole), await openSession(apart)];
+    const words = new WordRows(apart.words!);
+    const expected = await runBatch(session, rows, padId, whole.filling);
+    const found = await runBatch(other, rows, padId, apart.filling, words);
+    expect(numbers(found, 'logits'), precision).toEqual(numbers(expected, 'logits'));
+    words.close();
+    await Promise.all([session.release(), other.release()]);
+  }
 });
 
 test('equal tensors of two versions, and of two precisions, are one file', async () => {

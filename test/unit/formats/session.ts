@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { SessionPlan } from '../../../src/formats/index.js';
+import type { WordRows } from '../../../src/runners/onnx/word-rows.js';
 
 /** One row of a golden file. */
 export interface GoldenRow {
@@ -30,8 +31,18 @@ export async function openSession(plan: SessionPlan): Promise<InferenceSession> 
   });
 }
 
-/** Runs rows as one batch, padded to the longest with `padId`, and with `filling` in the mask. */
-export async function runBatch(session: InferenceSession, rows: readonly GoldenRow[], padId: number, filling = 0) {
+/**
+ * Runs rows as one batch, padded to the longest with `padId`, and with `filling` in the mask.
+ *
+ * @param words looks words up for a graph that leaves it to others
+ */
+export async function runBatch(
+  session: InferenceSession,
+  rows: readonly GoldenRow[],
+  padId: number,
+  filling = 0,
+  words?: WordRows,
+) {
   const length = Math.max(...rows.map(({ input_ids }) => input_ids.length));
   const int64 = (valueAt: (row: GoldenRow, index: number) => number): Tensor => {
     const values = rows.flatMap((row) => Array.from({ length }, (_, index) => BigInt(valueAt(row, index))));
@@ -42,7 +53,8 @@ export async function runBatch(session: InferenceSession, rows: readonly GoldenR
     attention_mask: int64((row, index) => (index < row.input_ids.length ? 1 : filling)),
     token_type_ids: int64((row, index) => row.token_type_ids?.[index] ?? 0),
   };
-  return session.run(Object.fromEntries(session.inputNames.map((name) => [name, feeds[name] as Tensor])));
+  const all = words?.addTo(feeds) ?? feeds;
+  return session.run(Object.fromEntries(session.inputNames.map((name) => [name, all[name] as Tensor])));
 }
 
 /** The largest difference between two lists of numbers. */
