@@ -4,6 +4,7 @@
  */
 export * from './alias.js';
 export * from './contents.js';
+export * from './deadline.js';
 export * from './derived.js';
 export * from './digest.js';
 export * from './entry.js';

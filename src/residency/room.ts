@@ -1,5 +1,5 @@
 import { once, type EventEmitter } from 'node:events';
-import { asModelkeepError, throwIfAborted, type VersionRecord } from '../core/index.js';
+import { asModelkeepError, openDeadline, throwIfAborted, type VersionRecord } from '../core/index.js';
 import { proportionalMemory } from '../runners/index.js';
 import { MemoryBudget, type Reservation } from './budget.js';
 import type { Hosting } from './hosting.js';
@@ -86,10 +86,11 @@ export class Room {
           }),
       evict: (id) => this.#evict(id, 'budget'),
       renew: () => this.#renew(),
-      leaseBack: async (signal) =>
-        void (await once(events, 'returned', {
-          signal: AbortSignal.any([signal, AbortSignal.timeout(LOOK_AGAIN_MS)]),
-        }).catch(() => throwIfAborted(signal))),
+      leaseBack: async (signal) => {
+        const soon = openDeadline(LOOK_AGAIN_MS, signal);
+        const returned = once(events, 'returned', { signal: soon.signal }).catch(() => throwIfAborted(signal));
+        await returned.finally(() => soon.clear());
+      },
     });
   }
 

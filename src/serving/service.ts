@@ -1,9 +1,8 @@
 import { EventEmitter } from 'node:events';
-import { asModelkeepError, ModelkeepError, parseReference, type VersionRecord } from '../core/index.js';
+import { asModelkeepError, ModelkeepError, openDeadline, parseReference, type VersionRecord } from '../core/index.js';
 import { canonicalReference, type Follower, type Followed, type Lease, type Residency } from '../residency/index.js';
 import type { PicklePools, RunnerPool } from '../runners/index.js';
 import { checkParameters } from './check-parameters.js';
-import { openDeadline, within } from './deadline.js';
 import type { Answered, TensorWork, TextWork } from './queue.js';
 import type { ModelDescription, Prediction, RequestOptions, RequestReport, TensorPrediction } from './request.js';
 import { Scheduler, type RunReport, type SchedulerLimits } from './scheduler.js';
@@ -11,6 +10,7 @@ import type { Shadow, ShadowReport } from './shadow.js';
 import { statusOf, type ServiceStatus } from './status.js';
 import { checkTokens, checkTokenTensors } from './text-length.js';
 import { chooseRecord } from './traffic.js';
+import { within } from './within.js';
 
 /** What the service tells. */
 export interface InferenceServiceEvents {

@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
-import { asModelkeepError, ModelkeepError } from '../core/index.js';
+import { asModelkeepError, ModelkeepError, openDeadline } from '../core/index.js';
 import { checkAddress, publicLookup } from './address.js';
 
 /** How long a receiver may take for one message, in ms: connecting, reading it and answering. */
@@ -75,9 +75,9 @@ export function signedHeaders(message: Message, secret: string, now: Date): Read
  */
 export async function post(target: Target, message: Message, signal: AbortSignal): Promise<Attempt> {
   const { receiverTimeoutMs = RECEIVER_TIMEOUT_MS } = target;
-  const ended = AbortSignal.any([signal, AbortSignal.timeout(receiverTimeoutMs)]);
+  const deadline = openDeadline(receiverTimeoutMs, signal);
   try {
-    const answer = await send(target, message, ended);
+    const answer = await send(target, message, deadline.signal);
     const { statusCode: status = 0 } = answer;
     if (status >= 200 && status < 300) return { delivered: true, status };
     const retryAfterMs = 1_000 * Number(answer.headers['retry-after']);
@@ -89,8 +89,10 @@ export async function post(target: Target, message: Message, signal: AbortSignal
     };
   } catch (error) {
     if (signal.aborted) throw asModelkeepError(signal.reason, 'CANCELLED');
-    const late = ended.aborted ? `it did not answer within ${receiverTimeoutMs} ms` : undefined;
+    const late = deadline.signal.aborted ? `it did not answer within ${receiverTimeoutMs} ms` : undefined;
     return { delivered: false, error: late ?? (error as Error).message };
+  } finally {
+    deadline.clear();
   }
 }
 

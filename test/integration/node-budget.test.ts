@@ -91,7 +91,7 @@ describe('a node with a memory budget', () => {
   });
 
   it('admits a version in 8 bits by what it takes, not by what was published', async () => {
-    await withNode(0.6 * VERSION_BYTES, async (keep, memoryBudget) => {
+    await withNode(0.75 * VERSION_BYTES, async (keep, memoryBudget) => {
       await expect(keep.load('a')).rejects.toMatchObject({ code: 'OUT_OF_BUDGET' });
       await keep.close();
       const cacheDir = join(folder, 'cache');

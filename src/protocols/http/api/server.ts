@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { errorFor, EVERYBODY, type Principal } from '../../../access/index.js';
-import { asModelkeepError, ModelkeepError } from '../../../core/index.js';
+import { asModelkeepError, ModelkeepError, openDeadline } from '../../../core/index.js';
 import { requestOptions } from '../request.js';
 import { API_ROUTES } from './routes.js';
 import { API_PREFIX, type ApiCall, type ApiOptions, type ApiRoute } from './route.js';
@@ -89,22 +89,21 @@ async function answer(
     );
   }
   const { signal: gone = new AbortController().signal, timeoutMs = 0 } = requestOptions(request, reply);
-  const signal = timeoutMs === 0 ? gone : AbortSignal.any([gone, AbortSignal.timeout(timeoutMs)]);
-  const wantsLines = route.long && (request.headers.accept ?? '').includes(LINES);
+  const deadline = openDeadline(timeoutMs, gone);
+  // What is streamed goes on after the handler returned.
+  reply.raw.once('close', () => deadline.clear());
   const call = {
     ...partsOf(request),
     options,
     store: options.store,
     principal,
     by: isNobody(principal) ? 'http' : (principal?.name ?? 'http'),
-    signal,
+    signal: deadline.signal,
     onProgress: (): void => undefined,
   };
-  if (!wantsLines) {
-    const result = await route.handle(call);
-    return reply.type(route.givesBytes ? 'application/octet-stream' : 'application/json').send(result);
-  }
-  return stream(reply, route, call);
+  if (route.long && (request.headers.accept ?? '').includes(LINES)) return stream(reply, route, call);
+  const result = await route.handle(call);
+  return reply.type(route.givesBytes ? 'application/octet-stream' : 'application/json').send(result);
 }
 
 /** Answers line by line: progress, then the result or the error. */

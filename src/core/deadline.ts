@@ -1,21 +1,21 @@
-import { once } from 'node:events';
-import { ModelkeepError, throwIfAborted } from '../core/index.js';
+import { ModelkeepError } from './errors.js';
 
 /** Longest time of a timer, in ms (25 days): a longer one would fire at once. */
 const LONGEST_TIMER_MS = 2_147_483_647;
 
-/** Until when one request may be worked on. */
+/** Until when something may be worked on, such as one request. */
 export interface Deadline {
   /** Fires when the caller gives up or the time is over. */
   readonly signal: AbortSignal;
   /** By `performance.now()`; `Infinity`: no limit. */
   readonly deadlineMs: number;
-  /** Ends the timer; to be called when the request is over. */
+  /** Ends the timer; to be called when the work is over. */
   clear(): void;
 }
 
 /**
- * The caller's signal joined with the time limit. Not `AbortSignal.timeout`: its timers outlive the requests.
+ * The caller's signal joined with the time limit. Not `AbortSignal.timeout`: its timers outlive the requests, and joined
+ * by `AbortSignal.any` it never fires once the engine has collected it, which Node.js 20 does while somebody listens.
  *
  * @param timeoutMs from now; `0`: no limit
  * @throws ModelkeepError `INVALID_INPUT` if `timeoutMs` is no such number
@@ -41,16 +41,4 @@ export function openDeadline(timeoutMs: number, signal: AbortSignal | undefined)
   };
   const deadlineMs = timeoutMs === 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
   return { signal: controller.signal, deadlineMs, clear };
-}
-
-/** Waits for `work`, at most until the signal fires. @throws ModelkeepError the signal's */
-export async function within(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return work;
-  const given = new AbortController();
-  try {
-    await Promise.race([work, once(signal, 'abort', { signal: given.signal })]);
-    throwIfAborted(signal);
-  } finally {
-    given.abort();
-  }
 }
