@@ -86,7 +86,7 @@ async function streamAll({ folder, environment, texts }: Bench): Promise<Streame
   let peakBytes = 0;
   for await (const line of createInterface({ input: stdout })) {
     if (line !== '') lines += 1;
-    if (lines % 250 === 0) peakBytes = Math.max(peakBytes, residentPeak(child.pid));
+    if (lines % 50 === 0) peakBytes = Math.max(peakBytes, residentPeak(child.pid));
   }
   await over;
   if (lines !== texts.length) throw new Error(`${lines} answers came for ${texts.length} lines`);

@@ -1,5 +1,8 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { cliHome, fixture, type CliHome, type ErrorDocument, type JsonRan, type Running } from './cli-harness.js';
 
@@ -13,8 +16,11 @@ beforeAll(async () => {
 afterAll(() => home[Symbol.dispose]());
 
 /** Starts `serve` on a free port; ends it with SIGKILL if the test has not ended it. */
-async function startServe(args: readonly string[] = []): Promise<AsyncDisposable & { running: Running; url: string }> {
-  const running = home.start(['serve', '--port', '0', '--log-level', 'warn', ...args]);
+async function startServe(
+  args: readonly string[] = [],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<AsyncDisposable & { running: Running; url: string }> {
+  const running = home.start(['serve', '--port', '0', '--log-level', 'warn', ...args], { environment });
   await running.says('stdout', '\n');
   const url = /http:\S+/.exec(running.said('stdout'))![0].replace(/".*$/, '');
   const dispose = async (): Promise<void> => {
@@ -44,6 +50,32 @@ test('says where it listens, and answers', async () => {
   const response = await ask(server.url);
   expect(response.headers.get('x-modelkeep-version')).toBe('1');
   expect(await response.json()).toMatchObject([{ label: 'POSITIVE' }]);
+});
+
+test('tells an SDK of OpenTelemetry that was registered before it, below the span that this one made', async () => {
+  const file = join(home.root, 'spans.jsonl');
+  const register = pathToFileURL(resolve('test/e2e/register-tracing.mjs')).href;
+  const environment = { NODE_OPTIONS: `--import ${register}`, SPANS: file };
+  await using server = await startServe(['--preload', 'sentiment'], environment);
+  const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+  const headers = { 'content-type': 'application/json', traceparent: `00-${traceId}-00f067aa0ba902b7-01` };
+  const body = JSON.stringify({ inputs: 'Happy coding !!!' });
+  expect((await fetch(`${server.url}/models/sentiment`, { method: 'POST', headers, body })).status).toBe(200);
+  const spans = await vi.waitFor(() => {
+    const lines = readFileSync(file, 'utf8').trim().split('\n');
+    const found = lines.map((line) => JSON.parse(line) as { name: string; spanId: string; parent?: string });
+    expect(found.map(({ name }) => name)).toContain('instrumented');
+    return new Map(found.map((span) => [span.name, span]));
+  });
+  const parentOf = (name: string): string | undefined => spans.get(name)?.parent;
+  const idOf = (name: string): string | undefined => spans.get(name)?.spanId;
+  expect([...spans.values()].map((span) => ({ ...span, spanId: '', parent: '' }))).toEqual(
+    [...spans.keys()].map((name) => ({ name, traceId, spanId: '', parent: '' })),
+  );
+  expect(parentOf('instrumented')).toBe('00f067aa0ba902b7');
+  expect(parentOf('POST /models/*')).toBe(idOf('instrumented'));
+  expect(parentOf('modelkeep.request')).toBe(idOf('POST /models/*'));
+  expect(parentOf('modelkeep.run')).toBe(idOf('modelkeep.request'));
 });
 
 test('show --node and the metrics say in which precision and form each server answers', async () => {

@@ -1,4 +1,4 @@
-import { context, propagation, SpanKind, SpanStatusCode, trace, type Context, type Span } from '@opentelemetry/api';
+import { SpanKind, SpanStatusCode, trace, type Context, type Span } from '@opentelemetry/api';
 import {
   ServerInterceptingCall,
   ServerListenerBuilder,
@@ -7,6 +7,7 @@ import {
   type ServerInterceptor,
 } from '@grpc/grpc-js';
 import { requestIdOf } from '../request-id.js';
+import { traceContextOf } from '../trace-context.js';
 import { principalOf } from './guard.js';
 
 /** One call that is over, for the log: never what was asked. */
@@ -33,7 +34,7 @@ export interface ObserveOptions {
 const contexts = new WeakMap<Metadata, Context>();
 
 /** What spans of a call lie below. */
-export function traceContextOf(metadata: Metadata): Context | undefined {
+export function callContextOf(metadata: Metadata): Context | undefined {
   return contexts.get(metadata);
 }
 
@@ -107,7 +108,7 @@ class ObservedCall {
   begin(metadata: Metadata): void {
     this.#metadata = metadata;
     this.requestId = requestIdOf(metadata.get('x-request-id')[0]);
-    const above = propagation.extract(context.active(), metadata, GETTER);
+    const above = traceContextOf(metadata, GETTER);
     const [service, name] = this.#path.slice(1).split('/');
     const attributes = { 'rpc.system': 'grpc', 'rpc.service': service ?? '', 'rpc.method': name ?? '' };
     const kind = SpanKind.SERVER;

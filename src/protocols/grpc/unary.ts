@@ -3,7 +3,7 @@ import { authorize, errorFor, mayUse } from '../../access/index.js';
 import { asModelkeepError, ModelkeepError } from '../../core/index.js';
 import type { RequestOptions } from '../../serving/index.js';
 import { operationOf, principalOf } from './guard.js';
-import { traceContextOf } from './observe.js';
+import { callContextOf } from './observe.js';
 import { settle } from './settle.js';
 import { GRPC_STATUS, statusOf } from './status.js';
 
@@ -21,7 +21,7 @@ function optionsOf(call: ServerUnaryCall<unknown, unknown>): RequestOptions {
   const controller = new AbortController();
   call.once('cancelled', () => controller.abort(new ModelkeepError('CANCELLED', 'The client gave up')));
   const deadline = Number(call.getDeadline());
-  const traceContext = traceContextOf(call.metadata);
+  const traceContext = callContextOf(call.metadata);
   const key = call.metadata.get(KEY)[0];
   return {
     signal: controller.signal,

@@ -1,5 +1,6 @@
-import { context, propagation, SpanKind, SpanStatusCode, trace, type Context, type Span } from '@opentelemetry/api';
+import { SpanKind, SpanStatusCode, trace, type Context, type Span } from '@opentelemetry/api';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { traceContextOf } from '../trace-context.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -21,7 +22,7 @@ export function observe(server: FastifyInstance): void {
   server.decorateRequest('span', undefined);
   server.addHook('onRequest', (request, reply, done) => {
     void reply.header('x-request-id', request.id);
-    const above = propagation.extract(context.active(), request.headers);
+    const above = traceContextOf(request.headers);
     const attributes = { 'http.request.method': request.method, 'http.route': request.routeOptions.url ?? '' };
     request.span = trace
       .getTracer('modelkeep')
