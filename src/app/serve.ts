@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { versionName } from '../core/index.js';
+import type { Follower } from '../residency/index.js';
 import { ModelRepository } from '../serving/index.js';
 import { Deliverer } from '../webhooks/index.js';
 import { openFrontDoor } from './front-door.js';
@@ -11,6 +12,9 @@ import { otherStoreOpener } from './other-stores.js';
 import { preload } from './preload.js';
 import type { Settings } from './settings.js';
 import { cacheSource } from './verify-sources.js';
+
+/** A swap is tried again until it succeeds: what it fails with is news, and again when it had not failed so for this long. */
+const SAME_FAILURE_MS = 600_000;
 
 /** Options of {@link serve}. */
 export interface ServeOptions extends OpenOptions {
@@ -130,15 +134,7 @@ function logEvents(log: Logger, { parts: { residency, follower, pool, pickles, w
       'a runner could not load a version, or not in its compiled form',
     ),
   );
-  follower.on('swapped', (reference, from, to, seconds) => {
-    log.info(
-      { reference, from: from.version, to: to.version, publishedSecondsAgo: Math.round(seconds * 10) / 10 },
-      'swapped',
-    );
-  });
-  follower.on('swap-failed', (reference, error) =>
-    log.error({ reference, err: error }, 'swap failed, the old version goes on serving'),
-  );
+  logSwaps(log, follower);
   follower.on('reachable', ({ reachable, error }) => {
     if (reachable) log.info('the store answers again');
     else log.warn({ error }, 'the store does not answer, what is resident is served on');
@@ -147,6 +143,24 @@ function logEvents(log: Logger, { parts: { residency, follower, pool, pickles, w
     one?.on('ended', (runner, error) => log.error({ pid: runner.pid, err: error }, 'runner ended, it is replaced'));
     one?.on('failed', (error) => log.error({ err: error }, 'runner could not be started, tried again'));
   }
+}
+
+function logSwaps(log: Logger, follower: Follower): void {
+  const failing = new Map<string, { readonly message: string; readonly atMs: number }>();
+  follower.on('swapped', (reference, from, to, seconds) => {
+    failing.delete(reference);
+    log.info(
+      { reference, from: from.version, to: to.version, publishedSecondsAgo: Math.round(seconds * 10) / 10 },
+      'swapped',
+    );
+  });
+  follower.on('swap-failed', (reference, error) => {
+    const atMs = performance.now();
+    const last = failing.get(reference);
+    const isKnown = last?.message === error.message && atMs - last.atMs < SAME_FAILURE_MS;
+    failing.set(reference, { message: error.message, atMs });
+    log[isKnown ? 'debug' : 'error']({ reference, err: error }, 'swap failed, the old version goes on serving');
+  });
 }
 
 function logTraffic(

@@ -9,6 +9,7 @@ import {
 } from '@opentelemetry/sdk-trace-base';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { openStore } from '../../src/app/index.js';
 import { modelHome, startServer, type ModelHome, type TestServer } from './http-harness.js';
 
 let home: ModelHome;
@@ -149,4 +150,19 @@ test('the first answer of a version that was published meanwhile is measured', a
   const [, seconds] = /^modelkeep_publish_to_first_answer_seconds\{version="sentiment:2"\} (\S+)$/m.exec(after) ?? [];
   expect(Number(seconds)).toBeGreaterThan(0);
   expect(Number(seconds)).toBeLessThan(60);
+});
+
+test('a swap that fails again for the same reason is an error in the log once', async () => {
+  await using store = await openStore(home.url);
+  await store.moveAlias({ model: 'sentiment', alias: 'passing', to: 1 });
+  await server.post('/models/sentiment@passing', { inputs: 'fine' });
+  await store.removeAlias({ model: 'sentiment', alias: 'passing' });
+  const failures = (level: number): number =>
+    lines.filter((line) => line['level'] === level && String(line['msg']).startsWith('swap failed')).length;
+  await vi.waitFor(() => expect(failures(20)).toBeGreaterThan(0), 5_000);
+  expect(failures(50)).toBe(1);
+  expect(lines.find(({ level }) => level === 50)).toMatchObject({
+    reference: 'sentiment@passing',
+    err: { code: 'ALIAS_NOT_FOUND' },
+  });
 });
