@@ -22,9 +22,10 @@ class OpenTable {
   readonly #table: WordTable;
   readonly #file: number;
   readonly #rowBytes: number;
-  /** The row of word `id` is in slot `id` modulo the number of slots, if it is there. */
-  readonly #slots: Float32Array[];
+  /** The row of word `id` is in slot `id` modulo the number of slots, if it is there; slots come into use one by one. */
+  readonly #slots: (Float32Array | undefined)[];
   readonly #ids: Int32Array;
+  readonly #kept: ArrayBufferLike;
   readonly #scale = new Float32Array(1);
   #reused = new Float32Array(0);
   versions = 0;
@@ -32,11 +33,12 @@ class OpenTable {
   constructor(table: WordTable) {
     const { columns, rows, dtype } = table;
     const slots = Math.min(rows, Math.max(1, Math.floor(KEPT_BYTES / (columns * FLOAT_BYTES))));
-    const kept = new Float32Array(slots * columns);
     this.#table = table;
     this.#rowBytes = columns * BYTES_OF[dtype];
-    this.#slots = Array.from({ length: slots }, (_, slot) => kept.subarray(slot * columns, (slot + 1) * columns));
+    this.#slots = Array.from({ length: slots });
     this.#ids = new Int32Array(slots).fill(-1);
+    // Filled with zeros, all of it would be in memory at once.
+    this.#kept = Buffer.allocUnsafeSlow(slots * columns * FLOAT_BYTES).buffer;
     this.#file = openSync(table.file, 'r');
   }
 
@@ -66,15 +68,17 @@ class OpenTable {
 
   #find(id: number, place: number): Float32Array {
     const slot = id % this.#ids.length;
-    const row = this.#slots[slot];
-    if (row !== undefined && this.#ids[slot] === id) return row;
-    const { rows } = this.#table;
-    if (row === undefined || id >= rows) {
+    const known = this.#slots[slot];
+    if (known !== undefined && this.#ids[slot] === id) return known;
+    const { rows, columns } = this.#table;
+    if (!(id >= 0 && id < rows)) {
       throw new ModelkeepError(
         'INVALID_INPUT',
         `input_ids: ${id} at place ${place} is no word of the model, which has ${rows}. Send ids from 0 to ${rows - 1}`,
       );
     }
+    const row = known ?? new Float32Array(this.#kept, slot * columns * FLOAT_BYTES, columns);
+    this.#slots[slot] = row;
     this.#ids[slot] = -1;
     this.#read(id, row);
     this.#ids[slot] = id;
@@ -116,7 +120,8 @@ export class WordRows {
 
   /** @throws the file system's error if the table's file cannot be opened */
   constructor(table: WordTable) {
-    this.#key = `${table.file} ${table.offset}`;
+    // Equal bytes may be tables of different shapes.
+    this.#key = JSON.stringify(table);
     this.#table = tables.get(this.#key) ?? new OpenTable(table);
     tables.set(this.#key, this.#table);
     this.#table.versions += 1;

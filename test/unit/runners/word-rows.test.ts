@@ -171,6 +171,16 @@ describe('rows of words', () => {
     },
   );
 
+  test('of one file in two shapes are not mistaken for each other', async () => {
+    const table = await tableOf('F32', 4);
+    const narrow = { ...table, rows: 8, columns: COLUMNS / 2 };
+    const [words, halves] = [new WordRows(table), new WordRows(narrow)];
+    expect(rowsIn(words.addTo(feedsOf([1])))).toEqual([rowOf(1)]);
+    expect(rowsIn(halves.addTo(feedsOf([2, 3]))).flat()).toEqual(rowOf(1));
+    words.close();
+    halves.close();
+  });
+
   test('of a file that is gone cannot be opened, which leaves nothing behind', async () => {
     const table = await tableOf('F32', 2);
     await rm(table.file);
