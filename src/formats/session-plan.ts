@@ -15,10 +15,10 @@ export interface PlanOptions {
    */
   readonly derive?: DeriveTensor;
   /**
-   * True: whoever runs the graph looks the words up himself where the table of words can be read row by row (see
-   * `SessionPlan.words`). @defaultValue false: the graph does
+   * Bytes from which a table of words is left to whoever runs the graph, where it can be read row by row (see
+   * `SessionPlan.words`). @defaultValue Infinity: the graph looks words up
    */
-  readonly wordsApart?: boolean;
+  readonly wordsApart?: number;
   /** Told of each operator of an ONNX file whose domain the runtime does not know. @defaultValue refuses the file */
   readonly onCustomOperator?: (operator: Operator) => void;
 }

@@ -9,8 +9,7 @@ import { CompiledCache, SegmentCache } from '../../src/cache/index.js';
 import { digestOf } from '../../src/core/index.js';
 import { openSegmentFiles, planSession, type SessionPlan } from '../../src/formats/index.js';
 import { push } from '../../src/registry/index.js';
-import { COMPILED_GRAPH, compileTarget, compileVersion, planForm } from '../../src/runners/index.js';
-import { WordRows } from '../../src/runners/onnx/word-rows.js';
+import { COMPILED_GRAPH, compileTarget, compileVersion } from '../../src/runners/index.js';
 import { openLocalStore } from '../../src/stores/index.js';
 
 const FIXTURES = fileURLToPath(new URL('../fixtures/', import.meta.url));
@@ -66,13 +65,7 @@ function feedsOf(plan: SessionPlan, rows: number, tokens: number): Record<string
   );
 }
 
-/** @param words looks words up for a graph that leaves it to others */
-async function answer(
-  model: Uint8Array | string,
-  plan: SessionPlan,
-  options: InferenceSession.SessionOptions,
-  words?: WordRows,
-) {
+async function answer(model: Uint8Array | string, plan: SessionPlan, options: InferenceSession.SessionOptions) {
   // The overloads for paths and for bytes do not take either.
   const session = await InferenceSession.create(model as string, {
     intraOpNumThreads: 1,
@@ -86,8 +79,7 @@ async function answer(
       [1, 17],
       [3, 24],
     ] as const) {
-      const feeds = feedsOf(plan, rows, tokens);
-      const results = await session.run(words?.addTo(feeds) ?? feeds);
+      const results = await session.run(feedsOf(plan, rows, tokens));
       answers.push(Object.fromEntries(Object.entries(results).map(([name, { data, dims }]) => [name, { data, dims }])));
     }
     return answers;
@@ -109,15 +101,9 @@ describe('a compiled version', () => {
         ? {}
         : { model_external_initializers_file_folder_path: `${plan.externalDataFolder}/` };
     const expected = await answer(plan.graph, plan, { extra: { session: external } });
-    const table = (await planForm({ manifest, segmentsFolder })).words;
-    const words = table && new WordRows(table);
-    const disabled = { graphOptimizationLevel: 'disabled' } as const;
-    const found = await answer(join(compiled, COMPILED_GRAPH), plan, disabled, words);
-    words?.close();
+    const found = await answer(join(compiled, COMPILED_GRAPH), plan, { graphOptimizationLevel: 'disabled' });
     expect(found).toEqual(expected);
     expect(expected).toHaveLength(3);
-    // Graphs of others, and decoders that compute with the whole table, have it.
-    expect(words === undefined).toBe(['sentiment/v2-onnx', 'tasks/fill-mask'].includes(model));
   });
 
   test('shares the files of equal tensors with another version', async () => {

@@ -69,12 +69,13 @@ export function exactLinear(
 
 /** The rows of the table of words that `input_ids` names: float32 [rows, columns]. */
 export function lookUpWords(c: Checkpoint, { name, shape }: Words, frame: Frame): string {
+  const apart = c.wordRows(name, shape);
+  if (apart !== undefined) return apart;
   const { quantizer, writer } = c;
-  const ids = (): string => ofRows(writer, frame, 'input_ids');
+  const ids = ofRows(writer, frame, 'input_ids');
   const matrix = quantizer?.embeddings === true ? c.matrix('encoder', name, shape) : undefined;
-  if (quantizer !== undefined && matrix !== undefined)
-    return c.wordsApart ? quantizer.lookUpApart(matrix) : quantizer.lookUp(matrix, ids());
-  return c.wordRows(name, shape) ?? writer.node('Gather', [c.encoder(name, shape), ids()]);
+  if (quantizer !== undefined && matrix !== undefined) return quantizer.lookUp(matrix, ids);
+  return writer.node('Gather', [c.encoder(name, shape), ids]);
 }
 
 /** The table of words, in the encoder: [vocabulary, columns]. */

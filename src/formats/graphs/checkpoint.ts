@@ -63,8 +63,8 @@ export interface CheckpointOptions {
   readonly config: ModelConfig;
   /** Makes the products with large matrices. @defaultValue they are computed as they were trained */
   readonly quantizer?: Quantizer | undefined;
-  /** True: the table of words is left to whoever runs the graph, where it lies in one piece. @defaultValue false */
-  readonly wordsApart?: boolean;
+  /** Bytes from which the table of words is left to whoever runs the graph, where it lies in one piece. @defaultValue Infinity */
+  readonly wordsApart?: number;
 }
 
 /** Hands the tensors of a checkpoint to a graph, checks their shapes, and keeps account of which were used. */
@@ -72,8 +72,7 @@ export class Checkpoint {
   readonly writer: ModelWriter;
   /** Makes the products with large matrices; undefined: they are computed as they were trained. */
   readonly quantizer: Quantizer | undefined;
-  /** True: the table of words is left to whoever runs the graph, where it lies in one piece. */
-  readonly wordsApart: boolean;
+  readonly #wordsApart: number;
   readonly #tensors: ReadonlyMap<string, PlacedTensor>;
   readonly #files: VersionFiles;
   readonly #prefix: string;
@@ -94,9 +93,9 @@ export class Checkpoint {
     writer: ModelWriter,
     files: VersionFiles,
     tensors: ReadonlyMap<string, PlacedTensor>,
-    { prefix, config, quantizer, wordsApart = false }: CheckpointOptions,
+    { prefix, config, quantizer, wordsApart = Number.POSITIVE_INFINITY }: CheckpointOptions,
   ) {
-    this.wordsApart = wordsApart;
+    this.#wordsApart = wordsApart;
     this.writer = writer;
     this.quantizer = quantizer;
     this.#config = config;
@@ -130,11 +129,13 @@ export class Checkpoint {
     return this.#words ?? this.quantizer?.words;
   }
 
-  /** The input for rows of a table of the encoder; undefined where the graph has to look them up itself. */
+  /** The input for the rows of the table of words; undefined where the graph has to look them up itself. */
   wordRows(name: string, shape: readonly [number, number]): string | undefined {
-    if (!this.wordsApart) return undefined;
     const tensor = this.#need(this.#prefix + name);
     const { path, start, end, dtype } = tensor;
+    if (end - start < this.#wordsApart) return undefined;
+    const matrix = this.quantizer?.embeddings === true ? this.matrix('encoder', name, shape) : undefined;
+    if (matrix !== undefined) return this.quantizer?.lookUpApart(matrix);
     const span = this.#files.locate(path, start, end);
     if (span === undefined || !isFloatDtype(dtype)) return undefined;
     this.#check(tensor, shape);

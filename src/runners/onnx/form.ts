@@ -3,6 +3,12 @@ import { DerivedTensors } from '../../cache/index.js';
 import { digestOf, partsOfPrecision, type Digest, type Manifest, type Precision } from '../../core/index.js';
 import { hasAdapter, openSegmentFiles, planSession, type SessionPlan, type WeightBits } from '../../formats/index.js';
 
+/**
+ * Table of words from which it is read row by row, in bytes. A smaller one is soon in memory as a whole, but once for all
+ * runners, and costs less there than what reading it apart keeps in each.
+ */
+const WORDS_APART_BYTES = 8 * 1024 * 1024;
+
 /** In which precision a checkpoint is to be run, other than as it was trained. */
 export interface QuantizedForm {
   readonly precision: Exclude<Precision, 'fp32'>;
@@ -19,18 +25,18 @@ export interface VersionForm {
 }
 
 /**
- * The plan of a version in a form; words are left to `WordRows`. What its adapter merges, and what is quantized, is made where it is missing, and kept
- * beside the segments.
+ * The plan of a version in a form; large tables of words are left to `WordRows`. What its adapter merges, and what is
+ * quantized, is made where it is missing, and kept beside the segments.
  *
  * @throws ModelkeepError as `planSession`
  */
 export async function planForm({ manifest, segmentsFolder, quantized }: VersionForm): Promise<SessionPlan> {
   const files = openSegmentFiles(manifest, segmentsFolder);
-  if (quantized === undefined && !hasAdapter(files)) return planSession(files, { wordsApart: true });
+  if (quantized === undefined && !hasAdapter(files)) return planSession(files, { wordsApart: WORDS_APART_BYTES });
   const { derive } = await DerivedTensors.open(dirname(segmentsFolder));
-  if (quantized === undefined) return planSession(files, { derive, wordsApart: true });
+  if (quantized === undefined) return planSession(files, { derive, wordsApart: WORDS_APART_BYTES });
   const { precision, weightBits } = quantized;
-  return planSession(files, { precision, weightBits, derive, wordsApart: true });
+  return planSession(files, { precision, weightBits, derive, wordsApart: WORDS_APART_BYTES });
 }
 
 /** What a compiled form is kept under: forms of one version in different precisions are different things. */

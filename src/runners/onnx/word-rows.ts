@@ -3,15 +3,27 @@ import { Tensor } from 'onnxruntime-node';
 import { ModelkeepError } from '../../core/index.js';
 import { WORD_ROWS, widenFloats, type WordTable } from '../../formats/index.js';
 
-/** Rows of one table that a process keeps, in bytes: half of the words of any text. Reading one that is not kept takes 1.2 µs. */
-const KEPT_BYTES = 1024 * 1024;
-/** Largest table of one run that is kept for the next, in bytes: 680 tokens of 384 columns. */
-const REUSED_BYTES = 1024 * 1024;
+/**
+ * Rows of one table that a process keeps, in bytes: 170 of 384 columns, which are four of ten words of any text. Reading a
+ * row that is not kept takes 1.2 µs.
+ */
+const KEPT_BYTES = 256 * 1024;
+/** Largest room for the rows of one run that is kept for the next, in bytes: 680 tokens of 384 columns. */
+const ROOM_BYTES = 1024 * 1024;
 const FLOAT_BYTES = 4;
 const BYTES_OF = Object.freeze({ F32: 4, F64: 8, F16: 2, BF16: 2, I8: 1 });
 
 /** What a run is fed of `input_ids` and `attention_mask`: of tensors from outside too, so anything may be missing. */
 type Feeds = Record<string, Tensor>;
+
+let room = new Float32Array(0);
+
+function roomFor(floats: number): Float32Array {
+  if (floats <= room.length) return room;
+  const made = new Float32Array(floats);
+  if (made.byteLength <= ROOM_BYTES) room = made;
+  return made;
+}
 
 /**
  * The words of versions that have one table in common, read row by row from its file. A graph that looked them up would
@@ -27,7 +39,6 @@ class OpenTable {
   readonly #ids: Int32Array;
   readonly #kept: ArrayBufferLike;
   readonly #scale = new Float32Array(1);
-  #reused = new Float32Array(0);
   versions = 0;
 
   constructor(table: WordTable) {
@@ -46,10 +57,10 @@ class OpenTable {
     closeSync(this.#file);
   }
 
-  /** The rows of the ids whose mask is not negative: float32 [count, columns], good until the next call. */
+  /** The rows of the ids whose mask is not negative: float32 [count, columns], good until the next call for any table. */
   rowsOf(ids: BigInt64Array, mask: BigInt64Array): Tensor {
     const { columns } = this.#table;
-    const found = this.#room(mask.length * columns);
+    const found = roomFor(mask.length * columns);
     let count = 0;
     for (let place = 0; place < mask.length; place++) {
       if (mask[place]! < 0n) continue;
@@ -57,13 +68,6 @@ class OpenTable {
       count += 1;
     }
     return new Tensor('float32', found.subarray(0, count * columns), [count, columns]);
-  }
-
-  #room(floats: number): Float32Array {
-    if (floats <= this.#reused.length) return this.#reused;
-    const made = new Float32Array(floats);
-    if (made.byteLength <= REUSED_BYTES) this.#reused = made;
-    return made;
   }
 
   #find(id: number, place: number): Float32Array {
@@ -128,7 +132,7 @@ export class WordRows {
   }
 
   /**
-   * What a run is fed, with the rows of its words; they are good until the next call for this table. Feeds that lack the
+   * What a run is fed, with the rows of its words; they are good until the next call for any table. Feeds that lack the
    * ids or the mask, or in which they are not of one length, are left as they are for the runtime to refuse.
    *
    * @throws ModelkeepError `INVALID_INPUT` naming an id that is no word; `LOAD_FAILED` if the file is cut off

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { SessionPlan } from '../../../src/formats/index.js';
-import { planForm } from '../../../src/runners/index.js';
 import { WordRows } from '../../../src/runners/onnx/word-rows.js';
 import { segmentModel } from './segments-on-disk.js';
 import { goldenRows, largestGap, numbers, openSession, runBatch, type GoldenRow } from './session.js';
@@ -120,7 +119,7 @@ test.each(ARCHS)('archs/%s answers the same bits where its words are read apart 
   const model = await segmentModel(directory, folder);
   for (const precision of ['fp32', 'int8', 'int8+embeddings'] as const) {
     const whole = await model.plan(precision);
-    const apart = await planForm(precision === 'fp32' ? model : { ...model, quantized: { precision, weightBits: 8 } });
+    const apart = await model.plan(precision, 8, 0);
     expect(whole.words).toBeUndefined();
     expect(apart.words?.dtype).toBe(precision === 'int8+embeddings' ? 'I8' : 'F32');
     const [session, other] = [await openSession(whole), await openSession(apart)];

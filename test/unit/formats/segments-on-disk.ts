@@ -18,7 +18,8 @@ export interface SegmentedModel {
   readonly manifest: Manifest;
   readonly files: VersionFiles;
   readonly segmentsFolder: string;
-  plan(precision: Precision, weightBits?: WeightBits): Promise<SessionPlan>;
+  /** @param wordsApart as of `planSession` */
+  plan(precision: Precision, weightBits?: WeightBits, wordsApart?: number): Promise<SessionPlan>;
 }
 
 /** Cuts the model of a folder into segments in `cacheFolder`. */
@@ -45,6 +46,7 @@ export async function segmentModel(directory: string, cacheFolder: string): Prom
     manifest,
     files,
     segmentsFolder,
-    plan: (precision, weightBits = 8) => planSession(files, { precision, weightBits, derive }),
+    plan: (precision, weightBits = 8, wordsApart = Number.POSITIVE_INFINITY) =>
+      planSession(files, { precision, weightBits, derive, wordsApart }),
   };
 }
