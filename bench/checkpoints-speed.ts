@@ -9,7 +9,9 @@ import {
   compileVersion,
   detectWeightBits,
   formKey,
+  planForm,
   quantizeVersion,
+  WordRows,
   type QuantizedForm,
 } from '../src/runners/index.js';
 import { cacheCheckpoint, checkpointFolder, type CachedCheckpoint } from './checkpoints-models.js';
@@ -32,11 +34,17 @@ const COMMON: InferenceSession.SessionOptions = {
   extra: { session: { 'intra_op.allow_spinning': '0' } },
 };
 
+/** A session, and what looks its words up where the graph does not. */
+interface Opened {
+  readonly session: InferenceSession;
+  readonly words?: WordRows | undefined;
+}
+
 /** The compiled form, as a node makes and loads it. */
 async function openCompiled(
   { record, manifest, segmentsFolder, cacheFolder }: CachedCheckpoint,
   precision: Precision,
-): Promise<InferenceSession> {
+): Promise<Opened> {
   const quantized: QuantizedForm | undefined =
     precision === 'fp32' ? undefined : { precision, weightBits: await detectWeightBits() };
   if (quantized !== undefined) await quantizeVersion({ manifest, segmentsFolder, quantized });
@@ -44,10 +52,13 @@ async function openCompiled(
   const key = formKey(record.digest ?? digestOf(''), quantized);
   const form = { manifest, segmentsFolder, ...(quantized === undefined ? {} : { quantized }) };
   const folder = await cache.ensure(key, (into) => compileVersion({ ...form, folder: into }));
-  return InferenceSession.create(join(folder, COMPILED_GRAPH), { ...COMMON, graphOptimizationLevel: 'disabled' });
+  const { words } = await planForm(form);
+  const options: InferenceSession.SessionOptions = { ...COMMON, graphOptimizationLevel: 'disabled' };
+  const session = await InferenceSession.create(join(folder, COMPILED_GRAPH), options);
+  return { session, words: words && new WordRows(words) };
 }
 
-function feedsOf(rows: number, tokens: number, names: readonly string[]): Record<string, Tensor> {
+function feedsOf(rows: number, tokens: number): Record<string, Tensor> {
   const cells = rows * tokens;
   const of = (valueAt: (at: number) => number): Tensor =>
     new Tensor(
@@ -55,22 +66,21 @@ function feedsOf(rows: number, tokens: number, names: readonly string[]): Record
       BigInt64Array.from({ length: cells }, (_, at) => BigInt(valueAt(at))),
       [rows, tokens],
     );
-  const all: Record<string, Tensor> = {
+  return {
     input_ids: of((at) => 5 + ((at * 7_919) % 30_000)),
     attention_mask: of(() => 1),
     token_type_ids: of(() => 0),
   };
-  return Object.fromEntries(names.map((name) => [name, all[name] ?? of(() => 0)]));
 }
 
 /** Milliseconds of each session's runs, in turn, so that what else the machine does meets all of them. */
-async function timesOf(sessions: readonly InferenceSession[], rounds: number, rows: number, tokens: number) {
+async function timesOf(sessions: readonly Opened[], rounds: number, rows: number, tokens: number) {
   const times = sessions.map((): number[] => []);
   for (let round = -1; round < rounds; round++) {
-    for (const [at, session] of sessions.entries()) {
-      const feeds = feedsOf(rows, tokens, session.inputNames);
+    for (const [at, { session, words }] of sessions.entries()) {
+      const feeds = feedsOf(rows, tokens);
       const started = performance.now();
-      await session.run(feeds);
+      await session.run(words?.addTo(feeds) ?? feeds);
       // The first round brings pages into memory.
       if (round >= 0) times[at]?.push(performance.now() - started);
     }
@@ -82,8 +92,8 @@ async function timesOf(sessions: readonly InferenceSession[], rounds: number, ro
 export async function benchSpeed(figures: Figures, quick: boolean): Promise<void> {
   const checkpoint = await cacheCheckpoint();
   const others = ['int8', 'int8-fast', 'int8-weights'] as const;
-  const sessions = [
-    await InferenceSession.create(plainFile(checkpointFolder(1)), COMMON),
+  const sessions: Opened[] = [
+    { session: await InferenceSession.create(plainFile(checkpointFolder(1)), COMMON) },
     await openCompiled(checkpoint, 'fp32'),
   ];
   for (const precision of others) sessions.push(await openCompiled(checkpoint, precision));
@@ -110,5 +120,8 @@ export async function benchSpeed(figures: Figures, quick: boolean): Promise<void
     unit: '×',
     ...(vnni ? { bar: { least: 2 } } : {}),
   });
-  for (const session of sessions) await session.release();
+  for (const { session, words } of sessions) {
+    await session.release();
+    words?.close();
+  }
 }

@@ -146,7 +146,7 @@ function logEvents(log: Logger, { parts: { residency, follower, pool, pickles, w
 }
 
 function logSwaps(log: Logger, follower: Follower): void {
-  const failing = new Map<string, { readonly message: string; readonly atMs: number }>();
+  const failing = new Map<string, { readonly cause: string; readonly atMs: number }>();
   follower.on('swapped', (reference, from, to, seconds) => {
     failing.delete(reference);
     log.info(
@@ -157,8 +157,10 @@ function logSwaps(log: Logger, follower: Follower): void {
   follower.on('swap-failed', (reference, error) => {
     const atMs = performance.now();
     const last = failing.get(reference);
-    const isKnown = last?.message === error.message && atMs - last.atMs < SAME_FAILURE_MS;
-    failing.set(reference, { message: error.message, atMs });
+    // The message may say what else there is, which changes.
+    const cause = JSON.stringify([error.code, error.details]);
+    const isKnown = last?.cause === cause && atMs - last.atMs < SAME_FAILURE_MS;
+    failing.set(reference, { cause, atMs });
     log[isKnown ? 'debug' : 'error']({ reference, err: error }, 'swap failed, the old version goes on serving');
   });
 }

@@ -12,6 +12,7 @@ export { COMPILED_GRAPH } from './onnx/compiled-model.js';
 export { formKey, planForm, type QuantizedForm, type VersionForm } from './onnx/form.js';
 export { detectWeightBits, weightBitsOf } from './onnx/processor.js';
 export { quantizeVersion } from './onnx/quantize.js';
+export { WordRows } from './onnx/word-rows.js';
 export { onnxRunnerCommand } from './onnx/command.js';
 export { anonymousMemory, proportionalMemory } from './process-memory.js';
 export { RunnerPool, type Replacement, type RunnerPoolEvents, type RunnerPoolOptions } from './pool.js';
