@@ -60,14 +60,16 @@ class OpenTable {
   /** The rows of the ids whose mask is not negative: float32 [count, columns], good until the next call for any table. */
   rowsOf(ids: BigInt64Array, mask: BigInt64Array): Tensor {
     const { columns } = this.#table;
-    const found = roomFor(mask.length * columns);
     let count = 0;
+    for (const one of mask) if (one >= 0n) count += 1;
+    const found = roomFor(count * columns);
+    let at = 0;
     for (let place = 0; place < mask.length; place++) {
       if (mask[place]! < 0n) continue;
-      found.set(this.#find(Number(ids[place]), place), count * columns);
-      count += 1;
+      found.set(this.#find(Number(ids[place]), place), at);
+      at += columns;
     }
-    return new Tensor('float32', found.subarray(0, count * columns), [count, columns]);
+    return new Tensor('float32', found.subarray(0, at), [count, columns]);
   }
 
   #find(id: number, place: number): Float32Array {

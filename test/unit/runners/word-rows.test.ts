@@ -102,6 +102,9 @@ describe('rows of words', () => {
     const fed = words.addTo(feedsOf([5, 999_999, 6, 8], [1, -1, 0, 1]));
     expect(rowsIn(fed)).toEqual([5, 6, 8].map(rowOf));
     expect(fed['input_ids']?.dims).toEqual([1, 4]);
+    // Nor do they take room: with it, these would ask for 3 GB.
+    const filling = Array.from({ length: 2_000_000 }, () => -1);
+    expect(words.addTo(feedsOf(filling, filling))['word_rows']?.dims).toEqual([0, COLUMNS]);
     words.close();
   });
 
