@@ -18,7 +18,7 @@ export { buildManifest, type BuildManifestOptions } from './build-manifest.js';
 export { cutFile } from './cutting.js';
 export { readFloats, widenFloats, type FloatDtype } from './float-tensor.js';
 export { readSafetensorsHeader, type SafetensorsHeader } from './safetensors.js';
-export type { StoredTensor } from './tensor-table.js';
+export { DTYPE_BYTES, type StoredTensor } from './tensor-table.js';
 export { readTrainingFacts, type TrainingFacts } from './training-facts.js';
 export { scanModelFile } from './scan-model-file.js';
 export { type PickleCompression, type PickleReport } from './joblib/scan.js';

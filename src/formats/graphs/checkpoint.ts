@@ -64,7 +64,7 @@ export interface CheckpointOptions {
   /** Makes the products with large matrices. @defaultValue they are computed as they were trained */
   readonly quantizer?: Quantizer | undefined;
   /** Bytes from which the table of words is left to whoever runs the graph, where it lies in one piece. @defaultValue Infinity */
-  readonly wordsApart?: number;
+  readonly wordsApart?: number | undefined;
 }
 
 /** Hands the tensors of a checkpoint to a graph, checks their shapes, and keeps account of which were used. */

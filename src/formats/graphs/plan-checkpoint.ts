@@ -119,12 +119,7 @@ export async function planCheckpoint(files: VersionFiles, options: PlanOptions =
   const quantizer = quantizerOf(writer, options);
   // The decoder of a masked language model computes with every row of the table, so the graph has it anyway.
   const wordsApart = kind === 'ForMaskedLM' ? Number.POSITIVE_INFINITY : options.wordsApart;
-  const checkpoint = new Checkpoint(writer, read, tensors, {
-    prefix,
-    config,
-    quantizer,
-    ...(wordsApart !== undefined && { wordsApart }),
-  });
+  const checkpoint = new Checkpoint(writer, read, tensors, { prefix, config, quantizer, wordsApart });
   const outputs = head(checkpoint, family.encode(checkpoint, config));
   await checkpoint.finish((name) => !adapted.touched.has(name) && (adapted.formerHeads.has(name) || isHarmless(name)));
   const names = ['input_ids', 'attention_mask', ...(family.hasTokenTypes(config) ? ['token_type_ids'] : [])];

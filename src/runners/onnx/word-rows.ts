@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { Tensor } from 'onnxruntime-node';
 import { ModelkeepError } from '../../core/index.js';
-import { WORD_ROWS, widenFloats, type WordTable } from '../../formats/index.js';
+import { DTYPE_BYTES, WORD_ROWS, widenFloats, type WordTable } from '../../formats/index.js';
 
 /**
  * Rows of one table that a process keeps, in bytes: 170 of 384 columns, which are four of ten words of any text. Reading a
@@ -10,12 +10,12 @@ import { WORD_ROWS, widenFloats, type WordTable } from '../../formats/index.js';
 const KEPT_BYTES = 256 * 1024;
 /** Largest room for the rows of one run that is kept for the next, in bytes: 680 tokens of 384 columns. */
 const ROOM_BYTES = 1024 * 1024;
-const FLOAT_BYTES = 4;
-const BYTES_OF = Object.freeze({ F32: 4, F64: 8, F16: 2, BF16: 2, I8: 1 });
+const FLOAT_BYTES = DTYPE_BYTES.F32;
 
 /** What a run is fed of `input_ids` and `attention_mask`: of tensors from outside too, so anything may be missing. */
 type Feeds = Record<string, Tensor>;
 
+/** For the rows of one run, whichever table they are of: runs of a process follow one another. */
 let room = new Float32Array(0);
 
 function roomFor(floats: number): Float32Array {
@@ -45,7 +45,7 @@ class OpenTable {
     const { columns, rows, dtype } = table;
     const slots = Math.min(rows, Math.max(1, Math.floor(KEPT_BYTES / (columns * FLOAT_BYTES))));
     this.#table = table;
-    this.#rowBytes = columns * BYTES_OF[dtype];
+    this.#rowBytes = columns * DTYPE_BYTES[dtype];
     this.#slots = Array.from({ length: slots });
     this.#ids = new Int32Array(slots).fill(-1);
     // Filled with zeros, all of it would be in memory at once.
