@@ -28,7 +28,7 @@ const ENTRIES = {
   quantize: 'runners/onnx/quantize-main.js',
 };
 /** Packages that are native, start a thread from a file of theirs, or look for optional packages beside them. */
-const EXTERNAL = /^(?:onnxruntime-node|lmdb|mongodb|pino)(?:\/|$)/;
+const EXTERNAL = /^(?:onnxruntime-node|tokenizers|lmdb|mongodb|pino)(?:\/|$)/;
 /** What tsc writes for tests and benchmarks, and what is written here. */
 const OTHERS = new Set(['.test', '.bench', 'programs']);
 

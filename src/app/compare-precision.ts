@@ -118,7 +118,7 @@ async function compareAnswers(
       ];
       parity.add(vectorOf(a), vectorOf(b), [], []);
     } else {
-      for (const encoding of prepare(task, request, at).encodings) {
+      for (const encoding of (await prepare(task, request, at)).encodings) {
         const a = await outputsOf(exact, encoding, options);
         const b = await outputsOf(other, encoding, options);
         parity.add(vectorOf(a), vectorOf(b), decisionsOf(a), decisionsOf(b));
@@ -129,9 +129,9 @@ async function compareAnswers(
   return parity.finish();
 }
 
-function prepare(task: OpenTask, request: TaskRequest, at: number) {
+async function prepare(task: OpenTask, request: TaskRequest, at: number) {
   try {
-    return task.prepare(request);
+    return await task.prepare(request);
   } catch (error) {
     if (!(error instanceof ModelkeepError)) throw error;
     throw new ModelkeepError(error.code, `Text ${at + 1}: ${error.message}`, { cause: error, details: error.details });

@@ -39,14 +39,14 @@ function invalid(path: string, why: string, cause?: unknown): ModelkeepError {
  * @param task the opened task; undefined for a model that takes tensors only
  * @throws ModelkeepError `INVALID_ARTIFACT` naming file, line and field
  */
-export function addEvidence(
+export async function addEvidence(
   artifact: Artifact,
   path: string,
   options: EvidenceOptions,
   task: OpenTask | undefined,
-): Artifact {
+): Promise<Artifact> {
   const complete = withEvidence(artifact, options, statSync(path).isDirectory() ? path : undefined);
-  checkEvidence(complete, task);
+  await checkEvidence(complete, task);
   return complete;
 }
 
@@ -97,7 +97,7 @@ function statOf(absolutePath: string, isNamed: boolean): Stats | undefined {
  * @param task the opened task; undefined for a model that takes tensors only
  * @throws ModelkeepError `INVALID_ARTIFACT` naming file, line and field
  */
-function checkEvidence({ files }: Artifact, task: OpenTask | undefined): void {
+async function checkEvidence({ files }: Artifact, task: OpenTask | undefined): Promise<void> {
   const golden = rowsOf(files, GOLDEN_FILE);
   const evaluation = rowsOf(files, EVALUATION_FILE);
   if (golden.rows.length > MAX_GOLDEN_EXAMPLES)
@@ -109,7 +109,7 @@ function checkEvidence({ files }: Artifact, task: OpenTask | undefined): void {
     for (const { line, row } of rows) {
       try {
         const { inputs, parameters } = check(row);
-        task?.prepare(parameters === undefined ? { inputs } : { inputs, parameters });
+        await task?.prepare(parameters === undefined ? { inputs } : { inputs, parameters });
       } catch (error) {
         throw invalid(name, `line ${line}: ${asModelkeepError(error).message}`, error);
       }

@@ -65,7 +65,7 @@ export async function prepareAdapter(
     const files = overlay(artifact, stored);
     await validateFiles(files, 'hf', { derive: () => Promise.resolve(NOWHERE) });
     const { task, opened, warnings } = await taskOf(files, asked);
-    const evident = addEvidence(artifact, path, options, opened);
+    const evident = await addEvidence(artifact, path, options, opened);
     const numbers: string[] = [];
     const manifest = await buildManifest(evident, {
       ...abortable,

@@ -59,7 +59,7 @@ export async function prepareFiles(path: string, options: PushOptions): Promise<
   const validated = await validateArtifact(found, allowCustomOperators === undefined ? {} : { allowCustomOperators });
   if (validated.graph !== undefined) await checkGraph(validated.graph.path, validated.graph.plan, abortable);
   const { opened, ...described } = await withTask(found);
-  const artifact = addEvidence(described, path, options, opened);
+  const artifact = await addEvidence(described, path, options, opened);
   const precision = precisionFor(artifact, options.precision);
   const pickle = await scanIfPickled(artifact);
   const { warnings: unread, ...facts } = await readTrainingFacts(artifact);

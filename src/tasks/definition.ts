@@ -23,6 +23,11 @@ export interface TaskDefinition {
 }
 
 /** Id and side of padding of an open task, and its longest sequence, from its tokenizer. */
-export function paddingOf(tokenizer: TextTokenizer): Pick<OpenTask, 'padId' | 'padLeft' | 'maxTokens'> {
-  return { padId: tokenizer.padId, padLeft: tokenizer.padLeft, maxTokens: tokenizer.maxTokens };
+export function paddingOf(tokenizer: TextTokenizer): Pick<OpenTask, 'padId' | 'padLeft' | 'maxTokens' | 'facts'> {
+  return {
+    padId: tokenizer.padId,
+    padLeft: tokenizer.padLeft,
+    maxTokens: tokenizer.maxTokens,
+    facts: { tokenizer: tokenizer.origin },
+  };
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { paddingOf, type TaskContext, type TaskDefinition } from './definition.js';
-import { invalidInput, kindOf, parseParameters, textOf } from './input.js';
+import { inOrder, invalidInput, kindOf, parseParameters, textOf } from './input.js';
 import { outputNamed, row } from './outputs.js';
 import type { EncodingOutputs, OpenTask, PreparedRequest, TaskRequest } from './task.js';
 import { encodeWhole } from './whole-text.js';
@@ -26,13 +26,16 @@ function features(outputs: EncodingOutputs): number[][] {
   return Array.from({ length: output.dims[0] ?? 0 }, (_, token) => Array.from(row(output, token)));
 }
 
-function prepare({ tokenizer }: TaskContext, { inputs, parameters: asked }: TaskRequest): PreparedRequest {
+async function prepare(
+  { tokenizer }: TaskContext,
+  { inputs, parameters: asked }: TaskRequest,
+): Promise<PreparedRequest> {
   const { truncation } = parseParameters(FeatureExtractionParametersSchema, asked);
   const many = Array.isArray(inputs);
   if (!many && typeof inputs !== 'string')
     throw invalidInput('inputs', `must be a text or texts, not ${kindOf(inputs)}`);
   const values: readonly unknown[] = many ? inputs : [inputs];
-  const encodings = values.map((each, i) => {
+  const encodings = await inOrder(values, (each, i) => {
     const field = many ? `inputs[${i}]` : 'inputs';
     return encodeWhole(tokenizer, [textOf(each, field)], field, truncation);
   });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { paddingOf, type TaskContext, type TaskDefinition } from './definition.js';
-import { invalidInput, kindOf, parseParameters, textOf } from './input.js';
+import { inOrder, invalidInput, kindOf, parseParameters, textOf } from './input.js';
 import { outputNamed, row } from './outputs.js';
 import { largest, softmax } from './scores.js';
 import type { EncodingOutputs, OpenTask, PreparedRequest, TaskRequest } from './task.js';
@@ -37,11 +37,11 @@ export type FillMaskOutput =
   | readonly (readonly MaskProposal[])[]
   | readonly (readonly MaskProposal[] | readonly (readonly MaskProposal[])[])[];
 
-function targetIds({ tokenizer }: TaskContext, targets: string | readonly string[]): number[] {
+async function targetIds({ tokenizer }: TaskContext, targets: string | readonly string[]): Promise<number[]> {
   const words = typeof targets === 'string' ? [targets] : targets;
   const ids = new Set<number>();
   for (const word of words) {
-    const id = tokenizer.idOf(word) ?? tokenizer.ids(textOf(word, 'parameters.targets'))[0];
+    const id = tokenizer.idOf(word) ?? (await tokenizer.ids(textOf(word, 'parameters.targets')))[0];
     if (id !== undefined) ids.add(id);
   }
   if (ids.size === 0) throw invalidInput('parameters.targets', 'has no word of which the model knows a token');
@@ -53,26 +53,26 @@ interface PreparedText {
   readonly masks: readonly number[];
 }
 
-function finishText(
+async function finishText(
   { tokenizer }: TaskContext,
   { ids, masks }: PreparedText,
   outputs: EncodingOutputs | undefined,
   count: number,
   targets: readonly number[] | undefined,
-): MaskProposal[] | MaskProposal[][] {
+): Promise<MaskProposal[] | MaskProposal[][]> {
   const logits = outputNamed(outputs, 'logits');
   const skipSpecial = masks.length === 1;
-  const lists = masks.map((mask) => {
+  const lists = await inOrder(masks, (mask) => {
     const scores = softmax(row(logits, mask));
     const candidates = targets?.map((id) => scores[id] ?? 0) ?? scores;
-    return largest(candidates, count).map((each): MaskProposal => {
+    return inOrder(largest(candidates, count), async (each): Promise<MaskProposal> => {
       const token = targets?.[each] ?? each;
       const filled = ids.with(mask, token).filter((id) => id !== tokenizer.padId);
-      const sequence = tokenizer.decode(filled, { skipSpecial });
+      const sequence = await tokenizer.decode(filled, { skipSpecial });
       return {
         score: scores[token] ?? 0,
         token,
-        token_str: tokenizer.decode([token], { skipSpecial: false }),
+        token_str: await tokenizer.decode([token], { skipSpecial: false }),
         sequence,
       };
     });
@@ -80,17 +80,17 @@ function finishText(
   return lists.length === 1 ? (lists[0] ?? []) : lists;
 }
 
-function prepare(context: TaskContext, { inputs, parameters: asked }: TaskRequest): PreparedRequest {
+async function prepare(context: TaskContext, { inputs, parameters: asked }: TaskRequest): Promise<PreparedRequest> {
   const { tokenizer } = context;
   const parameters = parseParameters(FillMaskParametersSchema, asked);
   const many = Array.isArray(inputs);
   if (!many && typeof inputs !== 'string')
     throw invalidInput('inputs', `must be a text or texts, not ${kindOf(inputs)}`);
-  const targets = parameters.targets === undefined ? undefined : targetIds(context, parameters.targets);
+  const targets = parameters.targets === undefined ? undefined : await targetIds(context, parameters.targets);
   const values: readonly unknown[] = many ? inputs : [inputs];
-  const encodings = values.map((each, i) => {
+  const encodings = await inOrder(values, async (each, i) => {
     const field = many ? `inputs[${i}]` : 'inputs';
-    const encoding = encodeWhole(tokenizer, [textOf(each, field)], field, parameters.truncation);
+    const encoding = await encodeWhole(tokenizer, [textOf(each, field)], field, parameters.truncation);
     const masks = encoding.ids.flatMap((id, at) => (id === tokenizer.maskId ? [at] : []));
     if (masks.length === 0)
       throw invalidInput(field, `has no mask token (${tokenizer.maskToken ?? 'the model has none'})`);
@@ -98,8 +98,10 @@ function prepare(context: TaskContext, { inputs, parameters: asked }: TaskReques
   });
   return {
     encodings: encodings.map(({ encoding }) => encoding),
-    finish: (outputs): FillMaskOutput => {
-      const all = encodings.map((text, i) => finishText(context, text, outputs[i], parameters.top_k, targets));
+    finish: async (outputs): Promise<FillMaskOutput> => {
+      const all = await inOrder(encodings, (text, i) =>
+        finishText(context, text, outputs[i], parameters.top_k, targets),
+      );
       return all.length === 1 ? (all[0] ?? []) : all;
     },
   };

@@ -41,6 +41,21 @@ export function kindOf(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
+/**
+ * Prepares each of several inputs, all at once, and gives what was made of them in their order. Of several that are
+ * wrong, the first one is told.
+ */
+export async function inOrder<T, R>(
+  inputs: readonly T[],
+  work: (input: T, index: number) => R | Promise<R>,
+): Promise<R[]> {
+  const settled = await Promise.allSettled(inputs.map(async (input, index) => work(input, index)));
+  return settled.map((one) => {
+    if (one.status === 'rejected') throw one.reason;
+    return one.value;
+  });
+}
+
 /** True for a JSON object. */
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

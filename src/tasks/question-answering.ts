@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { paddingOf, type TaskContext, type TaskDefinition } from './definition.js';
-import { invalidInput, isObject, kindOf, parseParameters, textOf } from './input.js';
+import { inOrder, invalidInput, isObject, kindOf, parseParameters, textOf } from './input.js';
 import { bestSpans } from './spans.js';
 import { outputNamed } from './outputs.js';
 import type { EncodingOutputs, OpenTask, PreparedRequest, TaskRequest } from './task.js';
-import type { AlignedText } from './tokenizer/align.js';
+import type { AlignedText } from './tokenizer/tokenizer.js';
 import type { Assembled } from './tokenizer/template.js';
 import { windowsOf } from './tokenizer/windows.js';
 
@@ -69,22 +69,21 @@ function required(value: Readonly<Record<string, unknown>>, key: string, field: 
   return text;
 }
 
-function prepareQuestion(
+async function prepareQuestion(
   { tokenizer }: TaskContext,
   value: unknown,
   field: string,
   parameters: Parameters,
-): PreparedQuestion {
+): Promise<PreparedQuestion> {
   if (!isObject(value)) throw invalidInput(field, `must be {question, context}, not ${kindOf(value)}`);
   const question = required(value, 'question', field);
   const context = required(value, 'context', field);
   const maxSeqLen = Math.min(parameters.max_seq_len ?? 384, tokenizer.maxTokens);
   const stride = parameters.doc_stride ?? Math.min(Math.floor(maxSeqLen / 2), 128);
   if (stride > maxSeqLen) throw invalidInput('parameters.doc_stride', `is larger than max_seq_len, ${maxSeqLen}`);
-  const asked = tokenizer.ids(question, maxSeqLen);
+  const [asked, aligned] = await Promise.all([tokenizer.ids(question, maxSeqLen), tokenizer.aligned(context)]);
   const room = maxSeqLen - tokenizer.added(true) - asked.length;
   if (room < 1) throw invalidInput(`${field}.question`, `leaves no room for the context in ${maxSeqLen} tokens`);
-  const aligned = tokenizer.aligned(context);
   const windows = windowsOf(aligned.ids.length, room, stride, 'parameters.doc_stride').map(([first, end]): Window => {
     const part = aligned.ids.slice(first, end);
     const assembled = tokenizer.padLeft ? tokenizer.assemble(part, asked) : tokenizer.assemble(asked, part);
@@ -140,11 +139,11 @@ function finishQuestion(
   return best.length === 1 && only !== undefined ? only : best;
 }
 
-function prepare(context: TaskContext, { inputs, parameters: asked }: TaskRequest): PreparedRequest {
+async function prepare(context: TaskContext, { inputs, parameters: asked }: TaskRequest): Promise<PreparedRequest> {
   const parameters = parseParameters(QuestionAnsweringParametersSchema, asked);
   const many = Array.isArray(inputs);
   const values: readonly unknown[] = many ? inputs : [inputs];
-  const questions = values.map((each, i) =>
+  const questions = await inOrder(values, (each, i) =>
     prepareQuestion(context, each, many ? `inputs[${i}]` : 'inputs', parameters),
   );
   return {

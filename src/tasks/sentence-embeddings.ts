@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { paddingOf, type TaskDefinition } from './definition.js';
-import { invalidInput, kindOf, parseParameters, textOf } from './input.js';
+import { inOrder, invalidInput, kindOf, parseParameters, textOf } from './input.js';
 import { openSentenceEncoder, type SentenceEncoder } from './sentence-encoder.js';
 import type { Encoding, PreparedRequest, TaskRequest } from './task.js';
 
@@ -26,25 +26,25 @@ export type SentenceEmbeddingsInput = string | readonly string[] | readonly numb
 /** The vector of one text, or of each of a list. */
 export type SentenceEmbeddingsOutput = readonly number[] | readonly (readonly number[])[];
 
-function prepare(encoder: SentenceEncoder, { inputs, parameters: asked }: TaskRequest): PreparedRequest {
+async function prepare(encoder: SentenceEncoder, { inputs, parameters: asked }: TaskRequest): Promise<PreparedRequest> {
   const parameters = parseParameters(SentenceEmbeddingsParametersSchema, asked);
   const list: readonly unknown[] | undefined = Array.isArray(inputs) ? inputs : undefined;
   if (list === undefined && typeof inputs !== 'string')
     throw invalidInput('inputs', `must be a text or texts, not ${kindOf(inputs)}`);
   const many = list !== undefined && typeof list[0] !== 'number';
   const prompt = textOf(encoder.promptOf(parameters), 'parameters.prompt');
-  const encode = (value: unknown, field: string): Encoding => {
+  const encode = async (value: unknown, field: string): Promise<Encoding> => {
     if (Array.isArray(value)) return encoder.encodeIds(value, field);
     const text = textOf(value, field);
-    if (!parameters.truncate) encoder.checkLength(text, prompt, field);
+    if (!parameters.truncate) await encoder.checkLength(text, prompt, field);
     return encoder.encode(text, prompt);
   };
   const values = many ? list : [inputs];
   return {
-    encodings: values.map((each, i) => encode(each, many ? `inputs[${i}]` : 'inputs')),
-    finish: (outputs): SentenceEmbeddingsOutput => {
+    encodings: await inOrder(values, (each, i) => encode(each, many ? `inputs[${i}]` : 'inputs')),
+    finish: async (outputs): Promise<SentenceEmbeddingsOutput> => {
       // Tokens are taken as they are: no prompt was put before them.
-      const vectors = outputs.map((each, i) =>
+      const vectors = await inOrder(outputs, (each, i) =>
         encoder.vector(each, Array.isArray(values[i]) ? '' : prompt, parameters),
       );
       return many ? vectors : (vectors[0] ?? []);

@@ -31,7 +31,7 @@ export interface SentenceEncoder {
    * @throws ModelkeepError `INVALID_INPUT` for a name the model does not have
    */
   promptOf(choice: PromptChoice): string;
-  encode(text: string, prompt: string): Encoding;
+  encode(text: string, prompt: string): Promise<Encoding>;
   /**
    * Takes ids of tokens as they are; special ones are the caller's.
    *
@@ -39,13 +39,13 @@ export interface SentenceEncoder {
    */
   encodeIds(ids: readonly unknown[], field: string): Encoding;
   /** @throws ModelkeepError `INVALID_INPUT` for a text that would be cut */
-  checkLength(text: string, prompt: string, field: string): void;
+  checkLength(text: string, prompt: string, field: string): Promise<void>;
   /**
    * The vector of one text.
    *
    * @throws ModelkeepError `INVALID_INPUT` for more dimensions than there are
    */
-  vector(outputs: EncodingOutputs | undefined, prompt: string, form?: VectorForm): number[];
+  vector(outputs: EncodingOutputs | undefined, prompt: string, form?: VectorForm): Promise<number[]>;
 }
 
 /** Opens the encoder of a version from `modules.json`, the pooling's configuration and its prompts. */
@@ -59,7 +59,7 @@ export async function openSentenceEncoder({ files, tokenizer }: TaskContext): Pr
   const maxTokens = Math.min(typeof declared === 'number' ? declared : Number.POSITIVE_INFINITY, tokenizer.maxTokens);
   const lower = sentence['do_lower_case'] === true;
   const clean = (text: string): string => (lower ? text.trim().toLowerCase() : text.trim());
-  const encode = (text: string): Encoding => tokenizer.encode(clean(text), undefined, { maxTokens });
+  const encode = (text: string): Promise<Encoding> => tokenizer.encode(clean(text), undefined, { maxTokens });
   return {
     promptOf: ({ prompt, prompt_name: asked }) => {
       if (prompt !== undefined) return prompt;
@@ -72,16 +72,16 @@ export async function openSentenceEncoder({ files, tokenizer }: TaskContext): Pr
     },
     encode: (text, prompt) => encode(prompt + text),
     encodeIds: (ids, field) => ({ ids: checkIds(tokenizer, ids, maxTokens, field) }),
-    checkLength: (text, prompt, field) => {
+    checkLength: async (text, prompt, field) => {
       const room = maxTokens - tokenizer.added(false);
-      if (tokenizer.ids(clean(prompt + text), room).length > room) {
+      if ((await tokenizer.ids(clean(prompt + text), room)).length > room) {
         throw invalidInput(field, `has more than the ${maxTokens} tokens the model takes; set parameters.truncate`);
       }
     },
-    vector: (outputs, prompt, { normalize, dimensions } = {}) => {
+    vector: async (outputs, prompt, { normalize, dimensions } = {}) => {
       const tokens = outputNamed(outputs, 'last_hidden_state', 'token_embeddings');
       // As sentence-transformers counts: the tokens of the prompt alone, without the closing special token.
-      const skip = prompt === '' || pipeline.includePrompt ? 0 : encode(prompt).ids.length - 1;
+      const skip = prompt === '' || pipeline.includePrompt ? 0 : (await encode(prompt)).ids.length - 1;
       const whole = pool(tokens, pipeline, skip, normalize);
       if (dimensions === undefined) return whole;
       if (dimensions > whole.length) {

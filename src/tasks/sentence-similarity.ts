@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { paddingOf, type TaskDefinition } from './definition.js';
-import { invalidInput, isObject, kindOf, parseParameters, textOf } from './input.js';
+import { inOrder, invalidInput, isObject, kindOf, parseParameters, textOf } from './input.js';
 import { cosine } from './pooling.js';
 import { openSentenceEncoder, type SentenceEncoder } from './sentence-encoder.js';
 import type { PreparedRequest, TaskRequest } from './task.js';
@@ -23,7 +23,7 @@ export interface SentenceSimilarityInput {
 /** Cosine of each sentence with the source, -1 to 1, in the order of `sentences`. */
 export type SentenceSimilarityOutput = readonly number[];
 
-function prepare(encoder: SentenceEncoder, { inputs, parameters: asked }: TaskRequest): PreparedRequest {
+async function prepare(encoder: SentenceEncoder, { inputs, parameters: asked }: TaskRequest): Promise<PreparedRequest> {
   const parameters = parseParameters(SentenceSimilarityParametersSchema, asked);
   if (!isObject(inputs)) throw invalidInput('inputs', `must be {source_sentence, sentences}, not ${kindOf(inputs)}`);
   const source = textOf(inputs['source_sentence'], 'inputs.source_sentence');
@@ -32,9 +32,9 @@ function prepare(encoder: SentenceEncoder, { inputs, parameters: asked }: TaskRe
   const texts = sentences.map((each: unknown, i) => textOf(each, `inputs.sentences[${i}]`));
   const prompt = textOf(encoder.promptOf(parameters), 'parameters.prompt');
   return {
-    encodings: [source, ...texts].map((text) => encoder.encode(text, prompt)),
-    finish: (outputs): SentenceSimilarityOutput => {
-      const [first = [], ...others] = outputs.map((each) => encoder.vector(each, prompt));
+    encodings: await inOrder([source, ...texts], (text) => encoder.encode(text, prompt)),
+    finish: async (outputs): Promise<SentenceSimilarityOutput> => {
+      const [first = [], ...others] = await inOrder(outputs, (each) => encoder.vector(each, prompt));
       return others.map((other) => cosine(first, other));
     },
   };

@@ -20,8 +20,16 @@ export interface TaskRequest {
 export interface PreparedRequest {
   /** To be run in any order and grouping; an answer never depends on its neighbours. */
   readonly encodings: readonly Encoding[];
-  /** Turns the outputs, in the order of `encodings`, into the answer, shaped as the transformers pipeline gives it. */
+  /** Turns the outputs, in the order of `encodings`, into the answer, or a promise of it, shaped as the pipeline gives it. */
   finish(outputs: readonly EncodingOutputs[]): unknown;
+}
+
+/** What was understood of a text model, for whoever published it. */
+export interface TaskFacts {
+  /** Such as `BertTokenizer of tokenizer.json`. */
+  readonly tokenizer: string;
+  /** How tokens become one vector, such as `mean, normalized`; absent where a task makes none. */
+  readonly pooling?: string | undefined;
 }
 
 /** A task opened on one version: text in, answers out. Holds no session, so it can be tested without one. */
@@ -34,10 +42,11 @@ export interface OpenTask {
   readonly padLeft: boolean;
   /** To which the tokenizer cuts a sequence; infinite where it does not. */
   readonly maxTokens: number;
+  readonly facts: TaskFacts;
   /**
-   * Validates and tokenizes a request.
+   * Validates and tokenizes a request; texts are tokenized on other threads.
    *
    * @throws ModelkeepError `INVALID_INPUT` naming the field
    */
-  prepare(request: TaskRequest): PreparedRequest;
+  prepare(request: TaskRequest): Promise<PreparedRequest>;
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { TaskContext, TaskDefinition } from './definition.js';
 import { paddingOf } from './definition.js';
-import { invalidInput, isObject, kindOf, parseParameters, textOf } from './input.js';
+import { inOrder, invalidInput, isObject, kindOf, parseParameters, textOf } from './input.js';
 import { outputNamed } from './outputs.js';
 import { argmax, largest, sigmoid, softmax } from './scores.js';
 import type { EncodingOutputs, OpenTask, PreparedRequest, TaskRequest } from './task.js';
@@ -67,17 +67,17 @@ function scoresOf(context: TaskContext, outputs: EncodingOutputs | undefined, wa
   return apply === 'sigmoid' ? Array.from(data, sigmoid) : Array.from(data);
 }
 
-function prepare(context: TaskContext, request: TaskRequest): PreparedRequest {
+async function prepare(context: TaskContext, request: TaskRequest): Promise<PreparedRequest> {
   const parameters = parseParameters(TextClassificationParametersSchema, request.parameters);
   const { inputs } = request;
   const many = Array.isArray(inputs);
-  const encode = (value: unknown, field: string): Assembled => {
+  const encode = (value: unknown, field: string): Promise<Assembled> => {
     const { text, text_pair: pair } = readTextPair(value, field);
     return encodeWhole(context.tokenizer, pair === undefined ? [text] : [text, pair], field, parameters.truncation);
   };
-  const encodings = many
-    ? (inputs as unknown[]).map((each, i) => encode(each, `inputs[${i}]`))
-    : [encode(inputs, 'inputs')];
+  const encodings = await inOrder(many ? (inputs as unknown[]) : [inputs], (each, i) =>
+    encode(each, many ? `inputs[${i}]` : 'inputs'),
+  );
   const labelled = (scores: readonly number[], label: number): LabelScore => ({
     label: context.config.labels?.[label] ?? `LABEL_${label}`,
     score: scores[label] ?? 0,

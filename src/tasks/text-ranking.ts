@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { paddingOf, type TaskContext, type TaskDefinition } from './definition.js';
-import { invalidInput, isObject, kindOf, parseParameters, textOf } from './input.js';
+import { inOrder, invalidInput, isObject, kindOf, parseParameters, textOf } from './input.js';
 import { outputNamed } from './outputs.js';
 import { sigmoid } from './scores.js';
 import type { PreparedRequest, TaskRequest } from './task.js';
@@ -38,7 +38,10 @@ export interface RankedText {
 /** The texts by falling score. */
 export type TextRankingOutput = readonly RankedText[];
 
-function prepare({ tokenizer }: TaskContext, { inputs, parameters: asked }: TaskRequest): PreparedRequest {
+async function prepare(
+  { tokenizer }: TaskContext,
+  { inputs, parameters: asked }: TaskRequest,
+): Promise<PreparedRequest> {
   const parameters = parseParameters(TextRankingParametersSchema, asked);
   if (!isObject(inputs)) throw invalidInput('inputs', `must be {query, texts}, not ${kindOf(inputs)}`);
   const query = textOf(inputs['query'], 'inputs.query');
@@ -46,7 +49,7 @@ function prepare({ tokenizer }: TaskContext, { inputs, parameters: asked }: Task
   if (!Array.isArray(given)) throw invalidInput('inputs.texts', `must be a list, not ${kindOf(given)}`);
   const texts = given.map((each: unknown, i) => textOf(each, `inputs.texts[${i}]`));
   return {
-    encodings: texts.map((text) => tokenizer.encode(query, text)),
+    encodings: await inOrder(texts, (text) => tokenizer.encode(query, text)),
     finish: (outputs): TextRankingOutput => {
       const ranked = texts.map((text, index): RankedText => {
         const logit = outputNamed(outputs[index], 'logits').data[0] ?? 0;

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { paddingOf, type TaskContext, type TaskDefinition } from './definition.js';
 import { aggregate, mergeOverlapping, type Entity, type TokenScores } from './entities.js';
-import { invalidInput, kindOf, parseParameters, textOf } from './input.js';
+import { inOrder, invalidInput, kindOf, parseParameters, textOf } from './input.js';
 import { outputNamed, row } from './outputs.js';
 import { softmax } from './scores.js';
 import type { EncodingOutputs, OpenTask, PreparedRequest, TaskRequest } from './task.js';
 import type { Assembled } from './tokenizer/template.js';
-import type { AlignedText } from './tokenizer/align.js';
+import type { AlignedText } from './tokenizer/tokenizer.js';
 import { windowsOf } from './tokenizer/windows.js';
 
 /** Schema of the parameters of token-classification. */
@@ -48,10 +48,10 @@ interface PreparedText {
 
 type Parameters = z.output<typeof TokenClassificationParametersSchema>;
 
-function prepareText({ tokenizer }: TaskContext, text: string, parameters: Parameters): PreparedText {
+async function prepareText({ tokenizer }: TaskContext, text: string, parameters: Parameters): Promise<PreparedText> {
   const room = tokenizer.maxTokens - tokenizer.added(false);
   const stride = parameters.stride ?? undefined;
-  const aligned = tokenizer.aligned(text, stride === undefined ? room : undefined);
+  const aligned = await tokenizer.aligned(text, stride === undefined ? room : undefined);
   const spans =
     stride === undefined
       ? [[0, Math.min(room, aligned.ids.length)] as const]
@@ -105,7 +105,7 @@ function finishText(
   return text.windows.length > 1 ? mergeOverlapping(entities) : entities;
 }
 
-function prepare(context: TaskContext, { inputs, parameters: asked }: TaskRequest): PreparedRequest {
+async function prepare(context: TaskContext, { inputs, parameters: asked }: TaskRequest): Promise<PreparedRequest> {
   const parameters = parseParameters(TokenClassificationParametersSchema, asked);
   if (parameters.stride !== undefined && parameters.stride !== null && parameters.aggregation_strategy === 'none') {
     throw invalidInput('parameters.stride', 'needs an aggregation_strategy other than none');
@@ -114,7 +114,7 @@ function prepare(context: TaskContext, { inputs, parameters: asked }: TaskReques
   if (!many && typeof inputs !== 'string')
     throw invalidInput('inputs', `must be a text or texts, not ${kindOf(inputs)}`);
   const values: readonly unknown[] = many ? inputs : [inputs];
-  const texts = values.map((each, i) =>
+  const texts = await inOrder(values, (each, i) =>
     prepareText(context, textOf(each, many ? `inputs[${i}]` : 'inputs'), parameters),
   );
   return {

@@ -8,17 +8,19 @@ import type { TextTokenizer } from './tokenizer/tokenizer.js';
  * @param truncation true to cut what is too long
  * @throws ModelkeepError `INVALID_INPUT` naming `field` for what is too long otherwise
  */
-export function encodeWhole(
+export async function encodeWhole(
   tokenizer: TextTokenizer,
   texts: readonly [text: string, pair?: string],
   field: string,
   truncation: boolean,
-): Assembled {
+): Promise<Assembled> {
   const [text, pair] = texts;
   if (truncation) return tokenizer.encode(text, pair);
   const room = tokenizer.maxTokens - tokenizer.added(pair !== undefined);
-  const ids = tokenizer.ids(text, room);
-  const pairIds = pair === undefined ? undefined : tokenizer.ids(pair, room);
+  const [ids, pairIds] = await Promise.all([
+    tokenizer.ids(text, room),
+    pair === undefined ? undefined : tokenizer.ids(pair, room),
+  ]);
   if (ids.length + (pairIds?.length ?? 0) > room) {
     throw invalidInput(
       field,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ModelkeepError } from '../core/index.js';
 import { paddingOf, type TaskContext, type TaskDefinition } from './definition.js';
-import { invalidInput, kindOf, parseParameters, textOf } from './input.js';
+import { inOrder, invalidInput, kindOf, parseParameters, textOf } from './input.js';
 import { outputNamed } from './outputs.js';
 import { softmax } from './scores.js';
 import type { OpenTask, PreparedRequest, TaskRequest } from './task.js';
@@ -65,7 +65,7 @@ function entailmentOf({ config }: TaskContext): number {
   return found < 0 ? labels.length - 1 : found;
 }
 
-function prepare(context: TaskContext, { inputs, parameters: asked }: TaskRequest): PreparedRequest {
+async function prepare(context: TaskContext, { inputs, parameters: asked }: TaskRequest): Promise<PreparedRequest> {
   const parameters = parseParameters(ZeroShotParametersSchema, asked);
   const labels = labelsOf(parameters.candidate_labels);
   const template = textOf(parameters.hypothesis_template, 'parameters.hypothesis_template');
@@ -76,8 +76,9 @@ function prepare(context: TaskContext, { inputs, parameters: asked }: TaskReques
   const values: readonly unknown[] = many ? inputs : [inputs];
   const texts = values.map((each, i) => textOf(each, many ? `inputs[${i}]` : 'inputs'));
   const hypotheses = labels.map((label) => template.replace('{}', () => label));
-  const encodings = texts.flatMap((text) =>
-    hypotheses.map((hypothesis) => context.tokenizer.encode(text, hypothesis, { strategy: 'only_first' })),
+  const pairs = texts.flatMap((text) => hypotheses.map((hypothesis) => [text, hypothesis] as const));
+  const encodings = await inOrder(pairs, ([text, hypothesis]) =>
+    context.tokenizer.encode(text, hypothesis, { strategy: 'only_first' }),
   );
   const entailment = entailmentOf(context);
   return {

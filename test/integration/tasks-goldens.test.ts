@@ -87,7 +87,7 @@ describe('the goldens of tasks/embeddings', () => {
   test('sentence vectors are those of sentence-transformers', async () => {
     const model = await openTaskModel('tasks/embeddings');
     const inputs = sentences.map(({ text }) => text);
-    expect(model.encodings({ inputs }).map(({ ids }) => ids)).toEqual(sentences.map((each) => each.input_ids));
+    expect((await model.encodings({ inputs })).map(({ ids }) => ids)).toEqual(sentences.map((each) => each.input_ids));
     expect(
       differenceOf(
         await model.ask({ inputs }),

@@ -8,7 +8,7 @@ import { openTask, type Encoding, type EncodingOutputs, type TaskRequest } from 
 export interface TaskModel {
   ask(request: TaskRequest): Promise<unknown>;
   /** Encodings of a request, without running them. */
-  encodings(request: TaskRequest): readonly Encoding[];
+  encodings(request: TaskRequest): Promise<readonly Encoding[]>;
   close(): Promise<void>;
 }
 
@@ -51,9 +51,9 @@ export async function openTaskModel(folder: string, task?: string): Promise<Task
     },
   });
   return {
-    encodings: (request) => open.prepare(request).encodings,
+    encodings: async (request) => (await open.prepare(request)).encodings,
     ask: async (request) => {
-      const prepared = open.prepare(request);
+      const prepared = await open.prepare(request);
       const outputs: EncodingOutputs[] = [];
       for (const encoding of prepared.encodings) outputs.push(await runOne(session, encoding));
       return prepared.finish(outputs);

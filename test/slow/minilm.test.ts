@@ -35,7 +35,9 @@ const dot = (a: readonly number[], b: readonly number[]): number => a.reduce((su
 
 test('the real MiniLM tokenizes as the reference does, whatever settings its tokenizer.json carries', async () => {
   const opened = await openTaskModel(folder);
-  expect(opened.encodings({ inputs: texts }).map(({ ids }) => ids)).toEqual(sentences.map((each) => each.input_ids));
+  expect((await opened.encodings({ inputs: texts })).map(({ ids }) => ids)).toEqual(
+    sentences.map((each) => each.input_ids),
+  );
   await opened.close();
 });
 

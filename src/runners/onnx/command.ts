@@ -26,13 +26,19 @@ const KEPT_BETWEEN_RUNS = Object.freeze({
   GLIBC_TUNABLES: 'glibc.malloc.tcache_count=0:glibc.malloc.hugetlb=1',
 });
 
+/**
+ * The library that tokenizes splits a long batch over threads of its own unless it is told not to; they would take the
+ * processors from the runs of other requests.
+ */
+const ONE_TOKENIZER_THREAD = Object.freeze({ RAYON_NUM_THREADS: '1', TOKENIZERS_PARALLELISM: 'false' });
+
 /** How to start a runner for ONNX graphs with this very Node.js. */
 export function onnxRunnerCommand(options: { readonly onLog?: (line: string) => void } = {}): RunnerCommand {
   return {
     command: process.execPath,
     args: ['--expose-gc', `--max-semi-space-size=${SEMI_SPACE_MIB}`, packageFile('dist/programs/runner.js')],
     // Nothing of the node's environment reaches a runner: it needs none of it, and it may hold secrets.
-    env: { ...ALLOCATOR, ...KEPT_BETWEEN_RUNS },
+    env: { ...ALLOCATOR, ...KEPT_BETWEEN_RUNS, ...ONE_TOKENIZER_THREAD },
     ...(options.onLog === undefined ? {} : { onLog: options.onLog }),
   };
 }

@@ -116,7 +116,7 @@ export class HostedModel {
       );
     }
     const started = performance.now();
-    const prepared = requests.map((request) => attempt(() => task.prepare(request)));
+    const prepared = await Promise.all(requests.map((request) => attempt(() => task.prepare(request))));
     const tokenized = performance.now();
     const encodings = prepared.flatMap((one) => ('value' in one ? one.value.encodings : []));
     const batches = groupByLength(
@@ -130,13 +130,17 @@ export class HostedModel {
     for (const batch of batches) await this.#runBatch({ task, encodings, batch, session }, outputs);
     const run = performance.now();
     let taken = 0;
-    const answers = prepared.map((one): PredictAnswer => {
-      if (!('value' in one)) return one;
+    const answers: PredictAnswer[] = [];
+    for (const one of prepared) {
+      if (!('value' in one)) {
+        answers.push(one);
+        continue;
+      }
       const { encodings: own } = one.value;
       const mine = outputs.slice(taken, (taken += own.length));
-      const answer = attempt(() => one.value.finish(mine));
-      return 'value' in answer ? { output: answer.value, tokens: tokensOf(own) } : answer;
-    });
+      const answer = await attempt(() => one.value.finish(mine));
+      answers.push('value' in answer ? { output: answer.value, tokens: tokensOf(own) } : answer);
+    }
     return {
       answers,
       tokenizeMs: tokenized - started + (performance.now() - run),
@@ -223,9 +227,9 @@ function cellsOf(batches: readonly Batch[]): number {
 
 type Attempt<T> = { readonly value: T } | { readonly error: { readonly code: string; readonly message: string } };
 
-function attempt<T>(work: () => T): Attempt<T> {
+async function attempt<T>(work: () => T | Promise<T>): Promise<Attempt<T>> {
   try {
-    return { value: work() };
+    return { value: await work() };
   } catch (error) {
     return { error: asModelkeepError(error).toJSON() };
   }

@@ -33,7 +33,9 @@ function tokenizerOf(vocabulary: Readonly<Record<string, number>>): object {
   const second = [{ Sequence: { id: 'B', type_id: 1 } }, { SpecialToken: { id: '[SEP]', type_id: 1 } }];
   return {
     version: '1.0',
-    added_tokens: SPECIAL.map((content, id) => ({ id, content, special: true, lstrip: false, rstrip: false })),
+    added_tokens: SPECIAL.map((content, id) => {
+      return { id, content, special: true, single_word: false, lstrip: false, rstrip: false, normalized: false };
+    }),
     normalizer: { type: 'BertNormalizer', clean_text: true, handle_chinese_chars: true, lowercase: true },
     pre_tokenizer: { type: 'BertPreTokenizer' },
     post_processor: {

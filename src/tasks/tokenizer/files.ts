@@ -1,5 +1,4 @@
 import { ModelkeepError, type VersionFiles } from '../../core/index.js';
-import { readTokenizerJson } from '../../formats/index.js';
 import { readJsonObject, type JsonObject } from '../json-file.js';
 import type { ModelConfig } from '../model-config.js';
 import { byteLevelTokenizer, wordPieceTokenizer } from './build.js';
@@ -18,8 +17,6 @@ export const TOKENIZER_FILES = Object.freeze([
 export interface TokenizerFiles {
   /** Contents of `tokenizer.json`, or what stands for it. */
   readonly json: JsonObject;
-  /** Ids by token, where they were taken out of `json`. */
-  readonly vocabulary?: ReadonlyMap<string, number>;
   /** Contents of `tokenizer_config.json`; empty if there is none. */
   readonly config: JsonObject;
 }
@@ -53,8 +50,7 @@ export async function readTokenizerFiles(
   const specials = (await readJsonObject(files, 'special_tokens_map.json')) ?? {};
   const own = (await readJsonObject(files, 'tokenizer_config.json')) ?? {};
   const read = async (path: string): Promise<string> => (await files.read(path)).toString('utf8');
-  const split = files.size('tokenizer.json') === undefined ? undefined : await readTokenizerJson(files);
-  let json: JsonObject | undefined = split?.json;
+  let json = await readJsonObject(files, 'tokenizer.json');
   if (json === undefined && files.size('vocab.txt') !== undefined) {
     json = wordPieceTokenizer(await read('vocab.txt'), own);
   } else if (json === undefined && files.size('vocab.json') !== undefined && files.size('merges.txt') !== undefined) {
@@ -63,7 +59,7 @@ export async function readTokenizerFiles(
   }
   if (json !== undefined) {
     const config = { ...defaultSpecials(json), ...specials, ...own };
-    return { json, config, ...(split?.vocabulary === undefined ? {} : { vocabulary: split.vocabulary }) };
+    return { json, config };
   }
   const sentencepiece = files.paths.find((path) => /(^|\/)(sentencepiece\.bpe|spiece|tokenizer)\.model$/.test(path));
   if (sentencepiece === undefined) return undefined;

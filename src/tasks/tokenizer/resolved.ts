@@ -27,6 +27,10 @@ export interface ResolvedTokenizer {
   readonly inputNames: readonly string[];
   /** The segment id of padding. */
   readonly padTypeId: number;
+  /** Prefix of the tokens inside a word, such as `##`; absent for models that mark beginnings of words instead. */
+  readonly subwordPrefix?: string | undefined;
+  /** True if the normaliser sets Chinese characters apart from each other. */
+  readonly splitsHan: boolean;
   /** Whether `decode` takes spaces before punctuation away (`clean_up_tokenization_spaces`). */
   readonly cleanUpSpaces: boolean;
   /** What is odd about the files but does not forbid them, as sentences. */

@@ -1,7 +1,8 @@
+import { ModelkeepError } from '../../core/index.js';
 import type { Encoding } from '../task.js';
 import type { Library } from './library.js';
 
-/** A run of special tokens, or the place of a sequence, in the order in which the post-processor puts them. */
+/** A special token, or the place of a sequence, in the order in which the post-processor puts them. */
 type Part =
   | { readonly sequence: 'a' | 'b'; readonly typeId: number }
   | { readonly id: number; readonly typeId: number };
@@ -11,24 +12,32 @@ export interface Template {
   readonly parts: readonly Part[];
   /** Number of special tokens it adds. */
   readonly added: number;
-  /** False if the post-processor gives no segment ids. */
-  readonly hasTypeIds: boolean;
 }
 
-// Private-use text that no vocabulary holds marks where the sequences go.
-const MARK_A = '\u{F0000}a';
-const MARK_B = '\u{F0000}b';
+/** Texts of which at least one gives a token, whatever a normaliser takes out. */
+const PROBES = ['a', 'A', '1', '.', '一', 'か', 'я', 'ا'];
 
-/** Learns the template of a post-processor by wrapping two marks. */
-export function templateOf(post: Library['post_processor'], pair: boolean, idOf: (token: string) => number): Template {
-  const wrapped = post?.([MARK_A], pair ? [MARK_B] : null, true) ?? { tokens: pair ? [MARK_A, MARK_B] : [MARK_A] };
-  const parts = wrapped.tokens.map((token, i): Part => {
-    const typeId = wrapped.token_type_ids?.[i] ?? 0;
-    if (token === MARK_A) return { sequence: 'a', typeId };
-    return token === MARK_B ? { sequence: 'b', typeId } : { id: idOf(token), typeId };
-  });
-  const added = parts.filter((part) => 'id' in part).length;
-  return { parts, added, hasTypeIds: wrapped.token_type_ids !== undefined };
+/** Learns what the post-processor puts around one text, or around a pair, from what it does to a short one. */
+export async function templateOf(library: Library, pair: boolean): Promise<Template> {
+  for (const probe of PROBES) {
+    const encoding = await library.encode(probe, pair ? probe : null, { addSpecialTokens: true });
+    const sequences = encoding.getSequenceIds();
+    if (!sequences.includes(0) || (pair && !sequences.includes(1))) continue;
+    const ids = encoding.getIds();
+    const typeIds = encoding.getTypeIds();
+    const parts: Part[] = [];
+    sequences.forEach((sequence, at) => {
+      const typeId = typeIds[at] ?? 0;
+      if (typeof sequence !== 'number') parts.push({ id: ids[at] ?? 0, typeId });
+      // A probe of several tokens is one sequence.
+      else if (sequences[at - 1] !== sequence) parts.push({ sequence: sequence === 0 ? 'a' : 'b', typeId });
+    });
+    return { parts, added: parts.filter((part) => 'id' in part).length };
+  }
+  throw new ModelkeepError(
+    'INVALID_ARTIFACT',
+    `tokenizer.json gives no token for any of ${PROBES.join(' ')}. Save the tokenizer with its vocabulary`,
+  );
 }
 
 /** An encoding with the places of its sequences. */
@@ -63,5 +72,5 @@ export function assemble(
       typeIds.push(part.typeId);
     }
   }
-  return { ids, startA, startB: startB ?? ids.length, ...(withTypeIds && template.hasTypeIds && { typeIds }) };
+  return { ids, startA, startB: startB ?? ids.length, ...(withTypeIds && { typeIds }) };
 }

@@ -173,12 +173,14 @@ describe('a runner that does not start', () => {
 });
 
 describe('the environment of a runner', () => {
-  it('holds the bounds of its allocator alone, since that of the node may hold secrets', () => {
+  it('holds the bounds of its allocator and of tokenizing alone, since that of the node may hold secrets', () => {
     expect(Object.keys(onnxRunnerCommand().env)).toEqual([
       'MALLOC_ARENA_MAX',
       'MALLOC_MMAP_THRESHOLD_',
       'MALLOC_TRIM_THRESHOLD_',
       'GLIBC_TUNABLES',
+      'RAYON_NUM_THREADS',
+      'TOKENIZERS_PARALLELISM',
     ]);
   });
 });

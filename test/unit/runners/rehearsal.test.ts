@@ -11,7 +11,7 @@ describe('the model that a runner rehearses with', () => {
     expect(plan.outputs).toEqual([{ name: 'logits', type: 'float32', dims: [-1, 2] }]);
     expect(await detectTask(files)).toBe(REHEARSED_TASK);
     const task = await openTask(files, { task: REHEARSED_TASK });
-    const [encoding] = task.prepare({ inputs: 'word7 nowhere' }).encodings;
+    const [encoding] = (await task.prepare({ inputs: 'word7 nowhere' })).encodings;
     expect(encoding?.ids).toEqual([2, 12, 1, 3]);
   });
 });

@@ -31,7 +31,7 @@ describe('the length of a text', () => {
     const tokenizer = await openTokenizer(fixtureFiles('sentiment/v2'), undefined);
     if (tokenizer === undefined) throw new Error('The fixture has a tokenizer');
     const texts = goldenRows<{ text: string }>('sentiment/eval.jsonl').map(({ text }) => text);
-    const tokens = texts.map((text) => tokenizer.ids(text).length);
+    const tokens = await Promise.all(texts.map(async (text) => (await tokenizer.ids(text)).length));
     const words = texts.map(countWords);
     const ratio = sum(tokens) / sum(words);
     const error = sum(tokens.map((one, i) => Math.abs(one - ratio * (words[i] ?? 0)))) / sum(tokens);

@@ -55,17 +55,17 @@ describe('bad input', () => {
   test.each(REFUSED)('%s (%s) refuses %s', async (task, folder, _, inputs, parameters, field) => {
     const open = await openTask(fixtureFiles(folder), { task });
     const request = { inputs, parameters: { ...parameters } };
-    expect(() => open.prepare(request)).toThrow(expect.objectContaining({ code: 'INVALID_INPUT', details: { field } }));
+    await expect(open.prepare(request)).rejects.toMatchObject({ code: 'INVALID_INPUT', details: { field } });
   });
 
   const UNUSUAL = ['', '   ', '😀👩‍👩‍👧‍👦', 'e\u0301\u0301\u0301', 'שלום مرحبا', '東京は夜', 'a\u0000b', 'x'.repeat(500)];
   test.each(UNUSUAL)('token-classification takes %j', async (text) => {
     const open = await openTask(fixtureFiles('tasks/ner'));
-    const prepared = open.prepare({ inputs: text, parameters: { aggregation_strategy: 'max' } });
+    const prepared = await open.prepare({ inputs: text, parameters: { aggregation_strategy: 'max' } });
     const outputs = prepared.encodings.map(({ ids }): EncodingOutputs => ({
       logits: { dims: [ids.length, 7], data: new Float32Array(ids.length * 7).map((_, i) => (i % 7 === 1 ? 1 : 0)) },
     }));
-    for (const entity of prepared.finish(outputs) as { start: number; end: number; entity_group: string }[]) {
+    for (const entity of (await prepared.finish(outputs)) as { start: number; end: number; entity_group: string }[]) {
       expect(entity.entity_group).toBe('PER');
       expect(entity.end).toBeLessThanOrEqual(Array.from(text).length);
     }

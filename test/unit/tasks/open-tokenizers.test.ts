@@ -47,7 +47,7 @@ test('tasks that share a tokenizer give the ids that each gives alone', async ()
   const request = { inputs: 'One copy, however many versions.' };
   const idsOf = async (shared?: OpenTokenizers): Promise<unknown> => {
     const task = await openTask(namedFiles('sentiment/v2'), shared === undefined ? {} : { tokenizers: shared });
-    return task.prepare(request).encodings;
+    return (await task.prepare(request)).encodings;
   };
   const alone = await idsOf();
   expect(await idsOf(tokenizers)).toEqual(alone);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { openTask, type LabelScore } from '../../../src/tasks/index.js';
+import { openTask, type LabelScore, type TaskRequest } from '../../../src/tasks/index.js';
 import { fixtureFiles, goldenRows } from './directory-files.js';
 
 interface Row {
@@ -42,14 +42,15 @@ describe.each(FOLDERS)('text-classification of %s', (folder) => {
     async (_, row) => {
       const task = await openTask(fixtureFiles(folder));
       const inputs = row.text_pair === undefined ? row.text : { text: row.text, text_pair: row.text_pair };
-      const prepared = task.prepare({ inputs });
+      const prepared = await task.prepare({ inputs });
       expect(prepared.encodings.map((encoding) => encoding.ids)).toEqual([row.input_ids]);
       expect(prepared.encodings[0]?.typeIds).toEqual(row.token_type_ids);
-      const answer = prepared.finish([logitsOf(row)]);
+      const answer = await prepared.finish([logitsOf(row)]);
       const best = (Array.isArray(answer) ? answer[0] : answer) as LabelScore;
       expect(best.label).toBe(row.label);
       expect(best.score).toBeCloseTo(row.score, 5);
-      const all = task.prepare({ inputs, parameters: { top_k: null } }).finish([logitsOf(row)]) as LabelScore[];
+      const whole = await task.prepare({ inputs, parameters: { top_k: null } });
+      const all = (await whole.finish([logitsOf(row)])) as LabelScore[];
       const scores = all.map((each) => each.score);
       expect(scores).toEqual(scores.toSorted((a, b) => b - a));
       expect(all).toHaveLength(row.logits.length);
@@ -66,25 +67,27 @@ describe('text-classification', () => {
     const task = await open();
     const one = { label: 'POSITIVE', score: 1 / (1 + Math.exp(-3)) };
     const other = { label: 'NEGATIVE', score: 1 - one.score };
-    const ask = (inputs: unknown, parameters = {}) => {
-      const prepared = task.prepare({ inputs, parameters });
+    const ask = async (inputs: unknown, parameters = {}) => {
+      const prepared = await task.prepare({ inputs, parameters });
       return prepared.finish(prepared.encodings.map(() => logits));
     };
-    expect(ask('a')).toEqual([one]);
-    expect(ask({ text: 'a' })).toEqual(one);
-    expect(ask(['a', 'b'])).toEqual([one, one]);
-    expect(ask([])).toEqual([]);
-    expect(ask('a', { top_k: 1 })).toEqual([one]);
-    expect(ask(['a'], { top_k: 1 })).toEqual([[one]]);
-    const [first, second] = ask('a', { top_k: 2 }) as LabelScore[];
+    expect(await ask('a')).toEqual([one]);
+    expect(await ask({ text: 'a' })).toEqual(one);
+    expect(await ask(['a', 'b'])).toEqual([one, one]);
+    expect(await ask([])).toEqual([]);
+    expect(await ask('a', { top_k: 1 })).toEqual([one]);
+    expect(await ask(['a'], { top_k: 1 })).toEqual([[one]]);
+    const [first, second] = (await ask('a', { top_k: 2 })) as LabelScore[];
     expect(first).toEqual(one);
     expect(second?.label).toBe('NEGATIVE');
     expect(second?.score).toBeCloseTo(other.score, 12);
-    expect(ask('a', { function_to_apply: 'none', top_k: null })).toEqual([
+    expect(await ask('a', { function_to_apply: 'none', top_k: null })).toEqual([
       { label: 'POSITIVE', score: 2 },
       { label: 'NEGATIVE', score: -1 },
     ]);
-    expect(ask('a', { function_to_apply: 'sigmoid' })).toEqual([{ label: 'POSITIVE', score: 1 / (1 + Math.exp(-2)) }]);
+    expect(await ask('a', { function_to_apply: 'sigmoid' })).toEqual([
+      { label: 'POSITIVE', score: 1 / (1 + Math.exp(-2)) },
+    ]);
   });
 
   test.each([
@@ -97,9 +100,10 @@ describe('text-classification', () => {
     ['a wrong top_k', 'a', { top_k: 0 }, 'parameters.top_k'],
   ])('refuses %s and names the field', async (_, inputs, parameters, field) => {
     const task = await open();
-    expect(() => task.prepare({ inputs, parameters })).toThrow(
-      expect.objectContaining({ code: 'INVALID_INPUT', details: { field } }),
-    );
+    await expect(task.prepare({ inputs, parameters })).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      details: { field },
+    });
   });
 
   test('cuts a megabyte soundly and fast', async () => {
@@ -107,9 +111,9 @@ describe('text-classification', () => {
     const unit = 'Happy coding, über-naïve 東京 friends! ';
     const long = unit.repeat(Math.ceil(1_000_000 / unit.length));
     const start = performance.now();
-    const [cut] = task.prepare({ inputs: long }).encodings;
+    const [cut] = (await task.prepare({ inputs: long })).encodings;
     expect(performance.now() - start).toBeLessThan(500);
-    const [small] = task.prepare({ inputs: unit.repeat(100) }).encodings;
+    const [small] = (await task.prepare({ inputs: unit.repeat(100) })).encodings;
     expect(cut?.ids).toEqual(small?.ids);
     expect(cut?.ids).toHaveLength(128);
   });
@@ -117,19 +121,21 @@ describe('text-classification', () => {
   test('refuses what is too long where it may not be cut, and takes what just fits, also of pairs', async () => {
     const task = await open();
     const parameters = { truncation: false };
-    expect(task.prepare({ inputs: words(126), parameters }).encodings[0]?.ids).toHaveLength(128);
+    const encodings = async (request: TaskRequest) => (await task.prepare(request)).encodings;
+    expect((await encodings({ inputs: words(126), parameters }))[0]?.ids).toHaveLength(128);
     const pair = { text: words(100), text_pair: words(25) };
-    expect(task.prepare({ inputs: pair, parameters }).encodings[0]?.ids).toHaveLength(128);
-    expect(task.prepare({ inputs: pair, parameters }).encodings).toEqual(task.prepare({ inputs: pair }).encodings);
+    expect((await encodings({ inputs: pair, parameters }))[0]?.ids).toHaveLength(128);
+    expect(await encodings({ inputs: pair, parameters })).toEqual(await encodings({ inputs: pair }));
     for (const [inputs, field] of [
       [words(127), 'inputs'],
       [['fine', words(127)], 'inputs[1]'],
       [{ text: words(100), text_pair: words(26) }, 'inputs'],
     ] as const) {
-      expect(() => task.prepare({ inputs, parameters })).toThrow(
-        expect.objectContaining({ code: 'INVALID_INPUT', details: { field } }),
-      );
-      expect(() => task.prepare({ inputs })).not.toThrow();
+      await expect(task.prepare({ inputs, parameters })).rejects.toMatchObject({
+        code: 'INVALID_INPUT',
+        details: { field },
+      });
+      await expect(task.prepare({ inputs })).resolves.toBeDefined();
     }
   });
 
@@ -138,7 +144,7 @@ describe('text-classification', () => {
       const task = await openTask(fixtureFiles(folder, (path) => path !== 'tokenizer.json'));
       for (const row of goldenRows<Row>(`${folder}/golden.jsonl`)) {
         const inputs = { text: row.text, ...(row.text_pair !== undefined && { text_pair: row.text_pair }) };
-        expect(task.prepare({ inputs }).encodings[0]?.ids).toEqual(row.input_ids);
+        expect((await task.prepare({ inputs })).encodings[0]?.ids).toEqual(row.input_ids);
       }
     }
   });

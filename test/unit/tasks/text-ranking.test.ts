@@ -24,7 +24,7 @@ test('texts are ranked by the logistic function of their logit, or by the logit'
   const task = await openTask(crossEncoder(), { task: 'text-ranking' });
   const inputs = { query: 'which film', texts: ['bad', 'the best movie', 'good'] };
   const outputs = [logit(-2), logit(3), logit(0)];
-  const prepared = task.prepare({ inputs });
+  const prepared = await task.prepare({ inputs });
   expect(prepared.encodings.map(({ typeIds }) => typeIds?.includes(1))).toEqual([true, true, true]);
   expect(prepared.finish(outputs)).toEqual([
     { index: 1, score: 1 / (1 + Math.exp(-3)) },
@@ -32,7 +32,7 @@ test('texts are ranked by the logistic function of their logit, or by the logit'
     { index: 0, score: 1 / (1 + Math.exp(2)) },
   ]);
   const parameters = { raw_scores: true, return_text: true, top_k: 1 };
-  expect(task.prepare({ inputs, parameters }).finish(outputs)).toEqual([
+  expect((await task.prepare({ inputs, parameters })).finish(outputs)).toEqual([
     { index: 1, score: 3, text: 'the best movie' },
   ]);
 });
