@@ -28,4 +28,5 @@ export { ModelWriter } from './onnx/model-writer.js';
 export { bytesField, fieldsIn, type Field } from './onnx/wire.js';
 export { measureChange, type TensorAt, type TensorChange } from './tensor-change.js';
 export { readWeightTensors, type WeightTensor } from './weight-tensors.js';
-export { readTokenizerJson } from './read-json.js';
+export { readJson, readJsonValue, readText, readTokenizerJson } from './read-json.js';
+export { decodeText, parseJson } from './text-file.js';
