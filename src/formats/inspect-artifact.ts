@@ -15,7 +15,7 @@ import { listModelFiles } from './listing.js';
 import { onnxModelPath } from './onnx/model-path.js';
 import { externalFilesOf } from './onnx/model-reader.js';
 import { planSession } from './plan-session.js';
-import type { SessionPlan } from './session-plan.js';
+import type { PlanFacts, SessionPlan } from './session-plan.js';
 import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from './shards.js';
 import { checkTokenizer } from './tokenizer-check.js';
 import { openDirectoryFiles } from './version-files.js';
@@ -166,6 +166,8 @@ function formatOf(
 export interface Validated {
   /** The ONNX graph that the runtime is to open once; absent for other formats, and where custom operators forbid it. */
   readonly graph?: { readonly path: string; readonly plan: SessionPlan };
+  /** What was understood of a checkpoint; absent for other formats. */
+  readonly facts?: PlanFacts | undefined;
   /** What is odd about the model but does not forbid it, as sentences. */
   readonly warnings: readonly string[];
 }
@@ -173,9 +175,11 @@ export interface Validated {
 /** Options of {@link validateArtifact}. */
 export interface ValidateOptions {
   /** Take ONNX files with operators that the runtime does not have. @defaultValue false */
-  readonly allowCustomOperators?: boolean;
+  readonly allowCustomOperators?: boolean | undefined;
   /** See `PlanOptions`. */
-  readonly derive?: DeriveTensor;
+  readonly derive?: DeriveTensor | undefined;
+  /** See `PlanOptions`; that of an artifact is its own. */
+  readonly task?: string | undefined;
 }
 
 /**
@@ -186,7 +190,7 @@ export interface ValidateOptions {
  * @throws ModelkeepError as `planSession`
  */
 export async function validateArtifact(artifact: Artifact, options: ValidateOptions = {}): Promise<Validated> {
-  return validateFiles(filesOf(artifact), artifact.format, options);
+  return validateFiles(filesOf(artifact), artifact.format, { ...options, task: artifact.task });
 }
 
 /** {@link validateArtifact} for files wherever they lie. @throws ModelkeepError as `planSession` */
@@ -202,16 +206,15 @@ export async function validateFiles(
   const custom = new Set<string>();
   const note = ({ op, domain }: { readonly op: string; readonly domain: string }): void =>
     void custom.add(`${domain}:${op}`);
-  const { allowCustomOperators, derive } = options;
-  const plan = await planSession(files, {
-    ...(allowCustomOperators === true ? { onCustomOperator: note } : {}),
-    ...(derive === undefined ? {} : { derive }),
-  });
+  const { allowCustomOperators, derive, task } = options;
+  const onCustomOperator = allowCustomOperators === true ? note : undefined;
+  const plan = await planSession(files, { task, derive, onCustomOperator });
+  const { facts } = plan;
   await checkTokenizer(files);
   if (custom.size > 0) {
     const names = [...custom].toSorted().join(', ');
-    return { warnings: [`It uses custom operators (${names}), so modelkeep keeps it but cannot serve it`] };
+    return { facts, warnings: [`It uses custom operators (${names}), so modelkeep keeps it but cannot serve it`] };
   }
   const path = format === 'onnx' ? onnxModelPath(files.paths) : undefined;
-  return path === undefined ? { warnings: [] } : { graph: { path, plan }, warnings: [] };
+  return path === undefined ? { facts, warnings: [] } : { graph: { path, plan }, facts, warnings: [] };
 }

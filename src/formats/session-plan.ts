@@ -5,6 +5,11 @@ import type { WeightBits } from './quantize/quantize.js';
 
 /** Options of `planSession`. */
 export interface PlanOptions {
+  /**
+   * The task that the version is for (`manifest.task`): it decides which of a checkpoint's heads the graph has. Absent: the
+   * graph of a version that takes tensors only.
+   */
+  readonly task?: string | undefined;
   /** Other than `fp32`: only of checkpoints, and only with `derive`. @defaultValue 'fp32' */
   readonly precision?: Precision;
   /** Bits of a quantized weight. @defaultValue 8 */
@@ -13,14 +18,14 @@ export interface PlanOptions {
    * Keeps tensors that are made from others: quantized ones, and those that an adapter changes. Absent: the latter go
    * into the graph.
    */
-  readonly derive?: DeriveTensor;
+  readonly derive?: DeriveTensor | undefined;
   /**
    * Bytes from which a table of words is left to whoever runs the graph, where it can be read row by row (see
    * `SessionPlan.words`). @defaultValue Infinity: the graph looks words up
    */
-  readonly wordsApart?: number;
+  readonly wordsApart?: number | undefined;
   /** Told of each operator of an ONNX file whose domain the runtime does not know. @defaultValue refuses the file */
-  readonly onCustomOperator?: (operator: Operator) => void;
+  readonly onCustomOperator?: ((operator: Operator) => void) | undefined;
 }
 
 /** The graph's input for the rows of the table of words, where it does not look them up itself. */
@@ -34,6 +39,16 @@ export interface WordTable extends FileSpan {
   readonly dtype: FloatDtype | 'I8';
   /** Of `I8`: where the rows' scales, float32 [rows], begin in the file. */
   readonly scalesOffset?: number;
+}
+
+/** What was understood of a checkpoint, for the report of a push. */
+export interface PlanFacts {
+  /** Family by `model_type` of config.json, such as `bert`. */
+  readonly family: string;
+  /** What the graph ends with, such as `ForSequenceClassification`; `Model` for the plain encoder. */
+  readonly head: string;
+  /** Names of tensors of the checkpoint that have no part in the answers. */
+  readonly leftOut: readonly string[];
 }
 
 /**
@@ -57,6 +72,8 @@ export interface SessionPlan {
    * `input_ids` names, in order, without the places that only fill up. Absent where the graph looks them up itself.
    */
   readonly words?: WordTable;
+  /** Absent for an ONNX file. */
+  readonly facts?: PlanFacts | undefined;
   /** Tensors of the graph that were made on this machine; empty in `fp32`. */
   readonly derived: readonly DerivedTensor[];
   /** Files that these were made from and that the graph itself does not point at: nothing maps them. */

@@ -63,8 +63,8 @@ export async function prepareAdapter(
   try {
     const artifact = await withConfig(own, stored, temporary);
     const files = overlay(artifact, stored);
-    await validateFiles(files, 'hf', { derive: () => Promise.resolve(NOWHERE) });
     const { task, opened, warnings } = await taskOf(files, asked);
+    await validateFiles(files, 'hf', { task, derive: () => Promise.resolve(NOWHERE) });
     const evident = await addEvidence(artifact, path, options, opened);
     const numbers: string[] = [];
     const manifest = await buildManifest(evident, {

@@ -56,9 +56,9 @@ export async function prepareFiles(path: string, options: PushOptions): Promise<
     ...(requirements === undefined ? {} : { requirements }),
   });
   onProgress?.('inspect', { doneBytes: 0, totalBytes: found.files.reduce((sum, { size }) => sum + size, 0) });
-  const validated = await validateArtifact(found, allowCustomOperators === undefined ? {} : { allowCustomOperators });
-  if (validated.graph !== undefined) await checkGraph(validated.graph.path, validated.graph.plan, abortable);
   const { opened, ...described } = await withTask(found);
+  const validated = await validateArtifact(described, { allowCustomOperators });
+  if (validated.graph !== undefined) await checkGraph(validated.graph.path, validated.graph.plan, abortable);
   const artifact = await addEvidence(described, path, options, opened);
   const precision = precisionFor(artifact, options.precision);
   const pickle = await scanIfPickled(artifact);

@@ -176,12 +176,12 @@ export class Checkpoint {
    * Reads what had to be put into the graph, and makes sure that nothing was left over.
    *
    * @param harmless true for names of tensors that may stay unused
+   * @returns names of those
    * @throws ModelkeepError `INVALID_ARTIFACT` naming the tensors that no part of the graph uses
    */
-  async finish(harmless: (name: string) => boolean): Promise<void> {
-    const left = [...this.#tensors.keys()].filter(
-      (name) => !this.#used.has(name) && !this.#quantized.has(name) && !harmless(name),
-    );
+  async finish(harmless: (name: string) => boolean): Promise<readonly string[]> {
+    const unused = [...this.#tensors.keys()].filter((name) => !this.#used.has(name) && !this.#quantized.has(name));
+    const left = unused.filter((name) => !harmless(name));
     if (left.length > 0) {
       const shown = left.slice(0, 5).map((name) => `"${name}"`);
       throw invalid(
@@ -201,6 +201,7 @@ export class Checkpoint {
       this.writer.inlineTensor(name, graphType(tensor), tensor.shape, raw);
     }
     await this.quantizer?.finish();
+    return unused;
   }
 
   #find(name: string): PlacedTensor | undefined {

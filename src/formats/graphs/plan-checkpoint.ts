@@ -121,7 +121,7 @@ export async function planCheckpoint(files: VersionFiles, options: PlanOptions =
   const wordsApart = kind === 'ForMaskedLM' ? Number.POSITIVE_INFINITY : options.wordsApart;
   const checkpoint = new Checkpoint(writer, read, tensors, { prefix, config, quantizer, wordsApart });
   const outputs = head(checkpoint, family.encode(checkpoint, config));
-  await checkpoint.finish((name) => !adapted.touched.has(name) && (adapted.formerHeads.has(name) || isHarmless(name)));
+  const leftOut = await checkpoint.finish((name) => !adapted.touched.has(name) && (adapted.formerHeads.has(name) || isHarmless(name)));
   const names = ['input_ids', 'attention_mask', ...(family.hasTokenTypes(config) ? ['token_type_ids'] : [])];
   const inputs = names.map((name): TensorInfo => ({ name, type: 'int64', dims: [-1, -1] }));
   const { folder, mapped, words } = checkpoint;
@@ -129,6 +129,7 @@ export async function planCheckpoint(files: VersionFiles, options: PlanOptions =
   const replaced = [...(quantizer?.sources ?? [])].filter((digest) => !mapped.has(digest));
   const rows = words === undefined ? [] : [{ name: WORD_ROWS, type: 'float32', dims: [-1, words.columns] } as const];
   const graph = writer.finish(inputs, outputs, rows);
-  const plan = { graph, inputs, outputs, derived, replaced, filling: FILLING, ...(words && { words }) };
+  const facts = { family: String(config.raw('model_type')), head: kind, leftOut };
+  const plan = { graph, inputs, outputs, facts, derived, replaced, filling: FILLING, ...(words && { words }) };
   return folder === undefined ? plan : { ...plan, externalDataFolder: folder };
 }

@@ -32,11 +32,12 @@ export interface VersionForm {
  */
 export async function planForm({ manifest, segmentsFolder, quantized }: VersionForm): Promise<SessionPlan> {
   const files = openSegmentFiles(manifest, segmentsFolder);
-  if (quantized === undefined && !hasAdapter(files)) return planSession(files, { wordsApart: WORDS_APART_BYTES });
+  const options = { task: manifest.task, wordsApart: WORDS_APART_BYTES };
+  if (quantized === undefined && !hasAdapter(files)) return planSession(files, options);
   const { derive } = await DerivedTensors.open(dirname(segmentsFolder));
-  if (quantized === undefined) return planSession(files, { derive, wordsApart: WORDS_APART_BYTES });
+  if (quantized === undefined) return planSession(files, { ...options, derive });
   const { precision, weightBits } = quantized;
-  return planSession(files, { precision, weightBits, derive, wordsApart: WORDS_APART_BYTES });
+  return planSession(files, { ...options, precision, weightBits, derive });
 }
 
 /** What a compiled form is kept under: forms of one version in different precisions are different things. */

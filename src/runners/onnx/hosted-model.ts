@@ -80,7 +80,7 @@ export class HostedModel {
    */
   static async rehearse(): Promise<void> {
     const files = rehearsalFiles();
-    const plan = await planSession(files);
+    const plan = await planSession(files, { task: REHEARSED_TASK });
     const task = await openTask(files, { task: REHEARSED_TASK });
     const model = new HostedModel(await VersionSessions.open(plan, { threads: 1 }), plan, { task });
     await model.predict({ op: 'predict', key: '', requests: [{ inputs: 'word' }] });
