@@ -121,7 +121,9 @@ export async function planCheckpoint(files: VersionFiles, options: PlanOptions =
   const wordsApart = kind === 'ForMaskedLM' ? Number.POSITIVE_INFINITY : options.wordsApart;
   const checkpoint = new Checkpoint(writer, read, tensors, { prefix, config, quantizer, wordsApart });
   const outputs = head(checkpoint, family.encode(checkpoint, config));
-  const leftOut = await checkpoint.finish((name) => !adapted.touched.has(name) && (adapted.formerHeads.has(name) || isHarmless(name)));
+  const leftOut = await checkpoint.finish(
+    (name) => !adapted.touched.has(name) && (adapted.formerHeads.has(name) || isHarmless(name)),
+  );
   const names = ['input_ids', 'attention_mask', ...(family.hasTokenTypes(config) ? ['token_type_ids'] : [])];
   const inputs = names.map((name): TensorInfo => ({ name, type: 'int64', dims: [-1, -1] }));
   const { folder, mapped, words } = checkpoint;
