@@ -178,7 +178,7 @@ export interface ValidateOptions {
   readonly allowCustomOperators?: boolean | undefined;
   /** See `PlanOptions`. */
   readonly derive?: DeriveTensor | undefined;
-  /** See `PlanOptions`; that of an artifact is its own. */
+  /** See `PlanOptions`. */
   readonly task?: string | undefined;
 }
 
@@ -190,7 +190,7 @@ export interface ValidateOptions {
  * @throws ModelkeepError as `planSession`
  */
 export async function validateArtifact(artifact: Artifact, options: ValidateOptions = {}): Promise<Validated> {
-  return validateFiles(filesOf(artifact), artifact.format, { ...options, task: artifact.task });
+  return validateFiles(filesOf(artifact), artifact.format, options);
 }
 
 /** {@link validateArtifact} for files wherever they lie. @throws ModelkeepError as `planSession` */

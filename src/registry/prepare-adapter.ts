@@ -63,8 +63,9 @@ export async function prepareAdapter(
   try {
     const artifact = await withConfig(own, stored, temporary);
     const files = overlay(artifact, stored);
-    const { task, opened, warnings } = await taskOf(files, asked);
-    await validateFiles(files, 'hf', { task, derive: () => Promise.resolve(NOWHERE) });
+    const { task, opened, warnings } = await taskOf(files, asked, (each) =>
+      validateFiles(files, 'hf', { task: each, derive: () => Promise.resolve(NOWHERE) }),
+    );
     const evident = await addEvidence(artifact, path, options, opened);
     const numbers: string[] = [];
     const manifest = await buildManifest(evident, {

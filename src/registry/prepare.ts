@@ -20,6 +20,7 @@ import {
   validateArtifact,
   type Artifact,
   type PickleReport,
+  type Validated,
 } from '../formats/index.js';
 import { checkGraph } from '../runners/index.js';
 import { detectTask, openTask, type OpenTask } from '../tasks/index.js';
@@ -56,8 +57,8 @@ export async function prepareFiles(path: string, options: PushOptions): Promise<
     ...(requirements === undefined ? {} : { requirements }),
   });
   onProgress?.('inspect', { doneBytes: 0, totalBytes: found.files.reduce((sum, { size }) => sum + size, 0) });
-  const { opened, ...described } = await withTask(found);
-  const validated = await validateArtifact(described, { allowCustomOperators });
+  const check: CheckFor = (asked) => validateArtifact(found, { allowCustomOperators, task: asked });
+  const { validated, opened, ...described } = await withTask(found, check);
   if (validated.graph !== undefined) await checkGraph(validated.graph.path, validated.graph.plan, abortable);
   const artifact = await addEvidence(described, path, options, opened);
   const precision = precisionFor(artifact, options.precision);
@@ -107,30 +108,41 @@ function pickleWarnings(pickle: PickleReport | undefined): readonly string[] {
   ];
 }
 
-async function withTask(artifact: Artifact): Promise<Artifact & Pick<FoundTask, 'opened'>> {
-  if (artifact.format === 'joblib') return artifact;
-  const { task, opened, warnings } = await taskOf(openLocalFiles(artifact.files), artifact.task);
-  const found = task === undefined || opened === undefined ? {} : { task, opened };
+async function withTask(
+  artifact: Artifact,
+  check: CheckFor,
+): Promise<Artifact & Pick<FoundTask, 'opened' | 'validated'>> {
+  if (artifact.format === 'joblib') return { ...artifact, validated: await check(artifact.task) };
+  const { warnings, ...found } = await taskOf(openLocalFiles(artifact.files), artifact.task, check);
   return { ...artifact, ...found, warnings: [...artifact.warnings, ...warnings] };
 }
+
+/** Checks a version's files for a task; undefined for a version that takes tensors only. */
+export type CheckFor = (task: string | undefined) => Promise<Validated>;
 
 /** A version's task, and what is odd about it. */
 interface FoundTask {
   readonly task?: string;
   readonly opened?: OpenTask;
+  /** What checking the files for it found. */
+  readonly validated: Validated;
   readonly warnings: readonly string[];
 }
 
-/** Finds the task, if none was named, and opens it once, so that a tokenizer that cannot be used is met here. */
-export async function taskOf(files: VersionFiles, asked: string | undefined): Promise<FoundTask> {
+/**
+ * Finds the task, if none was named, checks the files for it, and opens it once, so that a tokenizer that cannot be used
+ * is met here.
+ */
+export async function taskOf(files: VersionFiles, asked: string | undefined, check: CheckFor): Promise<FoundTask> {
   const task = asked ?? (await detectTask(files));
-  if (task === undefined) return { warnings: [] };
+  const validated = await check(task);
+  if (task === undefined) return { validated, warnings: [] };
   try {
-    return { task, opened: await openTask(files, { task }), warnings: [] };
+    return { task, opened: await openTask(files, { task }), validated, warnings: [] };
   } catch (error) {
     // A model without a tokenizer still takes tensors, unless its publisher asked for a task.
     if (asked !== undefined || !(error instanceof ModelkeepError) || error.code !== 'UNSUPPORTED_FORMAT') throw error;
-    return { warnings: [`it takes tensors only: ${error.message}`] };
+    return { validated: await check(undefined), warnings: [`it takes tensors only: ${error.message}`] };
   }
 }
 
