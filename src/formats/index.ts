@@ -19,6 +19,14 @@ export { cutFile } from './cutting.js';
 export { readFloats, widenFloats, type FloatDtype } from './float-tensor.js';
 export { readSafetensorsHeader, type SafetensorsHeader } from './safetensors.js';
 export { DTYPE_BYTES, type StoredTensor } from './tensor-table.js';
+export {
+  POOLING_NAMES,
+  readTextChoices,
+  TEXT_FILE,
+  type PoolingName,
+  type SharedRuns,
+  type TextChoices,
+} from './text-choices.js';
 export { readTrainingFacts, type TrainingFacts } from './training-facts.js';
 export { scanModelFile } from './scan-model-file.js';
 export { type PickleCompression, type PickleReport } from './joblib/scan.js';
