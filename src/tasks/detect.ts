@@ -1,5 +1,6 @@
 import type { VersionFiles } from '../core/index.js';
 import { readModelConfig, type ModelConfig } from './model-config.js';
+import { hasVocabulary } from './tokenizer/resolve/sources.js';
 
 /** Names of all tasks, in the order in which they are documented. */
 export const TASK_NAMES = Object.freeze([
@@ -39,11 +40,6 @@ export function taskOfConfig(config: ModelConfig): TaskName | undefined {
   return undefined;
 }
 
-function hasTokenizer(files: VersionFiles): boolean {
-  const has = (path: string): boolean => files.size(path) !== undefined;
-  return has('tokenizer.json') || has('vocab.txt') || (has('vocab.json') && has('merges.txt'));
-}
-
 /**
  * Finds the task of a version from its files: `modules.json` of sentence-transformers, else the head that
  * `architectures` of `config.json` names.
@@ -52,7 +48,7 @@ function hasTokenizer(files: VersionFiles): boolean {
  * @throws ModelkeepError `INVALID_ARTIFACT` if `config.json` is damaged
  */
 export async function detectTask(files: VersionFiles): Promise<TaskName | undefined> {
-  if (!hasTokenizer(files)) return undefined;
+  if (!hasVocabulary(files)) return undefined;
   if (files.size('modules.json') !== undefined) return 'sentence-embeddings';
   const config = await readModelConfig(files);
   return config && taskOfConfig(config);

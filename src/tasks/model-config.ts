@@ -11,6 +11,8 @@ const ConfigSchema = z.looseObject({
   function_to_apply: z.string().nullish(),
   max_position_embeddings: z.number().int().nullish(),
   pad_token_id: z.number().int().nullish(),
+  tokenizer_class: z.string().nullish(),
+  vocab_size: z.number().nullish(),
 });
 
 /** What the tasks need of `config.json`. */
@@ -25,6 +27,10 @@ export interface ModelConfig {
   readonly problemType?: string;
   /** Most tokens that the model's positions allow, with special tokens; absent if the file does not say. */
   readonly maxTokens?: number;
+  /** Class of the tokenizer, such as `BertJapaneseTokenizer`; absent if the file does not say. */
+  readonly tokenizerClass?: string | undefined;
+  /** Rows of the embedding table; absent if the file does not say. */
+  readonly vocabularySize?: number | undefined;
 }
 
 /** Families whose positions start behind the padding id, so that they hold `pad_token_id + 1` tokens less. */
@@ -83,5 +89,7 @@ export async function readModelConfig(files: VersionFiles): Promise<ModelConfig 
     ...(labels && { labels }),
     ...(raw.problem_type ? { problemType: raw.problem_type } : {}),
     ...(maxTokens !== undefined && { maxTokens }),
+    tokenizerClass: raw.tokenizer_class ?? undefined,
+    vocabularySize: raw.vocab_size ?? undefined,
   };
 }

@@ -1,6 +1,6 @@
 import type { VersionFiles } from '../../core/index.js';
 import type { ModelConfig } from '../model-config.js';
-import { TOKENIZER_FILES } from './files.js';
+import { TOKENIZER_SOURCES } from './resolve/sources.js';
 import { openTokenizer, type TextTokenizer } from './tokenizer.js';
 
 /**
@@ -34,13 +34,14 @@ export class OpenTokenizers {
 }
 
 /** Everything that a tokenizer is made from; undefined where contents have no names. */
-function keyOf(files: VersionFiles, { modelType, maxTokens }: ModelConfig): string | undefined {
+function keyOf(files: VersionFiles, model: ModelConfig): string | undefined {
   const contents: (readonly [string, string])[] = [];
-  for (const path of TOKENIZER_FILES) {
+  for (const path of TOKENIZER_SOURCES) {
     if (files.size(path) === undefined) continue;
     const content = files.contentOf(path);
     if (content === undefined) return undefined;
     contents.push([path, content]);
   }
-  return JSON.stringify([modelType, maxTokens ?? null, contents]);
+  const { modelType, tokenizerClass, vocabularySize, maxTokens } = model;
+  return JSON.stringify([modelType, tokenizerClass, vocabularySize, maxTokens, contents]);
 }

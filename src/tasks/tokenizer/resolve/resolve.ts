@@ -1,59 +1,302 @@
-import type { VersionFiles } from '../../../core/index.js';
-import type { JsonObject } from '../../json-file.js';
+import { ModelkeepError, type VersionFiles } from '../../../core/index.js';
+import { readJsonObject, type JsonObject } from '../../json-file.js';
 import type { ModelConfig } from '../../model-config.js';
-import { readTokenizerFiles } from '../files.js';
-import { SPECIAL_NAMES, type ResolvedTokenizer } from '../resolved.js';
+import { SPECIAL_NAMES, type ResolvedTokenizer, type SpecialName } from '../resolved.js';
+import { addedToken, AddedVocabulary, includesToken, textOf, type Token } from './added-tokens.js';
+import { CLASSES, classNamed, classOfModelType, type SlowClass, type TokenizerClass } from './classes.js';
+import { convert } from './convert.js';
+import type { Parts } from './parts.js';
+import { obey } from './rewrite.js';
+import { flag, maxTokens, mergeSettings, side, type Settings } from './settings.js';
+import { hasVocabulary, invalidValue, isObject, shown, unsupported } from './sources.js';
+import { beyondTable, readParts, sideOf, type TokenizerJson } from './tokenizer-json.js';
 
-/** A `model_max_length` above this is transformers' way to say "no limit". */
-const NO_LIMIT = 1_000_000;
+const JSON_PATH = 'tokenizer.json';
+const CONFIG_PATH = 'tokenizer_config.json';
 
-/** Tokenizer classes whose models take no segment ids (`model_input_names` of the classes in transformers 4.46). */
-const WITHOUT_TYPE_IDS =
-  /^(DistilBert|Roberta|XLMRoberta|Camembert|MPNet|Longformer|Bart|Barthez|MBart|Bloom|GPT2|LED|Blenderbot|Llama|Qwen2)Tokenizer/;
+interface Chosen {
+  readonly name: string;
+  readonly known: TokenizerClass;
+  readonly warnings: readonly string[];
+}
+
+function refuseClass(name: string, where: string, custom: boolean): ModelkeepError {
+  const code = custom ? ', a class with code of its own, which is not run' : ', which modelkeep does not know';
+  return unsupported(
+    `The tokenizer is a ${name} (${where})${code}. If its tokenizer.json is all of it, set tokenizer_class in ` +
+      `${CONFIG_PATH} to PreTrainedTokenizerFast; otherwise ask for tensors`,
+  );
+}
+
+/** Finds the class that `AutoTokenizer` takes. @throws ModelkeepError `UNSUPPORTED_FORMAT` for one that is not known */
+function chooseClass(files: VersionFiles, config: JsonObject, model: ModelConfig | undefined): Chosen {
+  const modelType = model?.modelType ?? '';
+  for (const [path, named] of [
+    [CONFIG_PATH, config['tokenizer_class']],
+    ['config.json', model?.tokenizerClass],
+  ] as const) {
+    if (named === undefined || named === null) continue;
+    if (typeof named !== 'string') throw invalidValue(path, 'tokenizer_class', named, 'it must be the name of a class');
+    const name = classNamed(named);
+    const known = name === undefined ? undefined : CLASSES.get(name);
+    if (name === undefined || known === undefined) {
+      throw refuseClass(named, `tokenizer_class of ${path}`, config['auto_map'] !== undefined);
+    }
+    return { name, known, warnings: [] };
+  }
+  const byType = classOfModelType(modelType);
+  const hasJson = files.size(JSON_PATH) !== undefined;
+  const guessed = hasJson
+    ? 'PreTrainedTokenizerFast'
+    : files.size('vocab.txt') === undefined
+      ? undefined
+      : 'BertTokenizer';
+  const wanted = byType ?? guessed;
+  if (wanted === undefined) {
+    throw unsupported(
+      `Neither ${CONFIG_PATH} nor config.json says what kind of tokenizer this is` +
+        `${modelType === '' ? '' : ` (model_type ${shown(modelType)} is not known)`}; set tokenizer_class in ${CONFIG_PATH}`,
+    );
+  }
+  const name = classNamed(wanted);
+  const known = name === undefined ? undefined : CLASSES.get(name);
+  if (name === undefined || known === undefined) {
+    throw refuseClass(wanted, `model_type ${shown(modelType)} of config.json`, false);
+  }
+  const warnings =
+    byType === undefined && !hasJson
+      ? [`No file names the tokenizer's class: vocab.txt is taken for a BertTokenizer`]
+      : [];
+  return { name, known, warnings };
+}
+
+/** The special tokens with names that a class has after its constructor. */
+function namedTokens(
+  settings: Settings,
+  known: TokenizerClass,
+  marks: TokenizerClass['marks'],
+): Map<SpecialName, Token> {
+  const tokens = new Map<SpecialName, Token>();
+  for (const name of SPECIAL_NAMES) {
+    const token = settings.special.has(name) ? settings.special.get(name) : known.special[name];
+    if (token === undefined || token === null) continue;
+    const mark = typeof token === 'string' ? marks[name] : undefined;
+    tokens.set(name, mark === undefined ? token : addedToken(textOf(token), mark));
+  }
+  return tokens;
+}
+
+/** Special tokens that a tokenizer.json has which no class is named for: those that nearly all have. */
+function usualTokens({ parts }: TokenizerJson): Map<SpecialName, Token> {
+  const has = (token: string): boolean => parts.added.some(({ content }) => content === token);
+  const usual: readonly (readonly [SpecialName, readonly string[]])[] = [
+    ['unk', ['[UNK]', '<unk>']],
+    ['sep', ['[SEP]', '</s>']],
+    ['pad', ['[PAD]', '<pad>']],
+    ['cls', ['[CLS]', '<s>']],
+    ['mask', ['[MASK]', '<mask>']],
+  ];
+  return new Map(
+    usual.flatMap(([name, texts]) => {
+      const found = texts.find(has);
+      return found === undefined ? [] : [[name, found] as const];
+    }),
+  );
+}
+
+/** What is put together into the tokenizer. */
+interface Ingredients {
+  readonly source: string;
+  readonly parts: Parts;
+  readonly settings: Settings;
+  readonly named: ReadonlyMap<SpecialName, Token>;
+  readonly additional: readonly Token[];
+  /** Rows of the embedding table; undefined where config.json does not say. */
+  readonly rows: number | undefined;
+}
 
 /**
- * Resolves the files of a version into its tokenizer, as `AutoTokenizer.from_pretrained` does.
+ * Adds the tokens of the settings to the vocabulary, in the order in which `PreTrainedTokenizerFast` does.
  *
- * @returns undefined if the version has no tokenizer
+ * @throws ModelkeepError `INVALID_ARTIFACT` for a token whose id the model does not have
+ */
+function addTokens(
+  { source, parts, settings, named, additional, rows }: Ingredients,
+  warnings: string[],
+): AddedVocabulary {
+  const vocabulary = new AddedVocabulary(parts.vocabulary);
+  const special: Token[] = [];
+  const texts = new Set<string>();
+  for (const token of [...named.values(), ...additional]) {
+    if (texts.has(textOf(token))) continue;
+    texts.add(textOf(token));
+    special.push(token);
+  }
+  for (const token of parts.added) check(vocabulary.add(token), token.content);
+  const wanted: Token[] = settings.declared.map(([, token]) => token);
+  const present = new Set(wanted.map(textOf));
+  for (const token of special) {
+    const isPresent = typeof token === 'string' && (vocabulary.hasText(token) || present.has(token));
+    if (!isPresent && !includesToken(wanted, token)) wanted.push(token);
+  }
+  const declaredIds = new Map(settings.declared.map(([id, { content }]) => [content, id]));
+  const further = new Set(additional.map(textOf));
+  for (const token of wanted) {
+    const content = textOf(token);
+    const marked = typeof token === 'string' ? addedToken(token) : token;
+    const isDefault = !declaredIds.has(content) && !further.has(content);
+    if (isDefault && rows !== undefined && vocabulary.idOf(content) === undefined && vocabulary.next >= rows) {
+      warnings.push(`The tokenizer has the token ${JSON.stringify(content)}, which the model has no embedding for`);
+      continue;
+    }
+    const id = vocabulary.add({ ...marked, special: marked.special || texts.has(content) });
+    check(id, content);
+    const declared = declaredIds.get(content);
+    if (declared !== undefined && id !== undefined && declared !== id) {
+      warnings.push(
+        `The token ${JSON.stringify(content)} is declared with the id ${declared}, but transformers gives it ${id}, ` +
+          'and so does modelkeep',
+      );
+    }
+  }
+  return vocabulary;
+
+  function check(id: number | undefined, content: string): void {
+    if (id !== undefined && rows !== undefined && id >= rows) throw beyondTable(source, content, id, rows);
+  }
+}
+
+/** Whether a model can say "unknown" at all. @throws ModelkeepError `INVALID_ARTIFACT` if it could not, at a request */
+function checkUnknown(source: string, { model, vocabulary }: Parts): void {
+  const { type, unk_token: token, unk_id: id } = model;
+  if (type === 'Unigram') {
+    if (id === null || id === undefined || (typeof id === 'number' && id >= 0 && id < vocabulary.size)) return;
+    throw invalidValue(source, 'the id of the unknown token', id, `the vocabulary has ${vocabulary.size} tokens`);
+  }
+  if (typeof token !== 'string' || vocabulary.idOf(token) !== undefined) return;
+  throw new ModelkeepError(
+    'INVALID_ARTIFACT',
+    `${source} has no ${JSON.stringify(token)}, which stands for unknown words (unk_token). Save the tokenizer again`,
+  );
+}
+
+/**
+ * Resolves the files of a version into its tokenizer, as `AutoTokenizer.from_pretrained` of transformers 4 does.
+ *
+ * @returns undefined if the version has no vocabulary
  * @throws ModelkeepError `INVALID_ARTIFACT` for damaged files, `UNSUPPORTED_FORMAT` for a tokenizer that is not known
  */
 export async function resolveTokenizer(
   files: VersionFiles,
   model: ModelConfig | undefined,
 ): Promise<ResolvedTokenizer | undefined> {
-  const found = await readTokenizerFiles(files, model);
-  if (found === undefined) return undefined;
-  const { json, config } = found;
-  const className = typeof config['tokenizer_class'] === 'string' ? config['tokenizer_class'].replace(/Fast$/, '') : '';
-  const prefix = (json['model'] as JsonObject | undefined)?.['continuing_subword_prefix'];
-  const limit = config['model_max_length'];
-  const names = config['model_input_names'];
+  if (!hasVocabulary(files)) return undefined;
+  const config = (await readJsonObject(files, CONFIG_PATH)) ?? {};
+  const { name, known, warnings } = chooseClass(files, config, model);
+  const specialMap = await readJsonObject(files, 'special_tokens_map.json');
+  const added = await readJsonObject(files, 'added_tokens.json');
+  const slow = known.slow;
+  const hasJson = files.size(JSON_PATH) !== undefined;
+  const json = hasJson && known.slowOnly === undefined ? await readParts(files) : undefined;
+  const settings = mergeSettings({ config, specialMap, added, jsonAdded: json?.added });
+  if (flag(settings, 'split_special_tokens', false)) {
+    throw invalidValue(CONFIG_PATH, 'split_special_tokens', true, 'it is not served. Set it to false');
+  }
+  const isUnnamed = json !== undefined && Object.keys(config).length === 0 && name === 'PreTrainedTokenizer';
+  const named = namedTokens(settings, known, json === undefined ? (slow?.marks ?? {}) : known.marks);
+  if (isUnnamed) for (const [key, token] of usualTokens(json)) if (!named.has(key)) named.set(key, token);
+  const padToken = json?.padding?.['pad_token'];
+  if (typeof padToken === 'string' && !named.has('pad') && !settings.special.has('pad')) named.set('pad', padToken);
+  const source = json === undefined ? sourceOf(files, name, slow) : JSON_PATH;
+  const parts =
+    json?.parts ??
+    (await convert(slowOf(name, slow).conversion, { files, paths: slow?.files ?? [], settings, special: named }));
+  const additional = settings.additional === undefined ? (known.additional ?? []) : (settings.additional ?? []);
+  const found = [...warnings];
+  const vocabulary = addTokens({ source, parts, settings, named, additional, rows: model?.vocabularySize }, found);
+  checkUnknown(source, parts);
+  const idOf = (token: string): number => {
+    const id = vocabulary.idOf(token);
+    if (id !== undefined) return id;
+    throw new ModelkeepError(
+      'INVALID_ARTIFACT',
+      `${source} has no ${JSON.stringify(token)}, which the tokenizer puts around texts. Save the tokenizer again`,
+    );
+  };
+  const rewritten = obey({ ...parts, postProcessor: parts.postProcessor(idOf) }, known.obeys, settings, name);
+  const prefix = parts.model['continuing_subword_prefix'];
   return {
-    json: JSON.stringify({ ...json, truncation: null, padding: null }),
-    className,
-    source: ['tokenizer.json', 'vocab.txt', 'vocab.json'].find((path) => files.size(path) !== undefined) ?? '',
+    json: JSON.stringify({
+      version: '1.0',
+      truncation: null,
+      padding: null,
+      added_tokens: vocabulary.list(),
+      normalizer: rewritten.normalizer,
+      pre_tokenizer: rewritten.preTokenizer,
+      post_processor: rewritten.postProcessor,
+      decoder: parts.decoder,
+      model: parts.model,
+    }),
+    className: name,
+    source,
     special: Object.fromEntries(
-      SPECIAL_NAMES.flatMap((name) => {
-        const token = contentOf(config[`${name}_token`]);
-        return token === undefined ? [] : [[name, token]];
-      }),
+      [...named].flatMap(([key, token]) =>
+        vocabulary.idOf(textOf(token)) === undefined ? [] : [[key, textOf(token)]],
+      ),
     ),
-    maxTokens: typeof limit === 'number' && limit < NO_LIMIT ? limit : Number.POSITIVE_INFINITY,
-    truncationSide: config['truncation_side'] === 'left' ? 'left' : 'right',
-    paddingSide: config['padding_side'] === 'left' ? 'left' : 'right',
-    inputNames: Array.isArray(names)
-      ? names.map(String)
-      : ['input_ids', ...(WITHOUT_TYPE_IDS.test(className) ? [] : ['token_type_ids']), 'attention_mask'],
+    maxTokens: maxTokens(settings),
+    truncationSide: side(settings, 'truncation_side', sideOf(json?.truncation)),
+    paddingSide: side(
+      settings,
+      'padding_side',
+      json?.padding === undefined ? (known.paddingSide ?? 'right') : sideOf(json.padding),
+    ),
+    inputNames: inputNames(settings, known),
+    padTypeId: padTypeId(settings, json),
     subwordPrefix: typeof prefix === 'string' && prefix !== '' ? prefix : undefined,
-    splitsHan: (json['normalizer'] as JsonObject | null | undefined)?.['handle_chinese_chars'] === true,
-    padTypeId: 0,
-    cleanUpSpaces: config['clean_up_tokenization_spaces'] !== false,
-    warnings: [],
+    splitsHan: isObject(rewritten.normalizer) && rewritten.normalizer['handle_chinese_chars'] === true,
+    cleanUpSpaces: flag(settings, 'clean_up_tokenization_spaces', json === undefined && slow?.cleanUp === true),
+    warnings: found,
   };
 }
 
-function contentOf(value: unknown): string | undefined {
-  if (typeof value === 'string') return value;
-  const content = typeof value === 'object' && value !== null ? (value as JsonObject)['content'] : undefined;
-  return typeof content === 'string' ? content : undefined;
+function slowOf(name: string, slow: SlowClass | undefined): SlowClass {
+  if (slow !== undefined) return slow;
+  const shownName = name === 'PreTrainedTokenizer' ? 'PreTrainedTokenizerFast' : name;
+  throw unsupported(
+    `The tokenizer is a ${shownName}, which is read from tokenizer.json, and there is none. Save the fast tokenizer ` +
+      'with the model: AutoTokenizer.from_pretrained(...).save_pretrained(directory)',
+  );
+}
+
+/** The file of a slow tokenizer's vocabulary. @throws ModelkeepError `UNSUPPORTED_FORMAT` if one of its files is missing */
+function sourceOf(files: VersionFiles, name: string, slow: SlowClass | undefined): string {
+  const needed = slowOf(name, slow).files;
+  const missing = needed.filter((path) => files.size(path) === undefined);
+  const [first = ''] = needed;
+  if (missing.length === 0) return first;
+  const alternative = slow?.conversion === 'bert-japanese' ? '' : ', or a tokenizer.json';
+  throw unsupported(
+    `The tokenizer is a ${name}, which is read from ${needed.join(' and ')}; there is no ${missing.join(' and no ')}. ` +
+      `Publish it with the model${alternative}`,
+  );
+}
+
+function inputNames({ values }: Settings, known: TokenizerClass): readonly string[] {
+  const names = values['model_input_names'];
+  if (names === undefined) return known.inputs;
+  if (Array.isArray(names) && names.every((each) => typeof each === 'string')) return names;
+  throw invalidValue(CONFIG_PATH, 'model_input_names', names, 'it must be a list of names');
+}
+
+function padTypeId({ values }: Settings, json: TokenizerJson | undefined): number {
+  const own = values['pad_token_type_id'];
+  const value = own ?? (isObject(json?.padding) ? json.padding['pad_type_id'] : undefined) ?? 0;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;
+  throw invalidValue(
+    own === undefined ? JSON_PATH : CONFIG_PATH,
+    'pad_token_type_id',
+    value,
+    'it must be a segment id',
+  );
 }
