@@ -16,13 +16,13 @@ export type ParametersOf<Task> = Task extends TaskName
 /** Options of {@link Model.predict}. */
 export interface PredictOptions<Task = undefined> extends Omit<RequestOptions, 'freshness'> {
   /** The task's options, such as `{ top_k: 3 }`, named as the transformers pipeline names them. */
-  readonly parameters?: ParametersOf<Task>;
+  readonly parameters?: ParametersOf<Task> | undefined;
 }
 
 /** One of many requests of {@link Model.predictMany}; further fields come back beside its answer. */
 export interface ManyRequest<Task = undefined> {
   readonly inputs: InputOf<Task>;
-  readonly parameters?: ParametersOf<Task>;
+  readonly parameters?: ParametersOf<Task> | undefined;
 }
 
 /** One of many answers. */

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { PRECISIONS, type PrecisionSetting } from '../core/index.js';
 import { ACCESS_SETTINGS } from './access-settings.js';
 import { TRUST_SETTINGS } from './trust-settings.js';
-import { bytes, flag, list, setting, text, whole, type Setting } from './setting.js';
+import { bytes, flag, list, setting, text, textOrNone, whole, type Setting } from './setting.js';
 
 // An empty variable counts as none, as the XDG base directory specification has it.
 const dataHome = process.env.XDG_DATA_HOME || join(homedir(), '.local', 'share');
@@ -209,6 +209,13 @@ export const SETTINGS = Object.freeze({
     description:
       'Port for gRPC; next: the one after --port (8081), any free one with --port 0; 0: any free one; off: none',
     placeholder: 'PORT',
+  }),
+  defaultModel: setting<string>({
+    schema: textOrNone,
+    defaultValue: '',
+    description:
+      'Reference that is asked where a request of the Text Embeddings Inference form names none; empty: none',
+    placeholder: 'REF',
   }),
   maxBodyBytes: setting<number>({
     schema: bytes,

@@ -44,6 +44,129 @@ export type OpenAiError = {
   };
 };
 
+/** `TeiError` of the document. */
+export type TeiError = {
+  readonly error: string;
+  readonly error_type: 'Unhealthy' | 'Backend' | 'Overloaded' | 'Validation' | 'Tokenizer' | 'Empty';
+  readonly code:
+    | 'INVALID_REFERENCE'
+    | 'MODEL_NOT_FOUND'
+    | 'VERSION_NOT_FOUND'
+    | 'ALIAS_NOT_FOUND'
+    | 'ALIAS_CONFLICT'
+    | 'INVALID_ARTIFACT'
+    | 'UNSUPPORTED_FORMAT'
+    | 'UNSAFE_FORMAT'
+    | 'DIGEST_MISMATCH'
+    | 'STORE_UNAVAILABLE'
+    | 'STORE_PERMISSION'
+    | 'LOAD_FAILED'
+    | 'GATE_FAILED'
+    | 'RUNNER_CRASHED'
+    | 'OUT_OF_BUDGET'
+    | 'INVALID_INPUT'
+    | 'OVERLOADED'
+    | 'DEADLINE_EXCEEDED'
+    | 'CANCELLED'
+    | 'UNAUTHENTICATED'
+    | 'FORBIDDEN'
+    | 'CLOSED'
+    | 'INTERNAL';
+};
+
+/** `CohereError` of the document. */
+export type CohereError = {
+  readonly message: string;
+  readonly code:
+    | 'INVALID_REFERENCE'
+    | 'MODEL_NOT_FOUND'
+    | 'VERSION_NOT_FOUND'
+    | 'ALIAS_NOT_FOUND'
+    | 'ALIAS_CONFLICT'
+    | 'INVALID_ARTIFACT'
+    | 'UNSUPPORTED_FORMAT'
+    | 'UNSAFE_FORMAT'
+    | 'DIGEST_MISMATCH'
+    | 'STORE_UNAVAILABLE'
+    | 'STORE_PERMISSION'
+    | 'LOAD_FAILED'
+    | 'GATE_FAILED'
+    | 'RUNNER_CRASHED'
+    | 'OUT_OF_BUDGET'
+    | 'INVALID_INPUT'
+    | 'OVERLOADED'
+    | 'DEADLINE_EXCEEDED'
+    | 'CANCELLED'
+    | 'UNAUTHENTICATED'
+    | 'FORBIDDEN'
+    | 'CLOSED'
+    | 'INTERNAL';
+};
+
+/** `TeiInfo` of the document. */
+export type TeiInfo = {
+  readonly model_id: string;
+  readonly model_sha: string | null;
+  readonly model_dtype: string;
+  readonly served_model_name: string;
+  /** embedding, reranker or classifier, with what each has */
+  readonly model_type: Readonly<Record<string, unknown>>;
+  readonly max_concurrent_requests: number;
+  readonly max_input_length: number | null;
+  readonly max_batch_tokens: number;
+  readonly max_client_batch_size: number;
+  readonly auto_truncate: boolean;
+  readonly version: string;
+};
+
+/** `RerankAnswer` of the document. */
+export type RerankAnswer = {
+  readonly id: string;
+  readonly model: string;
+  readonly object: 'list';
+  readonly results: readonly {
+    readonly index: number;
+    readonly relevance_score: number;
+    readonly document?: {
+      readonly text: string;
+    };
+  }[];
+  readonly usage: {
+    readonly prompt_tokens: number;
+    readonly total_tokens: number;
+  };
+  readonly meta: Readonly<Record<string, unknown>>;
+};
+
+/** `FrontPage` of the document. */
+export type FrontPage = {
+  readonly name: string;
+  readonly version: string;
+  readonly documentation: string;
+  readonly openapi: string;
+  readonly models: string;
+  readonly health: string;
+};
+
+/** `ModelSummary` of the document. */
+export type ModelSummary = {
+  readonly id: string;
+  readonly model: string;
+  readonly version: number;
+  readonly digest: string | null;
+  /** The task that it was published for */
+  readonly pipeline_tag: string | null;
+  /** The tasks that it can be asked for */
+  readonly tasks: readonly string[];
+  readonly format: string | null;
+  readonly size: number;
+  /** Whether this node can answer at once */
+  readonly ready: boolean;
+  readonly publishedAt: string;
+  readonly publishedBy: string | null;
+  readonly message: string | null;
+};
+
 /** `ServerMetadata` of the document. */
 export type ServerMetadata = {
   readonly name: string;
@@ -220,9 +343,19 @@ export type TextClassification = {
     /** How many labels to give, best first; null for all. Without it, the best one. */
     readonly top_k?: number | null;
     /** What turns logits into scores. Default: sigmoid for multi-label models and one label, none for regression, else softmax. */
-    readonly function_to_apply?: 'softmax' | 'sigmoid' | 'none';
-    /** Whether to cut a text that is too long instead of refusing it. */
-    readonly truncation?: boolean;
+    readonly function_to_apply?: 'softmax' | 'sigmoid' | 'none' | 'SOFTMAX' | 'SIGMOID' | 'NONE';
+    /** Former name of top_k: true for all labels, in the order of the model. */
+    readonly return_all_scores?: boolean;
+    /** Whether to cut what is too long instead of refusing it, or which text of a pair gives way. */
+    readonly truncation?: boolean | 'longest_first' | 'only_first' | 'only_second' | 'do_not_truncate';
+    /** Most tokens of a sequence, special ones included; no more than the model takes. A longer one is cut. */
+    readonly max_length?: number;
+    /** The end at which a text is cut. Default: what the tokenizer says. */
+    readonly truncation_direction?: 'right' | 'left' | 'Right' | 'Left';
+    /** Accepted for compatibility: an answer never depends on padding. */
+    readonly padding?: boolean | 'longest' | 'max_length' | 'do_not_pad';
+    /** Whether the tokens that the model expects around a text are put there. Default: true. */
+    readonly add_special_tokens?: boolean;
   };
   readonly options?: Readonly<Record<string, unknown>>;
 };
@@ -247,7 +380,17 @@ export type TokenClassification = {
   readonly inputs: string | readonly string[];
   readonly parameters?: {
     /** How tokens become entities: none gives tokens, simple groups tokens, the others decide word by word. */
-    readonly aggregation_strategy?: 'none' | 'simple' | 'first' | 'average' | 'max';
+    readonly aggregation_strategy?:
+      | 'none'
+      | 'simple'
+      | 'first'
+      | 'average'
+      | 'max'
+      | 'NONE'
+      | 'SIMPLE'
+      | 'FIRST'
+      | 'AVERAGE'
+      | 'MAX';
     /** Labels that are left out of the answer. */
     readonly ignore_labels?: readonly string[];
     /** Tokens that windows of a long text share; without it a long text is cut. Needs an aggregation. */
@@ -301,6 +444,8 @@ export type QuestionAnswering = {
     readonly max_question_len?: number;
     /** Whether "no answer" may be the answer. */
     readonly handle_impossible_answer?: boolean;
+    /** Accepted for compatibility: an answer never depends on padding. */
+    readonly padding?: boolean | 'longest' | 'max_length' | 'do_not_pad';
     /** Whether answers begin and end at words. */
     readonly align_to_words?: boolean;
   };
@@ -338,8 +483,16 @@ export type FillMask = {
     readonly top_k?: number;
     /** Propose only these words (the first token of each that is none). */
     readonly targets?: string | readonly string[];
-    /** Whether to cut a text that is too long instead of refusing it. */
-    readonly truncation?: boolean;
+    /** Whether to cut what is too long instead of refusing it, or which text of a pair gives way. */
+    readonly truncation?: boolean | 'longest_first' | 'only_first' | 'only_second' | 'do_not_truncate';
+    /** Most tokens of a sequence, special ones included; no more than the model takes. A longer one is cut. */
+    readonly max_length?: number;
+    /** The end at which a text is cut. Default: what the tokenizer says. */
+    readonly truncation_direction?: 'right' | 'left' | 'Right' | 'Left';
+    /** Accepted for compatibility: an answer never depends on padding. */
+    readonly padding?: boolean | 'longest' | 'max_length' | 'do_not_pad';
+    /** Whether the tokens that the model expects around a text are put there. Default: true. */
+    readonly add_special_tokens?: boolean;
   };
   readonly options?: Readonly<Record<string, unknown>>;
 };
@@ -371,8 +524,18 @@ export type FillMaskAnswer =
 export type FeatureExtraction = {
   readonly inputs: string | readonly string[];
   readonly parameters?: {
-    /** Whether to cut a text that is too long instead of refusing it. */
-    readonly truncation?: boolean;
+    /** Whether to cut what is too long instead of refusing it, or which text of a pair gives way. */
+    readonly truncation?: boolean | 'longest_first' | 'only_first' | 'only_second' | 'do_not_truncate';
+    /** Most tokens of a sequence, special ones included; no more than the model takes. A longer one is cut. */
+    readonly max_length?: number;
+    /** The end at which a text is cut. Default: what the tokenizer says. */
+    readonly truncation_direction?: 'right' | 'left' | 'Right' | 'Left';
+    /** Accepted for compatibility: an answer never depends on padding. */
+    readonly padding?: boolean | 'longest' | 'max_length' | 'do_not_pad';
+    /** Whether the tokens that the model expects around a text are put there. Default: true. */
+    readonly add_special_tokens?: boolean;
+    /** Name of a prompt of the model that goes before each text. */
+    readonly prompt_name?: string;
   };
   readonly options?: Readonly<Record<string, unknown>>;
 };
@@ -392,6 +555,16 @@ export type ZeroShotClassification = {
     readonly hypothesis_template?: string;
     /** Whether several labels may hold, each scored on its own. */
     readonly multi_label?: boolean;
+    /** Whether to cut what is too long instead of refusing it, or which text of a pair gives way. */
+    readonly truncation?: boolean | 'longest_first' | 'only_first' | 'only_second' | 'do_not_truncate';
+    /** Most tokens of a sequence, special ones included; no more than the model takes. A longer one is cut. */
+    readonly max_length?: number;
+    /** The end at which a text is cut. Default: what the tokenizer says. */
+    readonly truncation_direction?: 'right' | 'left' | 'Right' | 'Left';
+    /** Accepted for compatibility: an answer never depends on padding. */
+    readonly padding?: boolean | 'longest' | 'max_length' | 'do_not_pad';
+    /** Whether the tokens that the model expects around a text are put there. Default: true. */
+    readonly add_special_tokens?: boolean;
   };
   readonly options?: Readonly<Record<string, unknown>>;
 };

@@ -11,7 +11,7 @@ import type { FeedEvent, NodeReport, StoreEvent, VersionRecord, VersionState } f
 /** Options of every operation that may take long. */
 export interface Abortable {
   /** Ends the operation with `CANCELLED` (or `DEADLINE_EXCEEDED` for a timeout signal). */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What callers may branch on: a capability, never a store's name. */

@@ -1,5 +1,6 @@
 import type { Manifest, Precision, Segment, TensorInfo, VersionRecord } from '../core/index.js';
 import type { QuantizedForm, Runner } from '../runners/index.js';
+import type { TaskFacts } from '../tasks/index.js';
 import { nextState, type ResidencyState } from './states.js';
 
 /** A change of a version's state on this node. */
@@ -19,7 +20,9 @@ export interface Transition {
 export interface LoadedModel {
   readonly task?: string;
   /** To which its tokenizer cuts a sequence; absent where it does not. */
-  readonly maxTokens?: number;
+  readonly maxTokens?: number | undefined;
+  /** What was understood of a text model. */
+  readonly facts?: TaskFacts | undefined;
   /** True if its graph computes padding in attention alone. */
   readonly skipsPadding?: boolean;
   readonly inputs: readonly TensorInfo[];

@@ -1,5 +1,5 @@
 import type { TensorInfo } from '../core/index.js';
-import type { TaskRequest } from '../tasks/index.js';
+import type { TaskFacts, TaskRequest } from '../tasks/index.js';
 import type { VersionForm } from './onnx/form.js';
 
 /** Asks a runner to bring in the libraries that every load needs, so that what they take is no version's. */
@@ -25,7 +25,9 @@ export interface LoadedReply {
   /** Absent for a model that only takes tensors. */
   readonly task?: string;
   /** To which its tokenizer cuts a sequence; absent where it does not. */
-  readonly maxTokens?: number;
+  readonly maxTokens?: number | undefined;
+  /** What was understood of a text model; absent for one that only takes tensors. */
+  readonly facts?: TaskFacts | undefined;
   /** True if its graph computes padding in attention alone. */
   readonly skipsPadding?: boolean;
   readonly inputs: readonly TensorInfo[];

@@ -1,6 +1,7 @@
 import { ModelkeepError } from '../core/index.js';
 import type { Resident } from '../residency/index.js';
 import { padded, type Tensors } from '../runners/index.js';
+import type { TaskRequest } from '../tasks/index.js';
 import { Pace } from './pace.js';
 import { textSize, type TextSize } from './text-length.js';
 
@@ -17,7 +18,7 @@ export interface RequestTiming {
 /** Asks for an answer of the task. */
 export interface TextWork {
   readonly kind: 'predict';
-  readonly request: { readonly inputs: unknown; readonly parameters?: Readonly<Record<string, unknown>> };
+  readonly request: TaskRequest;
 }
 
 /** Asks for one run on tensors. */

@@ -2,6 +2,7 @@ import type { Context } from '@opentelemetry/api';
 import type { ModelkeepError, TensorInfo, VersionRecord } from '../core/index.js';
 import type { ServedForm } from '../residency/index.js';
 import type { Tensors } from '../runners/index.js';
+import type { TaskFacts } from '../tasks/index.js';
 import type { RequestTiming } from './queue.js';
 
 /** How current the version must be: `'watched'` trusts the watch (no query), `'checked'` asks the store first. */
@@ -10,7 +11,7 @@ export type Freshness = 'watched' | 'checked';
 /** Options of one request. */
 export interface RequestOptions {
   /** Gives the request up. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Time from the arrival to the answer, loading included, in ms; `0`: no limit. @defaultValue the service's `requestTimeoutMs` */
   readonly timeoutMs?: number;
   /** @defaultValue 'watched' */
@@ -51,6 +52,12 @@ export interface ModelDescription {
   readonly task?: string;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
+  /** To which a sequence is cut; absent where it is not. */
+  readonly maxTokens?: number | undefined;
+  /** What was understood of a text model. */
+  readonly facts?: TaskFacts | undefined;
+  /** The form in which it answers. */
+  readonly form?: ServedForm | undefined;
 }
 
 /** One finished request, for metrics and logs. */

@@ -5,6 +5,7 @@ import type { PicklePools, RunnerPool } from '../runners/index.js';
 import { checkParameters } from './check-parameters.js';
 import type { Answered, TensorWork, TextWork } from './queue.js';
 import type { ModelDescription, Prediction, RequestOptions, RequestReport, TensorPrediction } from './request.js';
+import { taskToServe } from '../tasks/index.js';
 import { Scheduler, type RunReport, type SchedulerLimits } from './scheduler.js';
 import type { Shadow, ShadowReport } from './shadow.js';
 import { statusOf, type ServiceStatus } from './status.js';
@@ -94,7 +95,9 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
       const asked = typeof request === 'function' ? request(record) : request;
       checkParameters(asked.parameters);
       checkTokens(asked.inputs, this.#options.maxRequestTokens);
-      return { kind: 'predict', request: asked };
+      if (record.task === undefined) return { kind: 'predict', request: asked };
+      const task = taskToServe(record.task, asked);
+      return { kind: 'predict', request: task === record.task ? asked : { ...asked, task } };
     };
     const { answered, ...by } = await this.#answer(target, workFor, options);
     const { output, tokens } = answered;
@@ -134,8 +137,24 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
   /** What a model takes and gives; loads it if need be. @throws ModelkeepError what resolving or loading says */
   async describe(reference: string, options: RequestOptions = {}): Promise<ModelDescription> {
     const { record } = await this.follow(reference, options);
-    const { loaded } = await this.#options.residency.ensure(record, options);
-    return { record, inputs: [], outputs: [], ...loaded };
+    const { loaded, form } = await this.#options.residency.ensure(record, options);
+    return { record, inputs: [], outputs: [], form, ...loaded };
+  }
+
+  /**
+   * True if the version behind a reference can answer at once. One that is known and cannot begins to load, so that a
+   * client that waits until it is ready, as those of Triton and KServe do, does not wait for ever.
+   *
+   * @throws ModelkeepError what resolving says, such as `MODEL_NOT_FOUND`
+   */
+  async becomesReady(reference: string, options: RequestOptions = {}): Promise<boolean> {
+    if (this.isReady(reference)) return true;
+    const { record } = await this.follow(reference, options);
+    const { residency } = this.#options;
+    if (residency.ready(record.id) !== undefined) return true;
+    // Nobody waits for it here: a failure is told by the transition to `failed`, which is logged and counted.
+    residency.ensure(record).catch(() => undefined);
+    return false;
   }
 
   /** True if the version behind a reference can answer at once. Asks nobody. @throws ModelkeepError `INVALID_REFERENCE` */

@@ -3,11 +3,14 @@ import { paddingOf, type TaskContext, type TaskDefinition } from './definition.j
 import { inOrder, invalidInput, kindOf, parseParameters, textOf } from './input.js';
 import { outputNamed, row } from './outputs.js';
 import type { EncodingOutputs, OpenTask, PreparedRequest, TaskRequest } from './task.js';
+import { readPrompts, type Prompts } from './prompts.js';
+import { TOKENIZER_ARGUMENTS, tokenizingOf } from './tokenizer-arguments.js';
 import { encodeWhole } from './whole-text.js';
 
 /** Schema of the parameters of feature-extraction. */
 export const FeatureExtractionParametersSchema = z.strictObject({
-  truncation: z.boolean().default(false).describe('Whether to cut a text that is too long instead of refusing it.'),
+  ...TOKENIZER_ARGUMENTS,
+  prompt_name: z.string().optional().describe('Name of a prompt of the model that goes before each text.'),
 });
 
 /** Parameters of feature-extraction, as asked. */
@@ -28,16 +31,20 @@ function features(outputs: EncodingOutputs): number[][] {
 
 async function prepare(
   { tokenizer }: TaskContext,
+  prompts: Prompts,
   { inputs, parameters: asked }: TaskRequest,
 ): Promise<PreparedRequest> {
-  const { truncation } = parseParameters(FeatureExtractionParametersSchema, asked);
+  const parameters = parseParameters(FeatureExtractionParametersSchema, asked);
+  const tokenizing = tokenizingOf(parameters, false);
   const many = Array.isArray(inputs);
   if (!many && typeof inputs !== 'string')
     throw invalidInput('inputs', `must be a text or texts, not ${kindOf(inputs)}`);
   const values: readonly unknown[] = many ? inputs : [inputs];
+  // The pipeline knows no prompts: one goes before the texts only where it is asked for.
+  const prompt = parameters.prompt_name === undefined ? '' : prompts.promptOf(parameters);
   const encodings = await inOrder(values, (each, i) => {
     const field = many ? `inputs[${i}]` : 'inputs';
-    return encodeWhole(tokenizer, [textOf(each, field)], field, truncation);
+    return encodeWhole(tokenizer, [prompt + textOf(each, field)], field, tokenizing);
   });
   return {
     encodings,
@@ -51,9 +58,12 @@ export const featureExtraction: TaskDefinition = {
   name: 'feature-extraction',
   summary: 'Gives the vector of each token of a text.',
   parameters: FeatureExtractionParametersSchema,
-  open: (context): OpenTask => ({
-    name: 'feature-extraction',
-    ...paddingOf(context.tokenizer),
-    prepare: (request) => prepare(context, request),
-  }),
+  open: async (context): Promise<OpenTask> => {
+    const prompts = await readPrompts(context.files);
+    return {
+      name: 'feature-extraction',
+      ...paddingOf(context.tokenizer),
+      prepare: (request) => prepare(context, prompts, request),
+    };
+  },
 };

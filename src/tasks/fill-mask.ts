@@ -4,6 +4,7 @@ import { inOrder, invalidInput, kindOf, parseParameters, textOf } from './input.
 import { outputNamed, row } from './outputs.js';
 import { largest, softmax } from './scores.js';
 import type { EncodingOutputs, OpenTask, PreparedRequest, TaskRequest } from './task.js';
+import { TOKENIZER_ARGUMENTS, tokenizingOf } from './tokenizer-arguments.js';
 import { encodeWhole } from './whole-text.js';
 
 /** Schema of the parameters of fill-mask. */
@@ -13,7 +14,7 @@ export const FillMaskParametersSchema = z.strictObject({
     .union([z.string(), z.array(z.string()).min(1)])
     .optional()
     .describe('Propose only these words (the first token of each that is none).'),
-  truncation: z.boolean().default(false).describe('Whether to cut a text that is too long instead of refusing it.'),
+  ...TOKENIZER_ARGUMENTS,
 });
 
 /** Parameters of fill-mask, as asked. */
@@ -90,7 +91,7 @@ async function prepare(context: TaskContext, { inputs, parameters: asked }: Task
   const values: readonly unknown[] = many ? inputs : [inputs];
   const encodings = await inOrder(values, async (each, i) => {
     const field = many ? `inputs[${i}]` : 'inputs';
-    const encoding = await encodeWhole(tokenizer, [textOf(each, field)], field, parameters.truncation);
+    const encoding = await encodeWhole(tokenizer, [textOf(each, field)], field, tokenizingOf(parameters, false));
     const masks = encoding.ids.flatMap((id, at) => (id === tokenizer.maskId ? [at] : []));
     if (masks.length === 0)
       throw invalidInput(field, `has no mask token (${tokenizer.maskToken ?? 'the model has none'})`);

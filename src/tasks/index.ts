@@ -5,6 +5,9 @@
 export * from './definition.js';
 export * from './detect.js';
 export * from './open.js';
+export * from './old-parameters.js';
+export * from './served-tasks.js';
+export type { TextToken } from './token-tasks.js';
 export { OpenTokenizers } from './tokenizer/open-tokenizers.js';
 export * from './task.js';
 export * from './text-classification.js';

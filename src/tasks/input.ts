@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { ModelkeepError } from '../core/index.js';
 
 /** The error for an input that a task cannot take. `field` is a path such as `inputs[2].text`. */
@@ -54,6 +54,12 @@ export async function inOrder<T, R>(
     if (one.status === 'rejected') throw one.reason;
     return one.value;
   });
+}
+
+/** One of several words, in lower case or in capitals, as the enumerations of transformers are written. */
+export function anyCase<const T extends string>(words: readonly T[]): z.ZodType<T, T | Uppercase<T>> {
+  const capitals = words.map((word) => word.toUpperCase() as Uppercase<T>);
+  return z.enum([...words, ...capitals] as [T, ...(T | Uppercase<T>)[]]).transform((word) => word.toLowerCase() as T);
 }
 
 /** True for a JSON object. */

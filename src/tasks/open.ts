@@ -12,6 +12,7 @@ import { textRanking } from './text-ranking.js';
 import { textClassification } from './text-classification.js';
 import { tokenClassification } from './token-classification.js';
 import { zeroShotClassification } from './zero-shot-classification.js';
+import { TOKEN_TASKS } from './token-tasks.js';
 import { OpenTokenizers } from './tokenizer/open-tokenizers.js';
 
 /** Every task by its name. */
@@ -51,7 +52,7 @@ export async function openTask(files: VersionFiles, options: OpenTaskOptions = {
       'No task was found in config.json or modules.json; publish with --task, or ask for tensors',
     );
   }
-  const definition = TASKS.get(name);
+  const definition = TASKS.get(name) ?? TOKEN_TASKS.get(name);
   if (definition === undefined) {
     throw new ModelkeepError('UNSUPPORTED_FORMAT', `There is no task ${name}; use one of ${TASK_NAMES.join(', ')}`);
   }
@@ -63,5 +64,6 @@ export async function openTask(files: VersionFiles, options: OpenTaskOptions = {
       `The version has no tokenizer, which ${name} needs; publish tokenizer.json with it, or ask for tensors`,
     );
   }
-  return definition.open({ files, config, tokenizer });
+  const opened = await definition.open({ files, config, tokenizer });
+  return { ...opened, facts: { ...opened.facts, labels: config.labels } };
 }

@@ -20,6 +20,10 @@ export const QuestionAnsweringParametersSchema = z.strictObject({
   max_answer_len: Count.default(15).describe('Most tokens of an answer.'),
   max_question_len: Count.default(64).describe('Accepted for compatibility; a question is never cut.'),
   handle_impossible_answer: z.boolean().default(false).describe('Whether "no answer" may be the answer.'),
+  padding: z
+    .union([z.boolean(), z.enum(['longest', 'max_length', 'do_not_pad'])])
+    .optional()
+    .describe('Accepted for compatibility: an answer never depends on padding.'),
   align_to_words: z.boolean().default(true).describe('Whether answers begin and end at words.'),
 });
 
@@ -32,8 +36,14 @@ export interface QuestionInContext {
   readonly context: string;
 }
 
+/** Several questions about one context, or each about its own. */
+export interface QuestionsInContext {
+  readonly question: readonly string[];
+  readonly context: string | readonly string[];
+}
+
 /** One question or a list of them. */
-export type QuestionAnsweringInput = QuestionInContext | readonly QuestionInContext[];
+export type QuestionAnsweringInput = QuestionInContext | QuestionsInContext | readonly QuestionInContext[];
 
 /** An answer and where it lies: Unicode code points of the context. */
 export interface Answer {
@@ -92,6 +102,24 @@ async function prepareQuestion(
   return { characters: Array.from(context), aligned, windows };
 }
 
+/**
+ * The questions of a request, if it has a list of them: as a list, or as lists within `question` and `context`.
+ *
+ * @throws ModelkeepError `INVALID_INPUT` for lists that do not fit each other
+ */
+function listOf(inputs: unknown): readonly unknown[] | undefined {
+  if (Array.isArray(inputs)) return inputs;
+  if (!isObject(inputs) || !Array.isArray(inputs['question'])) return undefined;
+  const { question: questions, context } = inputs as { readonly question: readonly unknown[]; context: unknown };
+  if (Array.isArray(context) && context.length !== questions.length) {
+    throw invalidInput('inputs.context', `has ${context.length} contexts for ${questions.length} questions`);
+  }
+  return questions.map((question, at) => ({
+    question,
+    context: Array.isArray(context) ? (context[at] as unknown) : context,
+  }));
+}
+
 /** The place of a span of tokens in the context, widened to whole words of the window if asked. */
 function placeOf(
   { aligned }: PreparedQuestion,
@@ -141,8 +169,9 @@ function finishQuestion(
 
 async function prepare(context: TaskContext, { inputs, parameters: asked }: TaskRequest): Promise<PreparedRequest> {
   const parameters = parseParameters(QuestionAnsweringParametersSchema, asked);
-  const many = Array.isArray(inputs);
-  const values: readonly unknown[] = many ? inputs : [inputs];
+  const listed = listOf(inputs);
+  const many = listed !== undefined;
+  const values = listed ?? [inputs];
   const questions = await inOrder(values, (each, i) =>
     prepareQuestion(context, each, many ? `inputs[${i}]` : 'inputs', parameters),
   );

@@ -13,7 +13,9 @@ export type EncodingOutputs = Readonly<
 /** What a caller asks: the `inputs` and `parameters` of the Hugging Face inference form. */
 export interface TaskRequest {
   readonly inputs: unknown;
-  readonly parameters?: Readonly<Record<string, unknown>>;
+  readonly parameters?: Readonly<Record<string, unknown>> | undefined;
+  /** The task that is asked, one of `tasksServedWith`. @defaultValue the version's own */
+  readonly task?: string | undefined;
 }
 
 /** A request that was tokenized. */
@@ -26,6 +28,8 @@ export interface PreparedRequest {
 
 /** What was understood of a text model, for whoever published it. */
 export interface TaskFacts {
+  /** Names of the labels by their id, where the model has some. */
+  readonly labels?: readonly string[] | undefined;
   /** Such as `BertTokenizer of tokenizer.json`. */
   readonly tokenizer: string;
   /** How tokens become one vector, such as `mean, normalized`; absent where a task makes none. */

@@ -1,15 +1,16 @@
 import { z } from 'zod';
 import type { TaskContext, TaskDefinition } from './definition.js';
 import { paddingOf } from './definition.js';
-import { inOrder, invalidInput, isObject, kindOf, parseParameters, textOf } from './input.js';
+import { anyCase, inOrder, invalidInput, isObject, kindOf, parseParameters, textOf } from './input.js';
 import { outputNamed } from './outputs.js';
 import { argmax, largest, sigmoid, softmax } from './scores.js';
 import type { EncodingOutputs, OpenTask, PreparedRequest, TaskRequest } from './task.js';
 import type { Assembled } from './tokenizer/template.js';
+import { TOKENIZER_ARGUMENTS, tokenizingOf } from './tokenizer-arguments.js';
 import { encodeWhole } from './whole-text.js';
 
 const TopK = z.number().int().positive().max(100_000).nullable();
-const FunctionToApply = z.enum(['softmax', 'sigmoid', 'none']);
+const FunctionToApply = anyCase(['softmax', 'sigmoid', 'none']);
 
 /** Schema of the parameters of text-classification. */
 export const TextClassificationParametersSchema = z.strictObject({
@@ -17,7 +18,11 @@ export const TextClassificationParametersSchema = z.strictObject({
   function_to_apply: FunctionToApply.optional().describe(
     'What turns logits into scores. Default: sigmoid for multi-label models and one label, none for regression, else softmax.',
   ),
-  truncation: z.boolean().default(true).describe('Whether to cut a text that is too long instead of refusing it.'),
+  return_all_scores: z
+    .boolean()
+    .optional()
+    .describe('Former name of top_k: true for all labels, in the order of the model.'),
+  ...TOKENIZER_ARGUMENTS,
 });
 
 /** Parameters of text-classification. */
@@ -29,8 +34,11 @@ export interface TextPair {
   readonly text_pair?: string;
 }
 
+/** A pair as a list, as services take it; a list of one text is that text. */
+export type TextTuple = readonly [text: string, text_pair?: string];
+
 /** One text, a pair, or a list of them. */
-export type TextClassificationInput = string | TextPair | readonly (string | TextPair)[];
+export type TextClassificationInput = string | TextPair | readonly (string | TextPair | TextTuple)[];
 
 /** A label with its score, 0 to 1 unless `function_to_apply` is `none`. */
 export interface LabelScore {
@@ -44,12 +52,24 @@ export type TextClassificationOutput = LabelScore | readonly LabelScore[] | read
 /** Reads a text, a `{text, text_pair}` object or a `[text, pair]` list. */
 export function readTextPair(value: unknown, field: string): TextPair {
   if (typeof value === 'string') return { text: textOf(value, field) };
+  if (Array.isArray(value)) return readTuple(value, field);
   if (!isObject(value)) throw invalidInput(field, `must be a text or {text, text_pair}, not ${kindOf(value)}`);
   const unknown = Object.keys(value).find((key) => key !== 'text' && key !== 'text_pair');
   if (unknown !== undefined) throw invalidInput(`${field}.${unknown}`, 'is not a field of {text, text_pair}');
   const text = textOf(value['text'], `${field}.text`);
   const pair = value['text_pair'];
   return pair === undefined || pair === null ? { text } : { text, text_pair: textOf(pair, `${field}.text_pair`) };
+}
+
+function readTuple(value: readonly unknown[], field: string): TextPair {
+  const [first, second, ...more] = value;
+  // The pipeline once took a pair as a list in a list.
+  if (value.length === 1 && Array.isArray(first)) return readTuple(first, `${field}[0]`);
+  if (value.length === 0 || more.length > 0) {
+    throw invalidInput(field, `has ${value.length} elements: a text is a list of one, a pair a list of two`);
+  }
+  const text = textOf(first, `${field}[0]`);
+  return second === undefined ? { text } : { text, text_pair: textOf(second, `${field}[1]`) };
 }
 
 type Apply = z.infer<typeof FunctionToApply>;
@@ -70,10 +90,11 @@ function scoresOf(context: TaskContext, outputs: EncodingOutputs | undefined, wa
 async function prepare(context: TaskContext, request: TaskRequest): Promise<PreparedRequest> {
   const parameters = parseParameters(TextClassificationParametersSchema, request.parameters);
   const { inputs } = request;
+  const tokenizing = tokenizingOf(parameters, true);
   const many = Array.isArray(inputs);
   const encode = (value: unknown, field: string): Promise<Assembled> => {
     const { text, text_pair: pair } = readTextPair(value, field);
-    return encodeWhole(context.tokenizer, pair === undefined ? [text] : [text, pair], field, parameters.truncation);
+    return encodeWhole(context.tokenizer, pair === undefined ? [text] : [text, pair], field, tokenizing);
   };
   const encodings = await inOrder(many ? (inputs as unknown[]) : [inputs], (each, i) =>
     encode(each, many ? `inputs[${i}]` : 'inputs'),
@@ -84,6 +105,11 @@ async function prepare(context: TaskContext, request: TaskRequest): Promise<Prep
   });
   const finish = (outputs: readonly EncodingOutputs[]): TextClassificationOutput => {
     const all = outputs.map((each) => scoresOf(context, each, parameters.function_to_apply));
+    if (parameters.top_k === undefined && parameters.return_all_scores === true) {
+      // As the pipeline once gave them: in the order of the model, and a list around the answer to a text.
+      const lists = all.map((scores) => scores.map((_, label) => labelled(scores, label)));
+      return many || typeof inputs === 'string' ? lists : (lists[0] ?? []);
+    }
     if (parameters.top_k === undefined) {
       const best = all.map((scores) => labelled(scores, argmax(scores)));
       return many || typeof inputs === 'string' ? best : (best[0] ?? []);

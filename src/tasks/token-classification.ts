@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { paddingOf, type TaskContext, type TaskDefinition } from './definition.js';
 import { aggregate, mergeOverlapping, type Entity, type TokenScores } from './entities.js';
-import { inOrder, invalidInput, kindOf, parseParameters, textOf } from './input.js';
+import { anyCase, inOrder, invalidInput, kindOf, parseParameters, textOf } from './input.js';
 import { outputNamed, row } from './outputs.js';
 import { softmax } from './scores.js';
 import type { EncodingOutputs, OpenTask, PreparedRequest, TaskRequest } from './task.js';
@@ -11,8 +11,7 @@ import { windowsOf } from './tokenizer/windows.js';
 
 /** Schema of the parameters of token-classification. */
 export const TokenClassificationParametersSchema = z.strictObject({
-  aggregation_strategy: z
-    .enum(['none', 'simple', 'first', 'average', 'max'])
+  aggregation_strategy: anyCase(['none', 'simple', 'first', 'average', 'max'])
     .default('none')
     .describe('How tokens become entities: none gives tokens, simple groups tokens, the others decide word by word.'),
   ignore_labels: z.array(z.string()).default(['O']).describe('Labels that are left out of the answer.'),

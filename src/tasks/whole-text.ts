@@ -1,22 +1,22 @@
 import { invalidInput } from './input.js';
+import type { Tokenizing } from './tokenizer-arguments.js';
 import type { Assembled } from './tokenizer/template.js';
 import type { TextTokenizer } from './tokenizer/tokenizer.js';
 
 /**
  * Tokenizes a text, or a pair, for a task that may be told not to cut texts.
  *
- * @param truncation true to cut what is too long
- * @throws ModelkeepError `INVALID_INPUT` naming `field` for what is too long otherwise
+ * @throws ModelkeepError `INVALID_INPUT` naming `field` for what is too long and may not be cut, or has no token
  */
 export async function encodeWhole(
   tokenizer: TextTokenizer,
   texts: readonly [text: string, pair?: string],
   field: string,
-  truncation: boolean,
+  { truncate, ...options }: Tokenizing,
 ): Promise<Assembled> {
   const [text, pair] = texts;
-  if (truncation) return tokenizer.encode(text, pair);
-  const room = tokenizer.maxTokens - tokenizer.added(pair !== undefined);
+  if (truncate) return withTokens(await tokenizer.encode(text, pair, options), field);
+  const room = tokenizer.maxTokens - (options.special === false ? 0 : tokenizer.added(pair !== undefined));
   const [ids, pairIds] = await Promise.all([
     tokenizer.ids(text, room),
     pair === undefined ? undefined : tokenizer.ids(pair, room),
@@ -27,5 +27,10 @@ export async function encodeWhole(
       `has more than the ${tokenizer.maxTokens} tokens the model takes; set parameters.truncation`,
     );
   }
-  return tokenizer.assemble(ids, pairIds);
+  return withTokens(tokenizer.assemble(ids, pairIds, options.special), field);
+}
+
+function withTokens(encoding: Assembled, field: string): Assembled {
+  if (encoding.ids.length > 0) return encoding;
+  throw invalidInput(field, 'has no token: give a text, or leave parameters.add_special_tokens out');
 }

@@ -4,6 +4,7 @@ import { paddingOf, type TaskContext, type TaskDefinition } from './definition.j
 import { inOrder, invalidInput, kindOf, parseParameters, textOf } from './input.js';
 import { outputNamed } from './outputs.js';
 import { softmax } from './scores.js';
+import { TOKENIZER_ARGUMENTS, tokenizingOf } from './tokenizer-arguments.js';
 import type { OpenTask, PreparedRequest, TaskRequest } from './task.js';
 
 /** Schema of the parameters of zero-shot-classification. */
@@ -16,6 +17,7 @@ export const ZeroShotParametersSchema = z.strictObject({
     .default('This example is {}.')
     .describe('The sentence that a label makes true; {} is the place of the label.'),
   multi_label: z.boolean().default(false).describe('Whether several labels may hold, each scored on its own.'),
+  ...TOKENIZER_ARGUMENTS,
 });
 
 /** Parameters of zero-shot-classification, as asked. */
@@ -77,8 +79,9 @@ async function prepare(context: TaskContext, { inputs, parameters: asked }: Task
   const texts = values.map((each, i) => textOf(each, many ? `inputs[${i}]` : 'inputs'));
   const hypotheses = labels.map((label) => template.replace('{}', () => label));
   const pairs = texts.flatMap((text) => hypotheses.map((hypothesis) => [text, hypothesis] as const));
+  const tokenizing = tokenizingOf(parameters, true);
   const encodings = await inOrder(pairs, ([text, hypothesis]) =>
-    context.tokenizer.encode(text, hypothesis, { strategy: 'only_first' }),
+    context.tokenizer.encode(text, hypothesis, { ...tokenizing, strategy: tokenizing.strategy ?? 'only_first' }),
   );
   const entailment = entailmentOf(context);
   return {

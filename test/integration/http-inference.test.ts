@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TASKS } from '../../src/tasks/index.js';
 import {
   FIXTURES,
   goldensOf,
@@ -149,11 +150,13 @@ describe('the Open Inference Protocol', () => {
     expect((await server.get('/v2/models/sentiment')).body).toEqual({
       name: 'sentiment',
       versions: ['1', '2'],
-      platform: 'modelkeep_hf',
+      platform: 'onnxruntime_safetensors',
       inputs: [{ name: 'text', datatype: 'BYTES', shape: [-1] }],
       outputs: [{ name: 'output', datatype: 'BYTES', shape: [-1] }],
       parameters: {
         task: 'text-classification',
+        tasks: ['text-classification', 'zero-shot-classification', 'text-ranking'],
+        options: Object.keys(TASKS.get('text-classification')!.parameters.shape),
         tensor_inputs: ['input_ids', 'attention_mask', 'token_type_ids'].map((name) => {
           return { name, datatype: 'INT64', shape: [-1, -1] };
         }),
@@ -163,7 +166,7 @@ describe('the Open Inference Protocol', () => {
     expect((await server.get('/v2/models/iris/versions/1')).body).toEqual({
       name: 'iris',
       versions: ['1'],
-      platform: 'modelkeep_onnx',
+      platform: 'onnxruntime_onnx',
       inputs: [{ name: 'X', datatype: 'FP32', shape: [-1, 4] }],
       outputs: [
         { name: 'label', datatype: 'INT64', shape: [-1] },
@@ -208,7 +211,6 @@ describe('tensors in, tensors out', () => {
   });
 
   test.each([
-    ['an unknown input', { name: 'Y', shape: [1, 4], datatype: 'FP32', data: [1, 2, 3, 4] }],
     ['a wrong datatype', { name: 'X', shape: [1, 4], datatype: 'INT64', data: [1, 2, 3, 4] }],
     ['a wrong shape', { name: 'X', shape: [1, 3], datatype: 'FP32', data: [1, 2, 3] }],
     ['a wrong rank', { name: 'X', shape: [4], datatype: 'FP32', data: [1, 2, 3, 4] }],
@@ -284,7 +286,7 @@ describe('what is wrong with a request', () => {
     expect((answer.body as { error: string }).error).toContain('topk');
   });
 
-  test.each(['/nope', '/v2/nope', '/models/sentiment'])('GET %s is 404', async (path) => {
+  test.each(['/nope', '/v2/nope', '/nothing/x/y'])('GET %s is 404', async (path) => {
     const { status, body } = await server.get(path);
     expect(status).toBe(404);
     expect(body).toMatchObject({ error: expect.stringContaining(path) });

@@ -139,7 +139,7 @@ describe('a text model', () => {
     expect((await client.call('ModelMetadata', { name: 'sentiment', version: 'old' })).value).toMatchObject({
       name: 'sentiment',
       versions: ['1', '2'],
-      platform: 'modelkeep_hf',
+      platform: 'onnxruntime_safetensors',
       inputs: [{ name: 'text', datatype: 'BYTES', shape: ['-1'] }],
     });
   });
@@ -147,7 +147,7 @@ describe('a text model', () => {
 
 describe('a request that is wrong', () => {
   test.each([
-    ['an unknown input', { inputs: [{ ...plain, name: 'nope' }] }, '"nope"'],
+    ['an unknown input', { inputs: [plain, { ...plain, name: 'nope' }] }, '"nope"'],
     [
       'another datatype',
       { inputs: [{ ...plain, datatype: 'FP64', contents: { fp64_contents: [1] } }] },

@@ -178,7 +178,7 @@ describe('a request that is wrong', () => {
   const plain = { name: 'in_float32', datatype: 'FP32', shape: [1], data: [1] };
 
   test.each([
-    ['an unknown input', { inputs: [{ ...plain, name: 'nope' }] }, [], '"nope"'],
+    ['an unknown input', { inputs: [plain, { ...plain, name: 'nope' }] }, [], '"nope"'],
     ['another datatype than the model’s', { inputs: [{ ...plain, datatype: 'FP64' }] }, [], '"in_float32"'],
     ['an unknown datatype', { inputs: [{ ...plain, datatype: 'FP99' }] }, [], 'FP99'],
     ['another rank than the model’s', { inputs: [{ ...plain, shape: [1, 1] }] }, [], '"in_float32"'],
@@ -283,7 +283,7 @@ describe('a text model', () => {
   });
 
   test('says which tensors it takes in the place of text', async () => {
-    const wrong = await infer('sentiment', { inputs: [{ name: 'nope', datatype: 'BYTES', shape: [1], data: ['x'] }] });
+    const wrong = await infer('sentiment', { inputs: [{ name: 'nope', datatype: 'INT32', shape: [1], data: [1] }] });
     expect(wrong.json.error).toContain('"text"');
     expect(wrong.json.error).toContain('"input_ids"');
   });

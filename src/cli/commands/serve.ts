@@ -21,6 +21,7 @@ const SERVER_SETTINGS = [
   'host',
   'port',
   'grpcPort',
+  'defaultModel',
   'maxBodyBytes',
   'logLevel',
   'webhookAllowPrivate',

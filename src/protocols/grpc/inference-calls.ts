@@ -1,6 +1,6 @@
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { ModelkeepError } from '../../core/index.js';
-import type { InferenceService, ModelRepository } from '../../serving/index.js';
+import type { InferenceService, ModelRepository, RequestOptions } from '../../serving/index.js';
 import { EXTENSIONS, modelMetadata, referenceWithVersion, refuseParameters } from '../open-inference/index.js';
 import { modelInfer, type ModelInferRequest } from './infer.js';
 import { unary, type Call, type OnFailure } from './unary.js';
@@ -35,7 +35,9 @@ export function inferenceCalls(options: InferenceCallsOptions): UntypedServiceIm
     ServerReady: unary(() => ({ ready: true }), onFailure),
     ServerMetadata: unary(() => ({ name: 'modelkeep', version, extensions: EXTENSIONS }), onFailure),
     ModelReady: unary(
-      (call: Call<ModelName>) => ({ ready: service.isReady(call.authorize(modelOf(call.request))) }),
+      async (call: Call<ModelName>) => ({
+        ready: await becomesReady(service, call.authorize(modelOf(call.request)), call.options),
+      }),
       onFailure,
     ),
     ModelMetadata: unary(async (call: Call<ModelName>) => {
@@ -45,6 +47,16 @@ export function inferenceCalls(options: InferenceCallsOptions): UntypedServiceIm
     ModelInfer: unary((call: Call<ModelInferRequest>) => modelInfer(service, call), onFailure),
     ...repositoryCalls(options),
   };
+}
+
+/** As Triton answers: a model that there is not is not ready. */
+async function becomesReady(service: InferenceService, reference: string, options: RequestOptions): Promise<boolean> {
+  try {
+    return await service.becomesReady(reference, options);
+  } catch (error) {
+    if (error instanceof ModelkeepError && error.code.endsWith('_NOT_FOUND')) return false;
+    throw error;
+  }
 }
 
 function modelOf({ name, version }: ModelName): string {

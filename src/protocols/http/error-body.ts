@@ -1,17 +1,46 @@
 import type { ModelkeepError } from '../../core/index.js';
+import { teiError } from './tei/errors.js';
 
-/** True for paths of the OpenAI form, whose errors have a shape of their own. */
-export function isOpenAi(url: string): boolean {
-  return url.startsWith('/v1/');
+/**
+ * How a route tells errors, so that the clients of its form read them: `plain` is ours, `openai` that of the OpenAI API,
+ * `cohere` that of its rerank API, `tei` that of Text Embeddings Inference.
+ */
+export type ErrorForm = 'plain' | 'openai' | 'cohere' | 'tei';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** How errors of this route are told. @defaultValue 'openai' below `/v1/`, else 'plain' */
+    errors?: ErrorForm;
+  }
 }
 
-/** The body of an error: `{error, code, details}`, or as the OpenAI API has it where its clients ask. */
-export function errorBody({ code, message, details }: ModelkeepError, status: number, url: string): unknown {
-  if (isOpenAi(url)) {
-    const param = typeof details['field'] === 'string' ? details['field'] : null;
-    return { error: { message, type: openAiType(status), param, code } };
+/** The form of a path that no route has. */
+export function errorFormOf(url: string): ErrorForm {
+  return url.startsWith('/v1/') ? 'openai' : 'plain';
+}
+
+/** Status and body of an error in a form. */
+export function errorAnswer(
+  error: ModelkeepError,
+  status: number,
+  form: ErrorForm,
+): { readonly status: number; readonly body: unknown } {
+  const { code, message, details } = error;
+  switch (form) {
+    case 'tei':
+      return teiError(error, status);
+    case 'openai': {
+      const param = typeof details['field'] === 'string' ? details['field'] : null;
+      return { status, body: { error: { message, type: openAiType(status), param, code } } };
+    }
+    case 'cohere':
+      return { status, body: { message, code } };
+    case 'plain':
+      return {
+        status,
+        body: { error: message, code, ...(Object.keys(details).length === 0 ? {} : { details }) },
+      };
   }
-  return { error: message, code, ...(Object.keys(details).length === 0 ? {} : { details }) };
 }
 
 function openAiType(status: number): string {

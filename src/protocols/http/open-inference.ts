@@ -36,7 +36,7 @@ export function openInference(server: FastifyInstance, options: OpenInferenceOpt
       const { reference, action } = parseModelPath(wildcard(request));
       if (action === 'infer') throw new ModelkeepError('INVALID_INPUT', 'Inference is asked for with POST');
       if (action === 'ready') {
-        const ready = service.isReady(reference);
+        const ready = await service.becomesReady(reference, requestOptions(request, reply));
         // 4xx for "not ready", as the protocol has it.
         return reply.code(ready ? 200 : NOT_READY).send({ name: reference, ready });
       }

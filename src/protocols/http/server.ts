@@ -13,9 +13,10 @@ import { acceptCompressedBodies } from './compression.js';
 import { cors } from './cors.js';
 import { documentation } from './documentation.js';
 import { refuseEarly } from './early-refusal.js';
-import { errorBody, isOpenAi } from './error-body.js';
+import { errorAnswer, errorFormOf } from './error-body.js';
 import type { ApiOptions } from './api/route.js';
 import { guard } from './guard.js';
+import { frontPage } from './front-page.js';
 import { health } from './health.js';
 import { huggingFace } from './hugging-face.js';
 import { parseJsonBody } from './json-body.js';
@@ -28,10 +29,12 @@ import { retryAfterMs } from '../retry-after.js';
 import { observe } from './observe.js';
 import { openAi } from './openai.js';
 import { openInference } from './open-inference.js';
+import { rerank } from './rerank.js';
 import { HTTP_STATUS } from './status.js';
+import { textEmbeddings, type TextEmbeddingsOptions } from './tei/index.js';
 
 /** Options of {@link createHttpServer}. */
-export interface HttpServerOptions extends ConnectionLimits, ApiOptions, MetricsOptions {
+export interface HttpServerOptions extends ConnectionLimits, ApiOptions, MetricsOptions, TextEmbeddingsOptions {
   readonly store: VersionStore;
   readonly repository: ModelRepository;
   /** This software's version. */
@@ -84,7 +87,7 @@ export function createHttpServer(options: HttpServerOptions, groups: readonly Ro
   server.setNotFoundHandler(({ method, url }, reply) => {
     const message = `There is no ${method} ${url.slice(0, 200)}: see /openapi.json`;
     const openAiError = { error: { message, type: 'invalid_request_error', param: null, code: null } };
-    return reply.code(404).send(isOpenAi(url) ? openAiError : { error: message });
+    return reply.code(404).send(errorFormOf(url) === 'openai' ? openAiError : { error: message });
   });
   server.setErrorHandler((error: FastifyError, request, reply) => {
     const principal = access.required ? request.principal : EVERYBODY;
@@ -94,8 +97,11 @@ export function createHttpServer(options: HttpServerOptions, groups: readonly Ro
   documentation(server, options);
   if (groups.includes('inference')) {
     openInference(server, options);
+    frontPage(server, options);
     huggingFace(server, options);
     openAi(server, options);
+    rerank(server, options);
+    textEmbeddings(server, options);
   }
   if (groups.includes('management')) {
     management(server, options);
@@ -130,7 +136,7 @@ function endConnectionsOnClose(server: FastifyInstance): void {
 }
 
 function sendError(
-  { url, log }: FastifyRequest,
+  { url, log, routeOptions }: FastifyRequest,
   reply: FastifyReply,
   error: FastifyError | ModelkeepError,
   principal: Principal | undefined,
@@ -144,5 +150,8 @@ function sendError(
   if (status >= 500) log.error({ err: known, code: known.code }, 'request failed');
   if (known.code === 'OVERLOADED') void reply.header('retry-after', String(Math.ceil(retryAfterMs(known) / 1_000)));
   if (known.code === 'UNAUTHENTICATED') void reply.header('www-authenticate', 'Bearer');
-  return reply.code(status).send(errorBody(errorFor(principal, known), status, url));
+  // A path that cannot be read has no route.
+  const form = routeOptions?.config?.errors ?? errorFormOf(url);
+  const { status: told, body } = errorAnswer(errorFor(principal, known), status, form);
+  return reply.code(told).send(body);
 }

@@ -1,8 +1,10 @@
-import { ModelkeepError, type Tensor, type TensorInfo } from '../../core/index.js';
+import { ModelkeepError, type Tensor } from '../../core/index.js';
 import type { InferenceService, Prediction, RequestOptions } from '../../serving/index.js';
+import { currentParameters, taskToServe } from '../../tasks/index.js';
 import { checkOutputs, checkTensors } from './check-tensors.js';
 import type { NamedTensor } from './datatypes.js';
-import { TEXT_INPUT, TEXT_OUTPUT } from './metadata.js';
+import { TEXT_OUTPUT } from './metadata.js';
+import { readTextInputs, taskOfNames, textInputsOf } from './text-inputs.js';
 import { taskParameters, withTimeout, type Parameters } from './parameters.js';
 
 /** A request of the protocol, however it travelled. */
@@ -21,7 +23,7 @@ export interface InferAnswer extends Pick<Prediction, 'record' | 'form'> {
 }
 
 /**
- * Answers a request: one BYTES input `text` goes to the model's task, anything else to the model's tensors.
+ * Answers a request: BYTES inputs go to the task of a text model, anything else to the model's tensors.
  *
  * @throws ModelkeepError `INVALID_INPUT` naming the input, output or parameter, or what the service says
  */
@@ -36,17 +38,11 @@ export async function infer(
   );
   checkNames('Output', request.outputs);
   const limited = withTimeout(options, request.parameters);
-  const [first] = request.inputs;
-  if (request.inputs.length !== 1 || first?.name !== TEXT_INPUT.name || first.tensor.type !== TEXT_INPUT.type) {
-    return inferTensors(service, request, limited);
+  if (request.inputs.every(({ tensor }) => tensor.type === 'string')) {
+    const { record } = await service.follow(request.reference, limited);
+    if (record.task !== undefined) return inferText(service, request, limited);
   }
-  try {
-    return await inferText(service, request, first.tensor.data as readonly string[], limited);
-  } catch (error) {
-    // A model of tensors may have an input of that name; what it is, is asked only when something was wrong.
-    if (!isInvalidInput(error) || !(await takesTensor(service, request.reference, options))) throw error;
-    return inferTensors(service, request, limited);
-  }
+  return inferTensors(service, request, limited);
 }
 
 function checkNames(what: string, names: readonly string[]): void {
@@ -59,21 +55,28 @@ function isInvalidInput(error: unknown): boolean {
   return error instanceof ModelkeepError && error.code === 'INVALID_INPUT';
 }
 
-async function takesTensor(service: InferenceService, reference: string, options: RequestOptions): Promise<boolean> {
-  const { task, inputs } = await service.describe(reference, options);
-  return task === undefined && inputs.some(({ name }) => name === TEXT_INPUT.name);
-}
-
 /** Text in: each answer as one JSON string of the output, so that every task fits the protocol. */
 async function inferText(
   service: InferenceService,
-  { reference, parameters, outputs: wanted }: InferRequest,
-  inputs: readonly string[],
+  { reference, inputs, parameters, outputs: wanted }: InferRequest,
   options: RequestOptions,
 ): Promise<InferAnswer> {
-  const work = { inputs, parameters: taskParameters(parameters) };
   checkOutputs([TEXT_OUTPUT], wanted);
-  const { output, record, form } = await service.predict(reference, work, options);
+  const { task: named, ...asked } = taskParameters(parameters);
+  const { output, record, form } = await service.predict(
+    reference,
+    ({ task: published }) => {
+      if (published === undefined) throw new ModelkeepError('INVALID_INPUT', `${reference} takes tensors only`);
+      const given = inputs.map(({ name }) => name);
+      const task = taskToServe(published, {
+        task: typeof named === 'string' ? named : taskOfNames(given),
+        inputs: undefined,
+        parameters: asked,
+      });
+      return { task, inputs: readTextInputs(task, inputs), parameters: currentParameters(task, asked).parameters };
+    },
+    options,
+  );
   const answers = Array.isArray(output) ? output : [output];
   const tensor: Tensor = { type: 'string', dims: [answers.length], data: answers.map((one) => JSON.stringify(one)) };
   return { record, form, outputs: [{ name: TEXT_OUTPUT.name, tensor }] };
@@ -84,17 +87,40 @@ async function inferTensors(
   { reference, inputs, outputs: wanted }: InferRequest,
   options: RequestOptions,
 ): Promise<InferAnswer> {
-  const tensors = Object.fromEntries(inputs.map(({ name, tensor }) => [name, tensor]));
+  const names = await inputNames(service, reference, inputs, options);
+  const tensors = Object.fromEntries(inputs.map(({ tensor }, at) => [names[at] ?? '', tensor]));
   const work = { tensors, ...(wanted.length === 0 ? {} : { outputs: wanted }) };
   try {
     const { record, form, tensors: given } = await service.infer(reference, work, options);
-    const names = wanted.length === 0 ? Object.keys(given) : wanted;
-    return { record, form, outputs: names.map((name) => ({ name, tensor: outputOf(given, name) })) };
+    const asked = wanted.length === 0 ? Object.keys(given) : wanted;
+    return { record, form, outputs: asked.map((name) => ({ name, tensor: outputOf(given, name) })) };
   } catch (error) {
     // The runtime's refusals name neither input nor next step: what is wrong is found out when one comes.
     if (isInvalidInput(error)) await explain(service, reference, work, options);
     throw error;
   }
+}
+
+/**
+ * Names of the inputs: where a model has one input and a request too, it may have any name.
+ *
+ * @throws ModelkeepError `INVALID_INPUT` for an input that the model does not have: the runtime would ignore it
+ */
+async function inputNames(
+  service: InferenceService,
+  reference: string,
+  inputs: readonly NamedTensor[],
+  options: RequestOptions,
+): Promise<readonly string[]> {
+  const names = inputs.map(({ name }) => name);
+  const { task, inputs: declared } = await service.describe(reference, options);
+  if (names.length === 1 && declared.length === 1) return declared.map(({ name }) => name);
+  const known = new Set(declared.map(({ name }) => name));
+  if (names.some((name) => !known.has(name))) {
+    const also = task === undefined ? [] : textInputsOf(task);
+    checkTensors(declared, Object.fromEntries(inputs.map(({ name, tensor }) => [name, tensor])), also);
+  }
+  return names;
 }
 
 function outputOf(tensors: Readonly<Record<string, Tensor>>, name: string): Tensor {
@@ -113,7 +139,7 @@ async function explain(
   options: RequestOptions,
 ): Promise<void> {
   const { task, inputs, outputs: given } = await service.describe(reference, options);
-  const also: readonly TensorInfo[] = task === undefined ? [] : [TEXT_INPUT];
+  const also = task === undefined ? [] : textInputsOf(task);
   checkTensors(inputs, tensors, also);
   checkOutputs(given, outputs);
 }

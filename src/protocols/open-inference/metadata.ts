@@ -1,9 +1,10 @@
 import type { TensorInfo } from '../../core/index.js';
 import type { ModelDescription } from '../../serving/index.js';
+import { TASKS, tasksServedWith } from '../../tasks/index.js';
 import { datatypeOf } from './datatypes.js';
+import { textInputsOf } from './text-inputs.js';
 
-/** Name of the input that text models take, and of the output that holds each answer as JSON. */
-export const TEXT_INPUT: TensorInfo = { name: 'text', type: 'string', dims: [-1] };
+/** The output of text models: each answer as JSON. */
 export const TEXT_OUTPUT: TensorInfo = { name: 'output', type: 'string', dims: [-1] };
 
 /** What the server can do beyond the protocol's core, by the names that its clients look for. */
@@ -17,6 +18,13 @@ export interface TensorMetadata {
   readonly shape: readonly number[];
 }
 
+/** What runs a model, and what it was published as, in the protocol's form `<runtime>_<format>`. */
+const PLATFORMS: Readonly<Record<string, string>> = {
+  hf: 'onnxruntime_safetensors',
+  onnx: 'onnxruntime_onnx',
+  joblib: 'sklearn_joblib',
+};
+
 /** What the protocol says of a model. */
 export interface ModelMetadata {
   readonly name: string;
@@ -27,6 +35,10 @@ export interface ModelMetadata {
   /** For a text model its task, and the raw tensors that it takes and gives when it is asked by them. */
   readonly parameters?: {
     readonly task: string;
+    /** Tasks that a request may ask for by the parameter `task`, the model's own first. */
+    readonly tasks: readonly string[];
+    /** Options of the task, which a request gives as its parameters. */
+    readonly options: readonly string[];
     readonly tensor_inputs: readonly TensorMetadata[];
     readonly tensor_outputs: readonly TensorMetadata[];
   };
@@ -44,14 +56,24 @@ export function modelMetadata(
   const common = {
     name: record.model,
     versions: versions.map(String),
-    platform: `modelkeep_${record.format ?? 'unknown'}`,
+    platform: PLATFORMS[record.format ?? ''] ?? 'unknown',
   };
   const tensors = { inputs: inputs.map(describe), outputs: outputs.map(describe) };
   if (task === undefined) return { ...common, ...tensors };
   return {
     ...common,
-    inputs: [describe(TEXT_INPUT)],
+    inputs: textInputsOf(task).map(describe),
     outputs: [describe(TEXT_OUTPUT)],
-    parameters: { task, tensor_inputs: tensors.inputs, tensor_outputs: tensors.outputs },
+    parameters: {
+      task,
+      tasks: tasksServedWith(task),
+      options: optionsOf(task),
+      tensor_inputs: tensors.inputs,
+      tensor_outputs: tensors.outputs,
+    },
   };
+}
+
+function optionsOf(task: string): readonly string[] {
+  return Object.keys(TASKS.get(task)?.parameters.shape ?? {});
 }

@@ -16,6 +16,9 @@ const OWNED: ReadonlySet<string> = new Set([
   'sequence_start',
   'sequence_end',
   'triton_enable_empty_final_response',
+  // How MLServer's clients wrote the values down; every tensor says that itself.
+  'content_type',
+  'headers',
 ]);
 
 /** Extensions whose parameters would change what an answer means, so that ignoring them would deceive. */
@@ -31,8 +34,19 @@ export function taskParameters(parameters: Parameters): Parameters {
   return Object.fromEntries(Object.entries(parameters).filter(([name]) => !OWNED.has(name)));
 }
 
+/** How clients of MLServer say that they wrote values down; none of these changes a value. */
+const CONTENT_TYPES: ReadonlySet<unknown> = new Set(['str', 'np', 'pd', 'pd_json', 'hg_json', 'hg_jsonstr']);
+
 /** Refuses what is not supported at a tensor. @throws ModelkeepError `INVALID_INPUT` naming tensor and parameter */
 export function checkTensorParameters(tensor: string, parameters: Parameters): void {
+  const { content_type: contentType } = parameters;
+  if (contentType !== undefined && !CONTENT_TYPES.has(contentType)) {
+    throw new ModelkeepError(
+      'INVALID_INPUT',
+      `${tensor} has the content_type ${JSON.stringify(contentType)?.slice(0, 40)}, which is not supported: write texts ` +
+        'as "str" and numbers as "np"',
+    );
+  }
   for (const name of Object.keys(parameters)) {
     const instead = REFUSED.get(name);
     if (instead === undefined) continue;

@@ -1,7 +1,15 @@
 import { Tensor as OrtTensor, type InferenceSession } from 'onnxruntime-node';
 import { asModelkeepError, ModelkeepError, type Tensor, type TensorInfo } from '../../core/index.js';
 import { openSegmentFiles, planSession, type SessionPlan } from '../../formats/index.js';
-import { openTask, OpenTokenizers, type Encoding, type EncodingOutputs, type OpenTask } from '../../tasks/index.js';
+import {
+  openTask,
+  OpenTokenizers,
+  type Encoding,
+  type EncodingOutputs,
+  type OpenTask,
+  type TaskFacts,
+  type TaskRequest,
+} from '../../tasks/index.js';
 import type { Tensors } from '../frames.js';
 import type { LoadMessage, PredictAnswer, PredictMessage, PredictReply } from '../messages.js';
 import { BATCH_LIMITS, groupByLength, type Batch } from './batches.js';
@@ -24,6 +32,8 @@ interface BatchRun {
 /** What one version in a runner has besides its sessions. */
 interface HostedParts {
   readonly task?: OpenTask | undefined;
+  /** Opens another task on the same version. */
+  readonly openOther?: ((name: string) => Promise<OpenTask>) | undefined;
   readonly words?: WordRows | undefined;
   readonly compiledFolder?: string | undefined;
 }
@@ -35,6 +45,9 @@ const tokenizers = new OpenTokenizers();
 export class HostedModel {
   readonly #sessions: VersionSessions;
   readonly #task: OpenTask | undefined;
+  readonly #openOther: ((name: string) => Promise<OpenTask>) | undefined;
+  /** Other tasks that were asked for, by name. */
+  readonly #others = new Map<string, Promise<OpenTask>>();
   /** Undefined where the graph looks the words up itself. */
   readonly #words: WordRows | undefined;
   /** What stands in the mask for padding. */
@@ -46,10 +59,15 @@ export class HostedModel {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
 
-  private constructor(sessions: VersionSessions, plan: SessionPlan, { task, words, compiledFolder }: HostedParts) {
+  private constructor(
+    sessions: VersionSessions,
+    plan: SessionPlan,
+    { task, openOther, words, compiledFolder }: HostedParts,
+  ) {
     this.compiledFolder = compiledFolder;
     this.#sessions = sessions;
     this.#task = task;
+    this.#openOther = openOther;
     this.#words = words;
     this.#filling = BigInt(plan.filling ?? 0);
     this.skipsPadding = plan.filling !== undefined;
@@ -62,12 +80,18 @@ export class HostedModel {
     const { manifest, segmentsFolder } = message;
     const files = openSegmentFiles(manifest, segmentsFolder);
     const plan = await planForm(message);
-    const task = manifest.task === undefined ? undefined : await openTask(files, { task: manifest.task, tokenizers });
+    const openOther = (name: string): Promise<OpenTask> => openTask(files, { task: name, tokenizers });
+    const task = manifest.task === undefined ? undefined : await openOther(manifest.task);
     const { compiledFolder } = message;
     let words: WordRows | undefined;
     try {
       words = plan.words && new WordRows(plan.words);
-      return new HostedModel(await VersionSessions.open(plan, message), plan, { task, words, compiledFolder });
+      return new HostedModel(await VersionSessions.open(plan, message), plan, {
+        task,
+        openOther,
+        words,
+        compiledFolder,
+      });
     } catch (error) {
       words?.close();
       throw asModelkeepError(error, 'LOAD_FAILED');
@@ -90,6 +114,11 @@ export class HostedModel {
   /** The task's name; undefined for a model that only takes tensors. */
   get task(): string | undefined {
     return this.#task?.name;
+  }
+
+  /** What was understood of its text; undefined for a model that only takes tensors. */
+  get facts(): TaskFacts | undefined {
+    return this.#task?.facts;
   }
 
   /** To which the tokenizer cuts a sequence; undefined where it does not, or there is none. */
@@ -116,7 +145,9 @@ export class HostedModel {
       );
     }
     const started = performance.now();
-    const prepared = await Promise.all(requests.map((request) => attempt(() => task.prepare(request))));
+    const prepared = await Promise.all(
+      requests.map((request) => attempt(async () => (await this.#taskOf(task, request)).prepare(request))),
+    );
     const tokenized = performance.now();
     const encodings = prepared.flatMap((one) => ('value' in one ? one.value.encodings : []));
     const batches = groupByLength(
@@ -149,6 +180,30 @@ export class HostedModel {
       paddedTokens: this.skipsPadding ? tokens : cellsOf(batches),
       batches: batches.length,
     };
+  }
+
+  /** The task that a request asks for. @throws ModelkeepError `INVALID_INPUT` if this version cannot serve it */
+  async #taskOf(own: OpenTask, { task: name = own.name }: TaskRequest): Promise<OpenTask> {
+    if (name === own.name || this.#openOther === undefined) return own;
+    const open = this.#openOther;
+    let opening = this.#others.get(name);
+    if (opening === undefined) {
+      opening = open(name);
+      this.#others.set(name, opening);
+    }
+    try {
+      return await opening;
+    } catch (error) {
+      this.#others.delete(name);
+      const { message } = asModelkeepError(error);
+      throw new ModelkeepError(
+        'INVALID_INPUT',
+        `This version is for ${own.name} and cannot serve ${name}: ${message}`,
+        {
+          cause: error,
+        },
+      );
+    }
   }
 
   /** One run on raw tensors. @throws ModelkeepError `INVALID_INPUT` if the runtime refuses them */

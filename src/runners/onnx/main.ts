@@ -30,8 +30,8 @@ async function load(message: Extract<RunnerMessage, { op: 'load' }>): Promise<Lo
     // What reading its files left in the JavaScript heap would stay until much more is allocated. Milliseconds.
     globalThis.gc?.();
   }
-  const { task, maxTokens, skipsPadding, inputs, outputs } = model;
-  const known = { ...(task === undefined ? {} : { task }), ...(maxTokens === undefined ? {} : { maxTokens }) };
+  const { task, maxTokens, facts, skipsPadding, inputs, outputs } = model;
+  const known = { ...(task === undefined ? {} : { task }), maxTokens, facts };
   return { ...known, skipsPadding, inputs, outputs, loadMs: performance.now() - started };
 }
 

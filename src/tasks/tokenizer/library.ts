@@ -7,8 +7,6 @@ const { Tokenizer: RustTokenizer } = createRequire(import.meta.url)('tokenizers'
 
 /** A tokenizer of the Rust library. */
 export type Library = tokenizers.Tokenizer;
-/** What the library makes of a text. */
-export type LibraryEncoding = tokenizers.Encoding;
 
 /**
  * Opens the library on the text of a `tokenizer.json`. Truncation and padding that the file carries are put aside:

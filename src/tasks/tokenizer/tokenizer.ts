@@ -14,6 +14,10 @@ export interface EncodeOptions {
   readonly maxTokens?: number | undefined;
   /** @defaultValue 'longest_first' */
   readonly strategy?: TruncationStrategy | undefined;
+  /** The end at which a text loses tokens. @defaultValue the tokenizer's */
+  readonly side?: 'left' | 'right' | undefined;
+  /** False to put no special tokens around the texts. @defaultValue true */
+  readonly special?: boolean | undefined;
 }
 
 /** Tokens of a text with their places. All lists have one entry a token. */
@@ -115,8 +119,8 @@ export class TextTokenizer {
   }
 
   /** Ids of the tokens of a text, without special tokens; at least the first `wanted` of them. */
-  async ids(text: string, wanted = Number.POSITIVE_INFINITY): Promise<number[]> {
-    for (const prefix of this.#prefixes(text, wanted)) {
+  async ids(text: string, wanted = Number.POSITIVE_INFINITY, left = this.#truncateLeft): Promise<number[]> {
+    for (const prefix of this.#prefixes(text, wanted, left)) {
       const encoding = await this.#library.encode(prefix, null, WITHOUT_SPECIAL);
       if (encoding.getLength() > wanted || prefix.length === text.length) return encoding.getIds();
     }
@@ -125,7 +129,7 @@ export class TextTokenizer {
 
   /** Tokens with their places in the text, without special tokens; at least the first `wanted` of them. */
   async aligned(text: string, wanted = Number.POSITIVE_INFINITY): Promise<AlignedText> {
-    for (const prefix of this.#prefixes(text, wanted)) {
+    for (const prefix of this.#prefixes(text, wanted, this.#truncateLeft)) {
       const encoding = await this.#library.encode(prefix, null, WITHOUT_SPECIAL);
       if (encoding.getLength() <= wanted && prefix.length < text.length) continue;
       const offsets = encoding.getOffsets();
@@ -139,13 +143,14 @@ export class TextTokenizer {
     return { ids: [], starts: [], ends: [], words: [] };
   }
 
-  #prefixes(text: string, wanted: number): Iterable<string> {
-    if (this.#truncateLeft || wanted === Number.POSITIVE_INFINITY) return [text];
+  #prefixes(text: string, wanted: number, left: boolean): Iterable<string> {
+    if (left || wanted === Number.POSITIVE_INFINITY) return [text];
     return prefixesOf(text, wanted, this.#splitsHan);
   }
 
   /** Puts the special tokens around sequences that are already cut. */
-  assemble(a: readonly number[], b?: readonly number[]): Assembled {
+  assemble(a: readonly number[], b?: readonly number[], special = true): Assembled {
+    if (!special) return assemble(b === undefined ? BARE : BARE_PAIR, a, b ?? [], this.#withTypeIds);
     return assemble(b === undefined ? this.#single : this.#pair, a, b ?? [], this.#withTypeIds);
   }
 
@@ -155,12 +160,15 @@ export class TextTokenizer {
    * @throws ModelkeepError `INVALID_INPUT` if the strategy cannot make it fit
    */
   async encode(text: string, pair?: string, options: EncodeOptions = {}): Promise<Assembled> {
-    const maxTokens = options.maxTokens ?? this.maxTokens;
-    const room = maxTokens - this.added(pair !== undefined);
+    const { special = true } = options;
+    const maxTokens = Math.min(options.maxTokens ?? this.maxTokens, this.maxTokens);
+    const room = maxTokens - (special ? this.added(pair !== undefined) : 0);
     if (room < 0) throw new ModelkeepError('INVALID_INPUT', `${maxTokens} tokens leave no room for the special tokens`);
-    const left = this.#truncateLeft;
-    if (pair === undefined) return this.assemble(kept(await this.ids(text, room), room, left));
-    let [a, b] = await Promise.all([this.ids(text, room), this.ids(pair, room)]);
+    const left = options.side === undefined ? this.#truncateLeft : options.side === 'left';
+    if (pair === undefined) {
+      return this.assemble(kept(await this.ids(text, room, left), room, left), undefined, special);
+    }
+    let [a, b] = await Promise.all([this.ids(text, room, left), this.ids(pair, room, left)]);
     if (a.length > room && b.length > room) {
       // Which of two long texts gets the odd token depends on their whole lengths.
       [a, b] = await Promise.all([this.ids(text), this.ids(pair)]);
@@ -172,7 +180,7 @@ export class TextTokenizer {
         `The text that may not be cut is longer than ${room} tokens; shorten it`,
       );
     }
-    return this.assemble(kept(a, lengths[0], left), kept(b, lengths[1], left));
+    return this.assemble(kept(a, lengths[0], left), kept(b, lengths[1], left), special);
   }
 }
 
@@ -184,6 +192,9 @@ interface Opened {
 }
 
 const WITHOUT_SPECIAL = { addSpecialTokens: false };
+/** One text, or a pair, without special tokens. */
+const BARE: Template = { parts: [{ sequence: 'a', typeId: 0 }], added: 0 };
+const BARE_PAIR: Template = { parts: [...BARE.parts, { sequence: 'b', typeId: 1 }], added: 0 };
 
 /**
  * Opens the tokenizer of a version, as `AutoTokenizer.from_pretrained` of transformers does from the same files.

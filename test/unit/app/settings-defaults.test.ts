@@ -79,6 +79,7 @@ const DEFAULTS = {
   host: '127.0.0.1',
   port: 8_080,
   grpcPort: 'next',
+  defaultModel: '',
   maxBodyBytes: 10_000_000,
   logLevel: 'info',
 };

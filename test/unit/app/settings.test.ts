@@ -21,6 +21,7 @@ describe('the names of a setting', () => {
 
 /** A good value of each setting, as text and as it is read, other than its default. */
 const SAMPLES: Readonly<Record<SettingName, readonly [string, unknown]>> = {
+  defaultModel: ['sentiment@production', 'sentiment@production'],
   memoryBudget: ['2GiB', 2_147_483_648],
   idleUnloadMs: ['60000', 60_000],
   swapMode: ['low-memory', 'low-memory'],

@@ -4,6 +4,7 @@ import { repositoryPaths } from './repository-paths.js';
 import { operationsPaths } from './operations-paths.js';
 import { SCHEMAS } from './schemas.js';
 import type { Json } from './shapes.js';
+import { servicePaths } from './tei-paths.js';
 import { taskSchemas } from './task-schemas.js';
 
 /**
@@ -22,7 +23,7 @@ export function openApiDocument(version: string, wantsCredentials: boolean): Jso
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     security: wantsCredentials ? [{ bearer: [] }] : [],
-    paths: { ...inferencePaths(), ...repositoryPaths(), ...operationsPaths(), ...apiPaths() },
+    paths: { ...inferencePaths(), ...servicePaths(), ...repositoryPaths(), ...operationsPaths(), ...apiPaths() },
     components: {
       securitySchemes: {
         bearer: {

@@ -11,6 +11,12 @@ function huggingFace(): Json {
   return {
     '/models/{reference}': {
       parameters: [reference('reference')],
+      get: {
+        tags: ['Hugging Face form'],
+        operationId: 'summary',
+        summary: 'What a reference means now; nothing is loaded',
+        responses: { '200': answer('The version', ref('ModelSummary')), ...errors() },
+      },
       post: {
         tags: ['Hugging Face form'],
         operationId: 'predict',
@@ -30,6 +36,39 @@ function huggingFace(): Json {
           '200': answer('The answer of the task', { description: 'One of the schemas …Answer, by the model’s task' }),
           ...errors(),
         },
+      },
+    },
+  };
+}
+
+function pipeline(): Json {
+  return {
+    '/models': {
+      get: {
+        tags: ['Hugging Face form'],
+        operationId: 'models',
+        summary: 'The newest version of each model that the caller may use',
+        responses: { '200': answer('Models', { type: 'array', items: ref('ModelSummary') }), ...errors() },
+      },
+    },
+    '/pipeline/{task}/{reference}': {
+      parameters: [
+        {
+          name: 'task',
+          in: 'path',
+          required: true,
+          description: 'One of the tasks that the version serves',
+          schema: { type: 'string', enum: TASK_NAMES },
+        },
+        reference('reference'),
+      ],
+      post: {
+        tags: ['Hugging Face form'],
+        operationId: 'predictTask',
+        summary: 'Asks a model for another task that its weights serve',
+        parameters: [TIMEOUT],
+        requestBody: body({ anyOf: TASK_NAMES.map((name) => ref(pascal(name))) }, { inputs: 'Happy coding !!!' }),
+        responses: { '200': answer('The answer of the task', {}), ...errors() },
       },
     },
   };
@@ -106,6 +145,7 @@ export function inferencePaths(): Json {
   const name = reference('name');
   return {
     ...huggingFace(),
+    ...pipeline(),
     ...openAi(),
     '/v2': {
       get: operation('serverMetadata', 'What this server is', {

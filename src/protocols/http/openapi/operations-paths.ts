@@ -26,6 +26,19 @@ export function operationsPaths(): Json {
         responses: { '200': answer('Ready', ref('Ready')) },
       },
     },
+    ...Object.fromEntries(
+      ['/health', '/healthz', '/ping'].map((path) => [
+        path,
+        {
+          get: {
+            ...open,
+            operationId: `ready${path.replace('/', '_')}`,
+            summary: 'As /v2/health/ready, where other servers have it',
+            responses: { '200': answer('Ready', ref('Ready')) },
+          },
+        },
+      ]),
+    ),
     '/status': {
       get: {
         tags: TAGS,

@@ -38,6 +38,60 @@ const ERRORS: Json = {
   }),
 };
 
+const SERVICES: Json = {
+  TeiError: object({
+    error: STRING,
+    error_type: { type: 'string', enum: ['Unhealthy', 'Backend', 'Overloaded', 'Validation', 'Tokenizer', 'Empty'] },
+    code: { type: 'string', enum: Object.keys(ERROR_CODES) },
+  }),
+  CohereError: object({ message: STRING, code: { type: 'string', enum: Object.keys(ERROR_CODES) } }),
+  TeiInfo: object({
+    model_id: STRING,
+    model_sha: { type: ['string', 'null'] },
+    model_dtype: STRING,
+    served_model_name: STRING,
+    model_type: { type: 'object', description: 'embedding, reranker or classifier, with what each has' },
+    max_concurrent_requests: COUNT,
+    max_input_length: { type: ['integer', 'null'] },
+    max_batch_tokens: COUNT,
+    max_client_batch_size: COUNT,
+    auto_truncate: BOOLEAN,
+    version: STRING,
+  }),
+  RerankAnswer: object({
+    id: STRING,
+    model: STRING,
+    object: { const: 'list' },
+    results: list(
+      object({ index: INTEGER, relevance_score: NUMBER, document: object({ text: STRING }) }, ['document']),
+    ),
+    usage: object({ prompt_tokens: INTEGER, total_tokens: INTEGER }),
+    meta: { type: 'object' },
+  }),
+  FrontPage: object({
+    name: STRING,
+    version: STRING,
+    documentation: STRING,
+    openapi: STRING,
+    models: STRING,
+    health: STRING,
+  }),
+  ModelSummary: object({
+    id: STRING,
+    model: STRING,
+    version: INTEGER,
+    digest: { type: ['string', 'null'] },
+    pipeline_tag: { type: ['string', 'null'], description: 'The task that it was published for' },
+    tasks: { ...list(STRING), description: 'The tasks that it can be asked for' },
+    format: { type: ['string', 'null'] },
+    size: COUNT,
+    ready: { type: 'boolean', description: 'Whether this node can answer at once' },
+    publishedAt: TIME,
+    publishedBy: { type: ['string', 'null'] },
+    message: { type: ['string', 'null'] },
+  }),
+};
+
 const OPEN_INFERENCE: Json = {
   ServerMetadata: object({ name: STRING, version: STRING, extensions: list(STRING) }),
   ModelMetadata: object(
@@ -128,4 +182,4 @@ const OPERATIONS: Json = {
 };
 
 /** The schemas of everything but the tasks. */
-export const SCHEMAS: Json = { ...ERRORS, ...OPEN_INFERENCE, ...OPENAI, ...OPERATIONS };
+export const SCHEMAS: Json = { ...ERRORS, ...SERVICES, ...OPEN_INFERENCE, ...OPENAI, ...OPERATIONS };
