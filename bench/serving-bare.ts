@@ -13,7 +13,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { json, text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { Tokenizer } from '@huggingface/tokenizers';
+import { createRequire } from 'node:module';
+import type * as tokenizers from 'tokenizers';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { quantile } from './figures.js';
 import { plainFile } from './plain.js';
@@ -30,14 +31,12 @@ const MAX_TOKENS = 128;
 
 /** Opens the model; what answers a text with its logits. */
 async function openBare(threads: number): Promise<(input: string) => Promise<readonly number[]>> {
-  const tokenizer = new Tokenizer(
-    JSON.parse(readFileSync(join(modelFolder(1), 'tokenizer.json'), 'utf8')) as object,
-    {},
-  );
+  const { Tokenizer } = createRequire(import.meta.url)('tokenizers') as typeof tokenizers;
+  const tokenizer = Tokenizer.fromString(readFileSync(join(modelFolder(1), 'tokenizer.json'), 'utf8'));
   const options = { intraOpNumThreads: threads, interOpNumThreads: 1, logSeverityLevel: 3 } as const;
   const session = await InferenceSession.create(plainFile(modelFolder(1)), options);
   return async (input) => {
-    const { ids } = tokenizer.encode(input);
+    const ids = (await tokenizer.encode(input)).getIds();
     const kept = ids.length > MAX_TOKENS ? [...ids.slice(0, MAX_TOKENS - 1), ids.at(-1) ?? 0] : ids;
     const tensor = (value: (id: number) => bigint): Tensor =>
       new Tensor('int64', BigInt64Array.from(kept, value), [1, kept.length]);
