@@ -33,6 +33,7 @@ export { type PickleCompression, type PickleReport } from './joblib/scan.js';
 export { parseRequirements, readRequirements, REQUIREMENTS_FILE } from './joblib/requirements.js';
 export { isSafeGlobal, SAFE_GLOBALS, type GlobalsPolicy } from './joblib/safe-globals.js';
 export { ModelWriter } from './onnx/model-writer.js';
+export { textInputs, type FedType, type InputRole, type TextInput, type TextInputs } from './onnx/text-inputs.js';
 export { bytesField, fieldsIn, type Field } from './onnx/wire.js';
 export { measureChange, type TensorAt, type TensorChange } from './tensor-change.js';
 export { readWeightTensors, type WeightTensor } from './weight-tensors.js';

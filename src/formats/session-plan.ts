@@ -72,6 +72,11 @@ export interface SessionPlan {
    * `input_ids` names, in order, without the places that only fill up. Absent where the graph looks them up itself.
    */
   readonly words?: WordTable;
+  /**
+   * True for a graph in which what is computed of one row depends on the others, as its own quantization at run time makes
+   * it: one sequence must run alone.
+   */
+  readonly mixesRows?: boolean | undefined;
   /** Absent for an ONNX file. */
   readonly facts?: PlanFacts | undefined;
   /** Tensors of the graph that were made on this machine; empty in `fp32`. */

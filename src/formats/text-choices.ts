@@ -1,4 +1,5 @@
 import { checkFilePath, EVIDENCE_FOLDER, ModelkeepError, type VersionFiles } from '../core/index.js';
+import { INPUT_ROLES, type InputRole } from './onnx/text-inputs.js';
 import { readJson } from './read-json.js';
 
 /**
@@ -28,6 +29,8 @@ export type SharedRuns = 'equal-lengths' | 'alone';
 export interface TextChoices {
   /** The `.onnx` file that is run, where there are several. */
   readonly file?: string | undefined;
+  /** What inputs are fed whose names do not say it. */
+  readonly inputs?: Readonly<Record<string, InputRole>> | undefined;
   /** Names of the graph's outputs that the task reads; of question-answering the start and the end. */
   readonly outputs?: readonly string[] | undefined;
   /** How the vectors of tokens become one vector. */
@@ -36,17 +39,27 @@ export interface TextChoices {
   readonly normalize?: boolean | undefined;
   /** Found by a trial run. Absent: all that fit */
   readonly shared?: SharedRuns | undefined;
+  /**
+   * A lone sequence is run beside a copy of itself, since the runtime computes one row in another order than several.
+   * Found by a trial run.
+   */
+  readonly twice?: boolean | undefined;
   /** Most tokens that the graph takes, special ones included, where no other file says. */
   readonly maxTokens?: number | undefined;
 }
 
 const CHECKS: Readonly<Record<keyof TextChoices, (value: unknown) => boolean>> = {
   file: (value) => typeof value === 'string' && checkFilePath(value).endsWith('.onnx'),
+  inputs: (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    Object.values(value).every((role) => (INPUT_ROLES as readonly unknown[]).includes(role)),
   outputs: (value) =>
     Array.isArray(value) && value.length > 0 && value.length <= 2 && value.every((name) => typeof name === 'string'),
   pooling: (value) => (POOLING_NAMES as readonly unknown[]).includes(value),
   normalize: (value) => typeof value === 'boolean',
   shared: (value) => value === 'equal-lengths' || value === 'alone',
+  twice: (value) => typeof value === 'boolean',
   maxTokens: (value) => Number.isSafeInteger(value) && (value as number) > 0,
 };
 

@@ -4,10 +4,19 @@
  */
 export * from './definition.js';
 export * from './detect.js';
+export { firstPosition } from './model-config.js';
 export * from './open.js';
 export * from './old-parameters.js';
 export * from './served-tasks.js';
 export type { TextToken } from './token-tasks.js';
+export {
+  describeOutput,
+  outputsAreNamed,
+  taskOutputs,
+  type GraphOutput,
+  type OutputDim,
+  type TaskOutput,
+} from './outputs.js';
 export { OpenTokenizers } from './tokenizer/open-tokenizers.js';
 export * from './task.js';
 export * from './text-classification.js';

@@ -31,6 +31,8 @@ export interface ModelConfig {
   readonly tokenizerClass?: string | undefined;
   /** Rows of the embedding table; absent if the file does not say. */
   readonly vocabularySize?: number | undefined;
+  /** The place of the first token, where it is not 0. */
+  readonly firstPosition?: number;
 }
 
 /** Families whose positions start behind the padding id, so that they hold `pad_token_id + 1` tokens less. */
@@ -63,9 +65,12 @@ function labelsOf(raw: RawConfig): readonly string[] | undefined {
 
 function maxTokensOf(raw: RawConfig): number | undefined {
   const positions = raw.max_position_embeddings;
-  const type = raw.model_type ?? '';
-  if (!positions || positions < 1 || RELATIVE_POSITIONS.has(type)) return undefined;
-  return POSITIONS_AFTER_PADDING.has(type) ? positions - (raw.pad_token_id ?? 1) - 1 : positions;
+  if (!positions || positions < 1 || RELATIVE_POSITIONS.has(raw.model_type ?? '')) return undefined;
+  return positions - firstPositionOf(raw);
+}
+
+function firstPositionOf(raw: RawConfig): number {
+  return POSITIONS_AFTER_PADDING.has(raw.model_type ?? '') ? (raw.pad_token_id ?? 1) + 1 : 0;
 }
 
 /**
@@ -83,6 +88,7 @@ export async function readModelConfig(files: VersionFiles): Promise<ModelConfig 
   const raw = parsed.data;
   const labels = labelsOf(raw);
   const maxTokens = maxTokensOf(raw);
+  const first = firstPositionOf(raw);
   return {
     architectures: raw.architectures ?? [],
     modelType: raw.model_type ?? '',
@@ -91,5 +97,11 @@ export async function readModelConfig(files: VersionFiles): Promise<ModelConfig 
     ...(maxTokens !== undefined && { maxTokens }),
     tokenizerClass: raw.tokenizer_class ?? undefined,
     vocabularySize: raw.vocab_size ?? undefined,
+    ...(first > 0 && { firstPosition: first }),
   };
+}
+
+/** The place of the first token, as a graph wants it that is fed places. @throws ModelkeepError as {@link readModelConfig} */
+export async function firstPosition(files: VersionFiles): Promise<number> {
+  return (await readModelConfig(files))?.firstPosition ?? 0;
 }

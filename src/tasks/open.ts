@@ -1,7 +1,8 @@
 import { ModelkeepError, type VersionFiles } from '../core/index.js';
+import { readTextChoices } from '../formats/index.js';
 import type { TaskDefinition } from './definition.js';
 import { detectTask, TASK_NAMES } from './detect.js';
-import { readModelConfig } from './model-config.js';
+import { readModelConfig, type ModelConfig } from './model-config.js';
 import type { OpenTask } from './task.js';
 import { fillMask } from './fill-mask.js';
 import { featureExtraction } from './feature-extraction.js';
@@ -35,7 +36,17 @@ export interface OpenTaskOptions {
   /** Name of the task. @defaultValue what {@link detectTask} finds */
   readonly task?: string;
   /** The tokenizers of this process, of which versions with equal files share one. @defaultValue none is shared */
-  readonly tokenizers?: OpenTokenizers;
+  readonly tokenizers?: OpenTokenizers | undefined;
+  /** Most tokens that the graph takes. @defaultValue what the version's files say */
+  readonly maxTokens?: number | undefined;
+}
+
+/** The configuration of a version with the shortest of all limits that hold for its texts. */
+async function limited(files: VersionFiles, maxTokens: number | undefined): Promise<ModelConfig> {
+  const config = (await readModelConfig(files)) ?? { architectures: [], modelType: '' };
+  const choices = await readTextChoices(files);
+  const limits = [config.maxTokens, choices.maxTokens, maxTokens].filter((limit) => limit !== undefined);
+  return limits.length === 0 ? config : { ...config, maxTokens: Math.min(...limits) };
 }
 
 /**
@@ -56,7 +67,7 @@ export async function openTask(files: VersionFiles, options: OpenTaskOptions = {
   if (definition === undefined) {
     throw new ModelkeepError('UNSUPPORTED_FORMAT', `There is no task ${name}; use one of ${TASK_NAMES.join(', ')}`);
   }
-  const config = (await readModelConfig(files)) ?? { architectures: [], modelType: '' };
+  const config = await limited(files, options.maxTokens);
   const tokenizer = await (options.tokenizers ?? new OpenTokenizers()).open(files, config);
   if (tokenizer === undefined) {
     throw new ModelkeepError(

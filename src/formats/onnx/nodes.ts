@@ -24,6 +24,17 @@ export interface Operator {
   readonly domain: string;
 }
 
+/**
+ * Operators that quantize by the largest and smallest number of their whole input, whatever rows it holds: one text then
+ * answers by the company that it runs in.
+ */
+const QUANTIZING_AT_RUN = new Set(['DynamicQuantizeLinear', 'DynamicQuantizeMatMul', 'DynamicQuantizeLSTM']);
+
+/** True for an operator by which the answer of one row depends on the other rows. */
+export function mixesRows({ op }: Operator): boolean {
+  return QUANTIZING_AT_RUN.has(op);
+}
+
 /** True for an operator of a domain that the runtime does not know. */
 export function isCustom({ domain }: Operator): boolean {
   return !KNOWN_DOMAINS.has(domain);

@@ -1,11 +1,19 @@
 import { dirname } from 'node:path';
 import { ModelkeepError, type TensorInfo, type VersionFiles } from '../../core/index.js';
 import type { SessionPlan } from '../session-plan.js';
-import { customOperatorError, cutZipMap, isCustom, readNode, type OnnxNode, type Operator } from './nodes.js';
+import {
+  customOperatorError,
+  cutZipMap,
+  isCustom,
+  mixesRows,
+  readNode,
+  type OnnxNode,
+  type Operator,
+} from './nodes.js';
 import { readOnnxModel, type LargeInitializer, type OnnxModel } from './model-reader.js';
 import { externalDataFields } from './model-writer.js';
 import { readValueInfo, tensorValueInfo } from './value-info.js';
-import { bytesField, concat, type Field } from './wire.js';
+import { bytesField, concat, fieldsIn, WIRE, type Field } from './wire.js';
 
 /** Newest opset of ONNX's own operators that onnxruntime 1.30 loads; measured with a graph of one Identity. */
 export const MAX_OPSET = 26;
@@ -36,6 +44,7 @@ export async function planOnnx(
   const zipMaps = new Map<string, TensorInfo>();
   const infos: { field: Field; info: ReturnType<typeof readValueInfo> }[] = [];
   const initialized = new Set<string>();
+  let mixes = await functionsMixRows(model);
   for (const field of model.graph) {
     const bytes = (start = field.at, end = field.end): Promise<Buffer> => model.window.bytes(start, end);
     const large = model.large.get(field.at);
@@ -45,6 +54,7 @@ export async function planOnnx(
     } else if (field.field === 1) {
       const node = readNode(await bytes(field.start));
       const { functionDomains: own } = model;
+      mixes ||= node.operators.some(mixesRows);
       node.operators.filter((one) => isCustom(one) && !own.has(one.domain)).forEach(onCustomOperator);
       parts.push(node.op === 'ZipMap' ? withoutZipMap(path, node, zipMaps) : await bytes());
     } else if (field.field === 11 || field.field === 12) {
@@ -69,8 +79,22 @@ export async function planOnnx(
   }
   const rest: Uint8Array[] = [];
   for (const { at, end } of model.fields) rest.push(await model.window.bytes(at, end));
-  const plan = { graph: concat([...rest, bytesField(7, concat(parts))]), inputs, outputs, derived: [], replaced: [] };
+  const graph = concat([...rest, bytesField(7, concat(parts))]);
+  const plan = { graph, inputs, outputs, ...(mixes ? { mixesRows: true } : {}), derived: [], replaced: [] };
   return placing.folder === undefined ? plan : { ...plan, externalDataFolder: placing.folder };
+}
+
+/** True if a function that the file itself defines has an operator that mixes rows. */
+async function functionsMixRows({ fields, window }: OnnxModel): Promise<boolean> {
+  for (const { field, start, end } of fields) {
+    if (field !== 25) continue;
+    const message = await window.bytes(start, end);
+    for (const inner of fieldsIn(message)) {
+      if (inner.field !== 7 || inner.wire !== WIRE.bytes) continue;
+      if (readNode(message.subarray(inner.start, inner.end)).operators.some(mixesRows)) return true;
+    }
+  }
+  return false;
 }
 
 function checkVersions({ path, opsets, irVersion }: OnnxModel): void {

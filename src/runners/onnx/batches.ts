@@ -1,13 +1,31 @@
+import type { SharedRuns } from '../../formats/index.js';
+
 /** Sequences that run together, by their index, and the length to which they are padded. */
 export interface Batch {
   readonly indexes: readonly number[];
   readonly length: number;
+  /** Rows of the run; those beyond the sequences are copies of the first. @defaultValue one a sequence */
+  readonly rows?: number | undefined;
 }
 
 /** Bounds of a batch. */
 export interface BatchLimits {
   /** Largest number of tokens in one run, padding included; one longer sequence runs alone. */
   readonly maxTokens: number;
+}
+
+/** What a graph demands of its runs, besides. */
+export interface RunForm {
+  /** True for graphs that compute padding in attention alone. @defaultValue false */
+  readonly skipsPadding?: boolean | undefined;
+  /** The rows of every run. @defaultValue any */
+  readonly rows?: number | undefined;
+  /** True if a lone sequence runs beside a copy of itself. @defaultValue false */
+  readonly twice?: boolean | undefined;
+  /** The length of every run. @defaultValue that of the longest sequence */
+  readonly length?: number | undefined;
+  /** Which sequences may share a run. @defaultValue all that fit */
+  readonly shared?: SharedRuns | undefined;
 }
 
 /**
@@ -37,28 +55,37 @@ export function padded(rows: number, length: number, skipsPadding: boolean): num
   return skipsPadding ? (rows * length * length) / PAIRS_A_TOKEN : rows * length;
 }
 
+/** The most sequences that one run may have, whatever their length. */
+function mostRows({ rows = Number.POSITIVE_INFINITY, shared }: RunForm): number {
+  return shared === 'alone' ? 1 : rows;
+}
+
 /**
  * Groups sequences by length at the least cost: neighbours in length run together where the padding costs less than a
  * run of their own. `lengths[i]` is the number of tokens of sequence `i`.
  *
- * @param skipsPadding as of {@link padded}
+ * @param form what the graph demands of its runs
  */
 export function groupByLength(
   lengths: readonly number[],
   { maxTokens } = BATCH_LIMITS,
-  skipsPadding = false,
+  form: RunForm = {},
 ): readonly Batch[] {
+  const { skipsPadding = false, rows: fixedRows, length: fixedLength, shared, twice } = form;
+  const most = mostRows(form);
   const order = lengths.map((_, index) => index).toSorted((a, b) => lengths[a]! - lengths[b]!);
   /** The least cost of the first `n` in order, beside that of their tokens, and where the last batch of that begins. */
   const costs = [0];
   const begins = [0];
   for (let end = 1; end <= order.length; end++) {
-    const length = lengths[order[end - 1]!]!;
+    const own = lengths[order[end - 1]!]!;
+    const length = fixedLength ?? own;
     costs[end] = Number.POSITIVE_INFINITY;
     for (let begin = end - 1; begin >= 0; begin--) {
       const rows = end - begin;
-      if (rows > 1 && rows * length > maxTokens) break;
-      const cost = costs[begin]! + RUN_TOKENS + padded(rows, length, skipsPadding);
+      if (rows > 1 && (rows > most || (fixedRows === undefined && rows * length > maxTokens))) break;
+      if (shared === 'equal-lengths' && lengths[order[begin]!]! !== own) break;
+      const cost = costs[begin]! + RUN_TOKENS + padded(fixedRows ?? rows, length, skipsPadding);
       if (cost >= costs[end]!) continue;
       costs[end] = cost;
       begins[end] = begin;
@@ -66,7 +93,10 @@ export function groupByLength(
   }
   const batches: Batch[] = [];
   for (let end = order.length; end > 0; end = begins[end]!) {
-    batches.unshift({ indexes: order.slice(begins[end], end), length: lengths[order[end - 1]!]! });
+    const indexes = order.slice(begins[end], end);
+    const length = fixedLength ?? lengths[order[end - 1]!]!;
+    const rows = fixedRows ?? (twice === true && indexes.length === 1 ? 2 : undefined);
+    batches.unshift(rows === undefined ? { indexes, length } : { indexes, length, rows });
   }
   return batches;
 }

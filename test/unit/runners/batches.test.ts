@@ -64,9 +64,14 @@ describe('sequences grouped by length', () => {
   });
 
   it('run together at larger differences where the graph skips padding but in attention', () => {
-    expect(groupByLength([60, 10, 60, 10], BATCH_LIMITS, true)).toEqual([{ indexes: [1, 3, 0, 2], length: 60 }]);
+    expect(groupByLength([60, 10, 60, 10], BATCH_LIMITS, { skipsPadding: true })).toEqual([
+      { indexes: [1, 3, 0, 2], length: 60 },
+    ]);
     // Beside one of 200 tokens one of 10 costs as much as 33 more.
-    expect(groupByLength([200, 10], BATCH_LIMITS, true).map(({ indexes }) => indexes)).toEqual([[1], [0]]);
+    expect(groupByLength([200, 10], BATCH_LIMITS, { skipsPadding: true }).map(({ indexes }) => indexes)).toEqual([
+      [1],
+      [0],
+    ]);
   });
 
   it('are split where they hold too many tokens', () => {
