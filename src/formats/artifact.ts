@@ -14,8 +14,12 @@ export interface ArtifactFile {
 /** What is to be published: files on this machine, and how they are to be understood. */
 export interface Artifact {
   readonly format: Format;
-  /** The task, where it was given. */
-  readonly task?: string;
+  /** The task, where it was given, or its maker wrote it down. */
+  readonly task?: string | undefined;
+  /** Where in what was named the model was found, such as `checkpoint-900, the newest of 2`; absent: there itself. */
+  readonly from?: string | undefined;
+  /** What of the folder is no part of the version, shortly; absent: nothing. */
+  readonly leftOut?: readonly string[];
   /** Absolute path of the folder that holds the files, but for a `requirements.txt` that was named by itself. */
   readonly directory: string;
   /** Sorted by path. */

@@ -6,14 +6,9 @@ export { planSession } from './plan-session.js';
 export { WORD_ROWS, type PlanFacts, type PlanOptions, type SessionPlan, type WordTable } from './session-plan.js';
 export type { WeightBits } from './quantize/quantize.js';
 export type { Artifact, ArtifactFile } from './artifact.js';
-export {
-  inspectArtifact,
-  validateArtifact,
-  validateFiles,
-  type InspectOptions,
-  type Validated,
-  type ValidateOptions,
-} from './inspect-artifact.js';
+export { locateModel, type Located, type LocateOptions } from './folder/locate.js';
+export { inspectArtifact, type InspectOptions } from './inspect-artifact.js';
+export { validateArtifact, validateFiles, type Validated, type ValidateOptions } from './validate-artifact.js';
 export { buildManifest, type BuildManifestOptions } from './build-manifest.js';
 export { cutFile } from './cutting.js';
 export { readFloats, widenFloats, type FloatDtype } from './float-tensor.js';

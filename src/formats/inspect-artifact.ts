@@ -1,36 +1,37 @@
-import { readdirSync, realpathSync, statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
-import {
-  checkFilePath,
-  fileError,
-  ModelkeepError,
-  type DeriveTensor,
-  type Format,
-  type VersionFiles,
-} from '../core/index.js';
+import { checkFilePath, fileError, ModelkeepError, type Format } from '../core/index.js';
 import { ADAPTER_CONFIG_FILE } from './adapter/lora-config.js';
-import { filesOf, type Artifact, type ArtifactFile } from './artifact.js';
-import { readRequirements, REQUIREMENTS_FILE } from './joblib/requirements.js';
+import type { Artifact, ArtifactFile } from './artifact.js';
+import { decides, isTokenizerFile, PICKLED, warningOf, summaryOf, type LeftOut } from './folder/file-kinds.js';
+import { refusePointers } from './folder/lfs-pointer.js';
+import { locateModel, type Located } from './folder/locate.js';
+import { selectFiles } from './folder/select.js';
+import { withFirstModuleInRoot } from './folder/first-module.js';
+import { REQUIREMENTS_FILE } from './joblib/requirements.js';
 import { listModelFiles } from './listing.js';
 import { onnxModelPath } from './onnx/model-path.js';
 import { externalFilesOf } from './onnx/model-reader.js';
-import { planSession } from './plan-session.js';
-import type { PlanFacts, SessionPlan } from './session-plan.js';
 import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from './shards.js';
-import { checkTokenizer } from './tokenizer-check.js';
-import { openDirectoryFiles } from './version-files.js';
+import { openLocalFiles } from './version-files.js';
 
 /** Options of {@link inspectArtifact}. */
 export interface InspectOptions {
   /** The format, where it is not to be found out. */
-  readonly format?: Format;
+  readonly format?: Format | undefined;
   /** The task, such as `text-classification`. */
-  readonly task?: string;
+  readonly task?: string | undefined;
   /** A file that names the Python packages of a pickled model; it becomes the version's `requirements.txt`. */
-  readonly requirements?: string;
+  readonly requirements?: string | undefined;
+  /** Which checkpoint of a training run: its number or name, or `best`. @defaultValue the newest */
+  readonly checkpoint?: string | undefined;
+  /**
+   * Gives a temporary folder for files that are written anew; it must live until the files were read.
+   *
+   * @defaultValue layouts that need one are refused
+   */
+  readonly workspace?: (() => string) | undefined;
 }
-
-const JOBLIB = /\.(joblib|pkl|pickle|skops)$/;
 
 function invalid(message: string): ModelkeepError {
   return new ModelkeepError('INVALID_ARTIFACT', message);
@@ -39,50 +40,107 @@ function invalid(message: string): ModelkeepError {
 /**
  * Finds out what lies at a path and which of its files make a version. Reads no weights.
  *
- * @param path a directory as training or an export left it, or a single `.onnx`, `.joblib`, `.pkl`, `.pickle`
- * or `.skops` file; or a directory with one of the latter and `requirements.txt`
- * @throws ModelkeepError `INVALID_ARTIFACT` if there is no model, naming what was looked for; `UNSUPPORTED_FORMAT` for
- * weights that would have to be unpickled, or a format other than the one asked for
+ * @param path a directory as training, an export, MLflow or a download left it, or a single `.onnx`, `.joblib`, `.pkl`,
+ * `.pickle` or `.skops` file
+ * @throws ModelkeepError `INVALID_ARTIFACT` if there is no model, or several, naming what was looked for;
+ * `UNSUPPORTED_FORMAT` for weights that would have to be unpickled, for layouts that are known and not served, or a format
+ * other than the one asked for
  */
 export async function inspectArtifact(path: string, options: InspectOptions = {}): Promise<Artifact> {
   const absolute = resolve(path);
-  let isDirectory: boolean;
+  if (!isFolder(path, absolute)) return ofFile(absolute, { path: absolute, boundary: absolute, warnings: [] }, options);
+  const located = await locateModel(absolute, options);
+  if (!statSync(located.path).isDirectory()) return ofFile(located.path, located, options);
+  return ofFolder(located, options);
+}
+
+function noWorkspace(): never {
+  throw invalid('modules.json has to be written anew, and there is no place for it');
+}
+
+function isFolder(path: string, absolute: string): boolean {
   try {
-    isDirectory = statSync(absolute).isDirectory();
+    return statSync(absolute).isDirectory();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw invalid(`${path} does not exist. Check the path`);
     throw fileError(error, `Cannot read ${path}`, 'make it readable and publish again');
   }
-  const found = isDirectory ? listModelFiles(absolute) : [singleFile(absolute)];
+}
+
+function ofFile(path: string, located: Located, options: InspectOptions): Promise<Artifact> {
+  return complete(located, [singleFile(path)], dirname(path), [], options);
+}
+
+async function ofFolder(located: Located, options: InspectOptions): Promise<Artifact> {
+  const { path, boundary, tokenizer } = located;
+  const listing = listModelFiles(path, boundary);
+  const beside = tokenizer === undefined ? { files: [], leftOut: [] } : listModelFiles(tokenizer, boundary);
+  const added = beside.files.filter((file) => isTokenizerFile(file.path));
+  const replaced = new Set(added.map((file) => file.path));
+  const merged = [...listing.files.filter((file) => !replaced.has(file.path)), ...added].toSorted(byPath);
+  const files = withFirstModuleInRoot(merged, options.workspace ?? noWorkspace);
+  refuseSetFit(path, files, options.task);
+  return complete(located, files, realpathSync(path), listing.leftOut, options);
+}
+
+function byPath(a: ArtifactFile, b: ArtifactFile): number {
+  return a.path < b.path ? -1 : 1;
+}
+
+/** Decides the format, and keeps what belongs to the model. */
+async function complete(
+  located: Located,
+  found: readonly ArtifactFile[],
+  directory: string,
+  unlisted: readonly LeftOut[],
+  options: InspectOptions,
+): Promise<Artifact> {
+  const { path, task, from } = located;
   const listed = options.requirements === undefined ? found : withRequirements(found, options.requirements);
-  const format = formatOf(path, absolute, isDirectory, listed, options.format);
+  const format = formatOf(path, listed, unlisted, options.format);
   if (options.format !== undefined && options.format !== format) {
     throw new ModelkeepError('UNSUPPORTED_FORMAT', `${path} holds the format ${format}, not ${options.format}`);
   }
-  const directory = isDirectory ? realpathSync(absolute) : dirname(absolute);
-  const files = await completeFiles(format, directory, listed);
-  const base = { format, directory, files, warnings: warningsOf(format, files) };
-  return options.task === undefined ? base : { ...base, task: options.task };
+  const { files, leftOut } = await belonging(format, directory, listed);
+  refusePointers(files);
+  const all = [...unlisted, ...leftOut].filter((one) => !files.some((file) => file.path === one.path));
+  refuseBroken(all);
+  return {
+    format,
+    directory,
+    files,
+    task: options.task ?? task,
+    from,
+    leftOut: summaryOf(all),
+    warnings: [...located.warnings, ...adapterWarning(format, files), ...[warningOf(all) ?? []].flat()],
+  };
 }
 
-function warningsOf(format: Format, files: readonly ArtifactFile[]): readonly string[] {
+function adapterWarning(format: Format, files: readonly ArtifactFile[]): readonly string[] {
   if (format !== 'hf' || !files.some(({ path }) => path === ADAPTER_CONFIG_FILE)) return [];
   return [`It has an adapter (${ADAPTER_CONFIG_FILE}) beside its weights, which is merged into them`];
 }
 
-/** Leaves out a checkpoint's exports, and adds the external data of an ONNX model, whatever its files are called. */
-async function completeFiles(
+/** The files of the model, with the external data of an ONNX model, whatever its files are called. */
+async function belonging(
   format: Format,
   directory: string,
   listed: readonly ArtifactFile[],
-): Promise<readonly ArtifactFile[]> {
-  if (format === 'hf') return listed.filter(({ path }) => !/\.onnx([._]data)?$/.test(path));
-  const model = onnxModelPath(listed.map(({ path }) => path));
-  if (format !== 'onnx' || model === undefined) return listed;
-  const wanted = await externalFilesOf(openDirectoryFiles(directory, [model]), model);
-  const extra = [...wanted].filter((path) => !listed.some((file) => file.path === path));
-  const added = extra.map((path) => externalFile(directory, model, path));
-  return [...listed, ...added].toSorted((a, b) => (a.path < b.path ? -1 : 1));
+): Promise<{ readonly files: readonly ArtifactFile[]; readonly leftOut: readonly LeftOut[] }> {
+  if (format === 'joblib') {
+    const model = pickledModel(listed);
+    const files = listed.filter((file) => file === model || file.path === REQUIREMENTS_FILE);
+    const others = listed.filter((file) => !files.includes(file));
+    return { files, leftOut: others.map(({ path }) => ({ path, why: 'not needed' })) };
+  }
+  const path = format === 'onnx' ? onnxModelPath(listed.map((file) => file.path)) : undefined;
+  if (path === undefined) return selectFiles(listed, format, undefined);
+  const graph = listed.filter((file) => file.path === path);
+  refusePointers(graph);
+  const data = await externalFilesOf(openLocalFiles(graph), path);
+  const extra = [...data].filter((one) => !listed.some((file) => file.path === one));
+  const files = [...listed, ...extra.map((one) => externalFile(directory, path, one))].toSorted(byPath);
+  return selectFiles(files, format, { path, data });
 }
 
 function externalFile(directory: string, model: string, path: string): ArtifactFile {
@@ -95,8 +153,34 @@ function externalFile(directory: string, model: string, path: string): ArtifactF
   return { path, absolutePath, size: stat.size };
 }
 
+/** What is broken about a file that decides what a version answers, and what to do about it. */
+const BROKEN: Readonly<Partial<Record<LeftOut['why'], string>>> = {
+  'link to nothing': 'is a link to nothing. Fetch the file that it stands for, or remove it, and publish again',
+  'link out': 'is a link that leaves the folder. Copy the file into it and publish again',
+  unreadable: 'cannot be read. Make it readable and publish again',
+};
+
+/** A version may not lose a file that it needs because it is broken. @throws ModelkeepError `INVALID_ARTIFACT` */
+function refuseBroken(leftOut: readonly LeftOut[]): void {
+  for (const { path, why } of leftOut) {
+    const said = BROKEN[why];
+    if (said !== undefined && decides(path)) throw invalid(`${path} ${said}`);
+  }
+}
+
+/** A SetFit model answers by its head, which is a pickle; its body alone would answer something else. */
+function refuseSetFit(path: string, files: readonly ArtifactFile[], task: string | undefined): void {
+  const sign = files.find((file) => file.path === 'config_setfit.json' || /^model_head\.(pkl|joblib)$/.test(file.path));
+  if (sign === undefined || task === 'sentence-embeddings' || task === 'feature-extraction') return;
+  throw new ModelkeepError(
+    'UNSUPPORTED_FORMAT',
+    `${path} is a SetFit model (${sign.path}): its classifier is a pickled scikit-learn head, which is not served. ` +
+      'Publish its body alone with --task sentence-embeddings',
+  );
+}
+
 function withRequirements(files: readonly ArtifactFile[], requirements: string): readonly ArtifactFile[] {
-  if (modelOfPickle(files) === undefined) {
+  if (pickledModel(files) === undefined) {
     throw invalid(
       `${requirements} names Python packages, which only a single .joblib, .pkl, .pickle or .skops file has`,
     );
@@ -105,20 +189,18 @@ function withRequirements(files: readonly ArtifactFile[], requirements: string):
   const stat = statSync(absolutePath, { throwIfNoEntry: false });
   if (stat?.isFile() !== true) throw invalid(`${requirements} is no file. Check the path of the requirements`);
   const others = files.filter(({ path }) => path !== REQUIREMENTS_FILE);
-  return [...others, { path: REQUIREMENTS_FILE, absolutePath, size: stat.size }].toSorted((a, b) =>
-    a.path < b.path ? -1 : 1,
-  );
+  return [...others, { path: REQUIREMENTS_FILE, absolutePath, size: stat.size }].toSorted(byPath);
 }
 
-/** The pickled model among files that are nothing else but it and the packages it wants. */
-function modelOfPickle(files: readonly ArtifactFile[]): ArtifactFile | undefined {
-  const [model, more] = files.filter(({ path }) => path !== REQUIREMENTS_FILE);
-  return more === undefined && model !== undefined && JOBLIB.test(model.path) ? model : undefined;
+/** The only pickled model among files, in their folder itself. */
+function pickledModel(files: readonly ArtifactFile[]): ArtifactFile | undefined {
+  const [model, more] = files.filter(({ path }) => PICKLED.test(path) && !path.includes('/'));
+  return more === undefined ? model : undefined;
 }
 
 function singleFile(absolutePath: string): ArtifactFile {
   const path = checkFilePath(basename(absolutePath));
-  if (!path.endsWith('.onnx') && !JOBLIB.test(path)) {
+  if (!path.endsWith('.onnx') && !PICKLED.test(path)) {
     throw invalid(
       `${path} is no model file: publish the directory that holds config.json, or an .onnx, .joblib, .pkl, .pickle or .skops file`,
     );
@@ -130,91 +212,55 @@ function singleFile(absolutePath: string): ArtifactFile {
 
 function formatOf(
   shown: string,
-  absolute: string,
-  isDirectory: boolean,
   files: readonly ArtifactFile[],
+  leftOut: readonly LeftOut[],
   wanted: Format | undefined,
 ): Format {
   const paths = new Set(files.map(({ path }) => path));
+  const graph = onnxModelPath([...paths]);
   // A directory with a checkpoint and its export is a checkpoint, unless the export is asked for.
-  if (wanted === 'onnx' && onnxModelPath([...paths]) !== undefined) return 'onnx';
+  if (wanted === 'onnx' && graph !== undefined) return 'onnx';
   if (paths.has('config.json') && (paths.has(WEIGHTS_FILE) || paths.has(WEIGHTS_INDEX_FILE))) return 'hf';
-  if (onnxModelPath([...paths]) !== undefined) return 'onnx';
-  if (modelOfPickle(files) !== undefined) return 'joblib';
-  const names = isDirectory ? readdirSync(absolute) : [];
-  if (names.some((name) => /^pytorch_model.*\.bin$/.test(name))) {
-    throw new ModelkeepError(
+  if (graph !== undefined) return 'onnx';
+  // A broken file says more than what its loss makes of the others.
+  refuseBroken(leftOut);
+  const hasConfiguration = paths.has('config.json') || paths.has('modules.json') || paths.has(ADAPTER_CONFIG_FILE);
+  if (pickledModel(files) !== undefined && !hasConfiguration) return 'joblib';
+  throw noModel(shown, paths, leftOut);
+}
+
+function noModel(shown: string, paths: ReadonlySet<string>, leftOut: readonly LeftOut[]): ModelkeepError {
+  const names = (pattern: RegExp): readonly string[] => [...paths].filter((path) => pattern.test(path));
+  const graphs = names(/\.onnx$/);
+  const pickles = names(/^[^/]*\.(joblib|pkl|pickle|skops)$/);
+  const weights = leftOut.find(({ path }) =>
+    /^(pytorch_model.*\.bin|tf_model\.h5|flax_model\.msgpack)$/.test(path),
+  )?.path;
+  if (weights !== undefined) {
+    const why = weights.endsWith('.bin') ? 'a pickle that can execute code' : 'weights of another framework';
+    return new ModelkeepError(
       'UNSUPPORTED_FORMAT',
-      `${shown} has its weights in pytorch_model.bin, a pickle that can execute code. Save them as safetensors: ` +
+      `${shown} has its weights in ${weights}, ${why}. Save them as safetensors: ` +
         'model.save_pretrained(directory, safe_serialization=True)',
     );
   }
   if (paths.has(ADAPTER_CONFIG_FILE)) {
-    throw invalid(
+    return invalid(
       `${shown} holds an adapter, which needs the version that it was trained on: push it with --base, such as ` +
         '--base sentiment:3',
     );
   }
-  if (paths.has(WEIGHTS_FILE)) throw invalid(`${shown} has ${WEIGHTS_FILE} but no config.json. Save the model again`);
-  throw invalid(
+  if (graphs.length > 1)
+    return invalid(`${shown} holds several ONNX models: ${graphs.join(', ')}. Publish one of them`);
+  if (pickles.length > 1) {
+    return invalid(`${shown} holds several models: ${pickles.join(', ')}. Publish one of these files by itself`);
+  }
+  if (paths.has(WEIGHTS_FILE)) return invalid(`${shown} has ${WEIGHTS_FILE} but no config.json. Save the model again`);
+  if (paths.has('config.json') || paths.has('modules.json')) {
+    return invalid(`${shown} has a configuration but no weights: neither ${WEIGHTS_FILE} nor ${WEIGHTS_INDEX_FILE}`);
+  }
+  return invalid(
     `${shown} holds no model: looked for config.json with ${WEIGHTS_FILE} or ${WEIGHTS_INDEX_FILE}, ` +
       'for model.onnx or a single .onnx file, and for a single .joblib, .pkl, .pickle or .skops file, alone or with requirements.txt',
   );
-}
-
-/** What {@link validateArtifact} found. */
-export interface Validated {
-  /** The ONNX graph that the runtime is to open once; absent for other formats, and where custom operators forbid it. */
-  readonly graph?: { readonly path: string; readonly plan: SessionPlan };
-  /** What was understood of a checkpoint; absent for other formats. */
-  readonly facts?: PlanFacts | undefined;
-  /** What is odd about the model but does not forbid it, as sentences. */
-  readonly warnings: readonly string[];
-}
-
-/** Options of {@link validateArtifact}. */
-export interface ValidateOptions {
-  /** Take ONNX files with operators that the runtime does not have. @defaultValue false */
-  readonly allowCustomOperators?: boolean | undefined;
-  /** See `PlanOptions`. */
-  readonly derive?: DeriveTensor | undefined;
-  /** See `PlanOptions`. */
-  readonly task?: string | undefined;
-}
-
-/**
- * Checks at publish what would otherwise fail at the first request: everything that a session plan reads, and that the
- * tokenizer gives no ids beyond the embedding table. Pickled models are not opened, but the packages that they name are
- * checked.
- *
- * @throws ModelkeepError as `planSession`
- */
-export async function validateArtifact(artifact: Artifact, options: ValidateOptions = {}): Promise<Validated> {
-  return validateFiles(filesOf(artifact), artifact.format, options);
-}
-
-/** {@link validateArtifact} for files wherever they lie. @throws ModelkeepError as `planSession` */
-export async function validateFiles(
-  files: VersionFiles,
-  format: Format,
-  options: ValidateOptions = {},
-): Promise<Validated> {
-  if (format === 'joblib') {
-    await readRequirements(files);
-    return { warnings: [] };
-  }
-  const custom = new Set<string>();
-  const note = ({ op, domain }: { readonly op: string; readonly domain: string }): void =>
-    void custom.add(`${domain}:${op}`);
-  const { allowCustomOperators, derive, task } = options;
-  const onCustomOperator = allowCustomOperators === true ? note : undefined;
-  const plan = await planSession(files, { task, derive, onCustomOperator });
-  const { facts } = plan;
-  await checkTokenizer(files);
-  if (custom.size > 0) {
-    const names = [...custom].toSorted().join(', ');
-    return { facts, warnings: [`It uses custom operators (${names}), so modelkeep keeps it but cannot serve it`] };
-  }
-  const path = format === 'onnx' ? onnxModelPath(files.paths) : undefined;
-  return path === undefined ? { facts, warnings: [] } : { graph: { path, plan }, facts, warnings: [] };
 }

@@ -25,7 +25,9 @@ import {
 import { checkGraph } from '../runners/index.js';
 import { detectTask, openTask, type OpenTask } from '../tasks/index.js';
 import { addEvidence } from './evidence.js';
+import { openPath, type OpenedPath } from './open-path.js';
 import type { PushOptions } from './push.js';
+import { Workspace } from './workspace.js';
 
 /** A version that was read and checked, and can be sent. */
 export interface Prepared {
@@ -44,17 +46,35 @@ export interface Prepared {
 }
 
 /**
- * Reads and checks a directory or file, and cuts it.
+ * Reads and checks a directory, file or archive, and cuts it.
  *
  * @throws ModelkeepError `INVALID_ARTIFACT` or `UNSUPPORTED_FORMAT` for the files, `INVALID_INPUT` for the precision
  */
 export async function prepareFiles(path: string, options: PushOptions): Promise<Prepared> {
-  const { signal, onProgress, format, task, requirements, allowCustomOperators } = options;
+  const workspace = new Workspace();
+  let opened: OpenedPath | undefined;
+  try {
+    opened = await openPath(path, workspace, options.signal === undefined ? {} : { signal: options.signal });
+    return { ...(await prepareOpened(opened.path, options, workspace)), discard: () => workspace[Symbol.dispose]() };
+  } catch (error) {
+    workspace[Symbol.dispose]();
+    throw opened === undefined ? error : opened.named(error);
+  }
+}
+
+async function prepareOpened(
+  path: string,
+  options: PushOptions,
+  workspace: Workspace,
+): Promise<Omit<Prepared, 'discard'>> {
+  const { signal, onProgress, format, task, requirements, checkpoint, allowCustomOperators } = options;
   const abortable = signal === undefined ? {} : { signal };
   const found = await inspectArtifact(path, {
-    ...(format === undefined ? {} : { format }),
-    ...(task === undefined ? {} : { task }),
-    ...(requirements === undefined ? {} : { requirements }),
+    format,
+    task,
+    requirements,
+    checkpoint,
+    workspace: () => workspace.folder(),
   });
   onProgress?.('inspect', { doneBytes: 0, totalBytes: found.files.reduce((sum, { size }) => sum + size, 0) });
   const check: CheckFor = (asked) => validateArtifact(found, { allowCustomOperators, task: asked });
@@ -77,7 +97,6 @@ export async function prepareFiles(path: string, options: PushOptions): Promise<
     warnings: [...artifact.warnings, ...numbers, ...validated.warnings, ...unread, ...pickleWarnings(pickle)],
     facts,
     metadata: pickle === undefined ? {} : { pickle },
-    discard: () => undefined,
   };
 }
 

@@ -27,6 +27,12 @@ export interface PushOptions extends Abortable, EvidenceOptions {
   /** The task, where it is not to be found out. */
   readonly task?: string;
   /**
+   * Which checkpoint of a folder with `checkpoint-N` folders: its number or name, or `best`, as `trainer_state.json` says.
+   *
+   * @defaultValue the model in the folder itself, else the newest checkpoint
+   */
+  readonly checkpoint?: string | undefined;
+  /**
    * The precision in which nodes serve it unless they are told otherwise. Its files stay as they are; versions of the
    * same files in two precisions are two versions. Only of checkpoints. @defaultValue 'fp32'
    */
@@ -75,7 +81,7 @@ export interface Pushed extends PublishResult {
  * Publishes a directory or file as the next version of a model: reads and checks it, cuts it into segments, and sends
  * what the store does not have yet.
  *
- * @param path a directory as training left it, or a single file
+ * @param path a directory as training, MLflow or a download left it, an archive of one, or a single file
  * @throws ModelkeepError `INVALID_REFERENCE` for the name, `INVALID_INPUT` for metadata, tags or the precision, what
  * resolving says for the parent, `INVALID_ARTIFACT` or `UNSUPPORTED_FORMAT` for the files (nothing is stored then), and
  * what the store says

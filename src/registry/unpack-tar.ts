@@ -3,27 +3,27 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { extract, type ReadEntry } from 'tar';
 import { fileError, ModelkeepError, throwIfAborted, type Abortable } from '../core/index.js';
+import {
+  makeLinks,
+  refusedEntry,
+  targetOf,
+  type ArchiveEntry,
+  type ArchiveLink,
+  type RefuseEntry,
+} from './archive-bounds.js';
 
-/** Where a tar comes from: a file, or what a client sends. */
-export interface TarSource extends Abortable {
+/** The bytes of a tar: a file, or what a client sends. */
+export interface TarBytes extends Abortable {
   /** For messages. */
   readonly name: string;
   readonly bytes: AsyncIterable<Uint8Array>;
+}
+
+/** Where a tar comes from, and where it is unpacked. */
+export interface TarSource extends TarBytes {
   /** Folder in which it is unpacked meanwhile. */
   readonly folder: string;
 }
-
-/** An entry of a tar before it is written. */
-export interface TarEntry {
-  /** As the tar has it. */
-  readonly path: string;
-  /** Anything but a file or a folder, such as a link, is `other`. */
-  readonly kind: 'file' | 'folder' | 'other';
-  readonly size: number;
-}
-
-/** Says why an entry may not be written; undefined: it may. May throw a ModelkeepError instead. */
-export type RefuseEntry = (entry: TarEntry) => string | undefined;
 
 /** What is written: what its owner may read, whatever the tar says. */
 const FILE_MODE = 0o600;
@@ -53,7 +53,7 @@ export async function unpackTar<T>(
 ): Promise<T> {
   const folder = await temporaryIn(source.folder);
   try {
-    await unpackInto(source, folder, refuse);
+    await unpackTarInto(source, folder, refuse);
     return await read(folder);
   } finally {
     // What had been begun when it failed may still be arriving.
@@ -61,29 +61,43 @@ export async function unpackTar<T>(
   }
 }
 
-function kindOf({ type }: ReadEntry): TarEntry['kind'] {
-  if (type === 'Directory' || type === 'GNUDumpDir') return 'folder';
-  return type === 'File' || type === 'OldFile' || type === 'ContiguousFile' ? 'file' : 'other';
+function entryOf({ type, path, size, linkpath }: ReadEntry): ArchiveEntry {
+  if (type === 'Directory' || type === 'GNUDumpDir') return { path, size, kind: 'folder' };
+  if (type === 'File' || type === 'OldFile' || type === 'ContiguousFile') return { path, size, kind: 'file' };
+  if (linkpath === undefined || (type !== 'SymbolicLink' && type !== 'Link')) return { path, size, kind: 'other' };
+  // A hard link names its file by its path in the tar, a symbolic one by the way there.
+  return { path, size: 0, kind: 'link', target: type === 'Link' ? linkpath : targetOf(path, linkpath) };
 }
 
-async function unpackInto({ name, bytes, signal }: TarSource, folder: string, refuse: RefuseEntry): Promise<void> {
+/**
+ * Unpacks a tar, plain or compressed with gzip, into a folder.
+ *
+ * @param refuse asked of each entry before it is written; nothing is read any further when it refuses one. Links that it
+ * allows and collects are made last, of the files that they point at
+ * @throws ModelkeepError as {@link unpackTar}
+ */
+export async function unpackTarInto(
+  { name, bytes, signal }: TarBytes,
+  folder: string,
+  refuse: RefuseEntry & { readonly links?: readonly ArchiveLink[] },
+): Promise<void> {
   let failure: unknown;
   const fail = (error: unknown): void => void (failure ??= error);
-  const why = (entry: ReadEntry): string | undefined => {
-    const kind = kindOf(entry);
-    entry.mode = kind === 'folder' ? FOLDER_MODE : FILE_MODE;
-    return refuse({ path: entry.path, kind, size: entry.size });
+  const allowed = (entry: ReadEntry): boolean => {
+    const about = entryOf(entry);
+    entry.mode = about.kind === 'folder' ? FOLDER_MODE : FILE_MODE;
+    const why = refuse(about);
+    if (why !== undefined) throw refusedEntry(name, entry.path, why);
+    return about.kind !== 'link';
   };
   const unpack = extract({
     cwd: folder,
     strict: true,
     preserveOwner: false,
-    filter: (path, entry) => {
+    filter: (_path, entry) => {
       if (failure !== undefined || !('type' in entry)) return false;
       try {
-        const refused = why(entry);
-        if (refused === undefined) return true;
-        fail(new ModelkeepError('INVALID_ARTIFACT', `${name} holds ${JSON.stringify(path.slice(0, 200))}, ${refused}`));
+        return allowed(entry);
       } catch (error) {
         fail(error);
       }
@@ -103,6 +117,7 @@ async function unpackInto({ name, bytes, signal }: TarSource, folder: string, re
     await ended;
   }
   if (failure !== undefined) throw explain(failure, name, folder);
+  makeLinks(folder, refuse.links ?? []);
 }
 
 /** Errors of the disk are no fault of the tar. */

@@ -17,6 +17,7 @@ interface Flags {
   readonly name: string;
   readonly format?: string;
   readonly task?: string;
+  readonly checkpoint?: string;
   readonly precision?: string;
   readonly requirements?: string;
   readonly golden?: string;
@@ -41,10 +42,14 @@ export function pushCommand(program: Command, world: World): void {
     .description(
       'Publishes a directory as training left it, or a single model file, as the next version of a model. Only what the store does not have yet is sent.',
     )
-    .argument('<path>', 'the directory or file')
+    .argument('<path>', 'the directory or file, or a .zip or .tar.gz of one')
     .requiredOption('--name <MODEL>', 'the model’s name')
     .option('--format <FORMAT>', `${FORMATS.join(', ')}; found out if not given`)
     .option('--task <TASK>', 'the task, such as text-classification; found out if not given')
+    .option(
+      '--checkpoint <N>',
+      'which checkpoint-N of a training run: its number or name, or best; the newest if not given',
+    )
     .option(
       '--precision <PRECISION>',
       `how nodes serve a checkpoint unless they are told otherwise: ${PRECISIONS.join(', ')}; its files stay as they are`,
@@ -75,7 +80,7 @@ export function pushCommand(program: Command, world: World): void {
     );
   withSettings(command, STORE_SETTINGS).action(async (path: string, flags: Flags) =>
     invoke(world, { ...flags }, async ({ out, openStore, signal, user }) => {
-      const { name, format, task, precision, requirements, golden, message } = flags;
+      const { name, format, task, checkpoint, precision, requirements, golden, message } = flags;
       const { parent, base, force, allowCustomOperators } = flags;
       const metadata = await readMetadata(flags);
       const store = await openStore();
@@ -85,6 +90,7 @@ export function pushCommand(program: Command, world: World): void {
         by: user,
         ...(format === undefined ? {} : { format: format as Format }),
         ...(task === undefined ? {} : { task }),
+        checkpoint,
         ...(precision === undefined ? {} : { precision: checkPrecision(precision) }),
         ...(requirements === undefined ? {} : { requirements }),
         ...(golden === undefined ? {} : { golden }),

@@ -2,6 +2,7 @@ import { realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ModelkeepError, type VersionFiles } from '../../core/index.js';
 import type { Artifact } from '../artifact.js';
+import { summaryOf, warningOf } from '../folder/file-kinds.js';
 import { listModelFiles } from '../listing.js';
 import { readJson } from '../read-json.js';
 import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from '../shards.js';
@@ -21,7 +22,7 @@ export async function inspectAdapter(path: string): Promise<Artifact> {
   const absolute = resolve(path);
   if (statSync(absolute, { throwIfNoEntry: false })?.isDirectory() !== true)
     throw invalid(`${path} is no directory. An adapter is the directory that holds ${ADAPTER_CONFIG_FILE}`);
-  const files = listModelFiles(absolute);
+  const { files, leftOut } = listModelFiles(absolute);
   const has = (name: string): boolean => files.some((file) => file.path === name);
   if (!has(ADAPTER_CONFIG_FILE))
     throw invalid(`${path} has no ${ADAPTER_CONFIG_FILE}, so it is no adapter. Publish it without --base`);
@@ -31,7 +32,7 @@ export async function inspectAdapter(path: string): Promise<Artifact> {
       `${path} has an adapter and, in ${whole}, a whole model. Publish one of them from a folder of its own`,
     );
   const directory = realpathSync(absolute);
-  return { format: 'hf', directory, files, warnings: [] };
+  return { format: 'hf', directory, files, leftOut: summaryOf(leftOut), warnings: [warningOf(leftOut) ?? []].flat() };
 }
 
 /** Any class name of transformers, taken apart: family and head. */

@@ -11,7 +11,8 @@ import {
   type Abortable,
   type Digest,
 } from '../../core/index.js';
-import { temporaryIn, unpackTar, type RefuseEntry, type TarSource } from '../unpack-tar.js';
+import type { RefuseEntry } from '../archive-bounds.js';
+import { temporaryIn, unpackTar, type TarSource } from '../unpack-tar.js';
 import { configOf, cuttingLayer, encode, entryOf, imageOf, layerOf, type Exporting } from './documents.js';
 import { LAYOUT_VERSION, OCI, type Descriptor } from './media-types.js';
 
@@ -119,8 +120,8 @@ export function tarFile(file: string): TarSource {
 }
 
 const refuseOthers: RefuseEntry = ({ path, kind }) => {
-  const isPart = (kind === 'folder' ? FOLDER : ENTRY).test(path);
-  return isPart && kind !== 'other' ? undefined : 'which is no part of an OCI image layout';
+  const isPart = kind === 'folder' ? FOLDER.test(path) : kind === 'file' && ENTRY.test(path);
+  return isPart ? undefined : 'which is no part of an OCI image layout';
 };
 
 /** Unpacks a layout, and removes it when `read` is done. @throws ModelkeepError `INVALID_ARTIFACT` */
