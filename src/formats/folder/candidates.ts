@@ -44,7 +44,7 @@ export function folderKind(folder: string): FolderKind | undefined {
   if (names.has('config.json') && (names.has(WEIGHTS_FILE) || names.has(WEIGHTS_INDEX_FILE))) return 'checkpoint';
   if (
     some(/\.onnx$/) ||
-    (names.has('onnx') && entriesOf(join(folder, 'onnx')).some(({ name }) => /\.onnx$/.test(name)))
+    (names.has('onnx') && entriesOf(join(folder, 'onnx')).some(({ name }) => name.endsWith('.onnx')))
   )
     return 'ONNX model';
   if (names.has('adapter_config.json')) return 'adapter';

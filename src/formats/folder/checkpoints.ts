@@ -16,9 +16,12 @@ export interface ChosenCheckpoint {
 /** Largest `trainer_state.json` that is read for the best checkpoint: 16 MiB. */
 const MAX_STATE_BYTES = 16 * 1024 * 1024;
 
+function stepOf(name: string): number {
+  return Number(CHECKPOINT_FOLDER.exec(name)?.[1]);
+}
+
 /** Names of the checkpoints of a training run, in the order of their steps. */
 export function checkpointsIn(folder: string): readonly string[] {
-  const stepOf = (name: string): number => Number(CHECKPOINT_FOLDER.exec(name)?.[1]);
   return readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && CHECKPOINT_FOLDER.test(entry.name))
     .map(({ name }) => name)

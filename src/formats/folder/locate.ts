@@ -41,11 +41,14 @@ const MAX_LAYERS = 6;
  */
 export async function locateModel(folder: string, options: LocateOptions = {}): Promise<Located> {
   const boundary = resolve(folder);
-  let at: Located = { path: boundary, boundary, warnings: [] };
+  const warnings: string[] = [];
+  let at: Located = { path: boundary, boundary, warnings };
   for (let layer = 0; layer < MAX_LAYERS; layer += 1) {
     const next = await lookInside(at, options);
     if (next === undefined) return withTokenizer(at);
-    at = { ...at, ...next, from: joined(at.from, next.from), warnings: [...at.warnings, ...(next.warnings ?? [])] };
+    warnings.push(...(next.warnings ?? []));
+    const { path = at.path, tokenizer = at.tokenizer, task = at.task } = next;
+    at = { path, tokenizer, task, boundary, from: joined(at.from, next.from), warnings };
     if (statSync(at.path, { throwIfNoEntry: false })?.isFile() === true) return at;
   }
   return withTokenizer(at);

@@ -87,10 +87,12 @@ function transformers(flavor: Yaml, directory: string): Omit<MlflowModel, 'flavo
   };
 }
 
+function damaged(why: string, cause?: unknown): ModelkeepError {
+  return new ModelkeepError('INVALID_ARTIFACT', `MLmodel ${why}. Log the model again`, { cause });
+}
+
 async function readYaml(path: string): Promise<Yaml> {
   const { size } = statSync(path);
-  const damaged = (why: string, cause?: unknown): ModelkeepError =>
-    new ModelkeepError('INVALID_ARTIFACT', `MLmodel ${why}. Log the model again`, { cause });
   if (size > MAX_BYTES) throw damaged(`has ${size} bytes, at most ${MAX_BYTES} are read`);
   const { parse } = await import('yaml');
   let parsed: unknown;
