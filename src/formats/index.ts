@@ -22,6 +22,14 @@ export {
   type SharedRuns,
   type TextChoices,
 } from './text-choices.js';
+export {
+  moduleFile,
+  readModuleConfig,
+  readSentenceModel,
+  SENTENCE_CONFIG_FILE,
+  type SentenceModel,
+  type SentenceModule,
+} from './sentence-modules.js';
 export { readTrainingFacts, type TrainingFacts } from './training-facts.js';
 export { scanModelFile } from './scan-model-file.js';
 export { type PickleCompression, type PickleReport } from './joblib/scan.js';

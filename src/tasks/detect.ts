@@ -1,4 +1,5 @@
-import type { VersionFiles } from '../core/index.js';
+import { ModelkeepError, type VersionFiles } from '../core/index.js';
+import { readSentenceModel, SENTENCE_CONFIG_FILE, type SentenceModel } from '../formats/index.js';
 import { readModelConfig, type ModelConfig } from './model-config.js';
 import { hasVocabulary } from './tokenizer/resolve/sources.js';
 
@@ -49,7 +50,19 @@ export function taskOfConfig(config: ModelConfig): TaskName | undefined {
  */
 export async function detectTask(files: VersionFiles): Promise<TaskName | undefined> {
   if (!hasVocabulary(files)) return undefined;
-  if (files.size('modules.json') !== undefined) return 'sentence-embeddings';
+  const sentence = await readSentenceModel(files);
   const config = await readModelConfig(files);
-  return config && taskOfConfig(config);
+  return sentence === undefined ? config && taskOfConfig(config) : taskOfSentenceModel(sentence, config);
+}
+
+/** Tasks by the class of sentence-transformers that saved the model. */
+function taskOfSentenceModel({ modelType }: SentenceModel, config: ModelConfig | undefined): TaskName {
+  if (modelType === 'SentenceTransformer') return 'sentence-embeddings';
+  // Only scores of one label can be ranked; several are a classification of pairs.
+  if (modelType === 'CrossEncoder') return (config?.labels?.length ?? 1) === 1 ? 'text-ranking' : 'text-classification';
+  throw new ModelkeepError(
+    'UNSUPPORTED_FORMAT',
+    `${SENTENCE_CONFIG_FILE}: model_type ${JSON.stringify(modelType)} is not supported; supported: SentenceTransformer, ` +
+      'CrossEncoder. Publish with --task feature-extraction for token vectors',
+  );
 }

@@ -1,8 +1,5 @@
+import type { PoolingName } from '../formats/index.js';
 import { row, type Output } from './outputs.js';
-import type { SentencePipeline } from './sentence-pipeline.js';
-
-/** How the vectors of tokens become one vector. */
-export type PoolingMode = 'cls' | 'max' | 'mean' | 'mean_sqrt_len' | 'weightedmean' | 'lasttoken';
 
 function weightedSum(tokens: readonly Float32Array[], weight: (at: number) => number, divisor: number): number[] {
   const sum = Array.from({ length: tokens[0]?.length ?? 0 }, () => 0);
@@ -13,7 +10,7 @@ function weightedSum(tokens: readonly Float32Array[], weight: (at: number) => nu
   return sum.map((each) => each / divisor);
 }
 
-function poolBy(mode: PoolingMode, tokens: readonly Float32Array[], first: number): number[] {
+function poolBy(mode: PoolingName, tokens: readonly Float32Array[], first: number): number[] {
   const pooled = tokens.slice(first);
   const count = Math.max(pooled.length, 1e-9);
   switch (mode) {
@@ -25,7 +22,7 @@ function poolBy(mode: PoolingMode, tokens: readonly Float32Array[], first: numbe
       return Array.from(pooled[0] ?? [], (_, i) => pooled.reduce((max, t) => Math.max(max, t[i] ?? 0), -Infinity));
     case 'mean':
       return weightedSum(pooled, () => 1, count);
-    case 'mean_sqrt_len':
+    case 'mean_sqrt_len_tokens':
       return weightedSum(pooled, () => 1, Math.sqrt(count));
     case 'weightedmean': {
       // Weights are positions counted from 1 (SGPT), positions of a prompt that is left out included.
@@ -35,32 +32,19 @@ function poolBy(mode: PoolingMode, tokens: readonly Float32Array[], first: numbe
   }
 }
 
+/**
+ * One vector of the vectors of tokens: those of several modes are joined, in the order of `modes`.
+ *
+ * @param tokens [tokens, features]
+ * @param skip tokens at the beginning that belong to a prompt and are left out; at least one must be left
+ */
+export function pool(tokens: Output, modes: readonly PoolingName[], skip: number): number[] {
+  const rows = Array.from({ length: tokens.dims[0] ?? 0 }, (_, at) => row(tokens, at));
+  return modes.flatMap((mode) => poolBy(mode, rows, skip));
+}
+
 /** The vector with length 1; nought stays nought. */
 export function unit(vector: readonly number[]): number[] {
   const norm = Math.max(Math.hypot(...vector), 1e-12);
   return vector.map((each) => each / norm);
-}
-
-/**
- * One vector of the vectors of tokens, through all that follows the pooling.
- *
- * @param tokens [tokens, features]
- * @param skip tokens at the beginning that belong to a prompt and are left out
- * @param normalize whether the vector gets length 1. @defaultValue what modules.json says
- */
-export function pool(tokens: Output, { modes, steps }: SentencePipeline, skip: number, normalize?: boolean): number[] {
-  const rows = Array.from({ length: tokens.dims[0] ?? 0 }, (_, at) => row(tokens, at));
-  let vector = modes.flatMap((mode) => poolBy(mode, rows, skip));
-  for (const step of steps) {
-    if (step !== 'normalize') vector = step.apply(vector);
-    else if (normalize !== false) vector = unit(vector);
-  }
-  return normalize === true && steps.at(-1) !== 'normalize' ? unit(vector) : vector;
-}
-
-/** Cosine of the angle between two vectors; 0 if one of them is 0. */
-export function cosine(a: readonly number[], b: readonly number[]): number {
-  const dot = a.reduce((sum, each, i) => sum + each * (b[i] ?? 0), 0);
-  const norms = Math.hypot(...a) * Math.hypot(...b);
-  return norms === 0 ? 0 : dot / norms;
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { paddingOf, type TaskDefinition } from './definition.js';
+import type { TaskDefinition } from './definition.js';
 import { inOrder, invalidInput, kindOf, parseParameters, textOf } from './input.js';
 import { openSentenceEncoder, type SentenceEncoder } from './sentence-encoder.js';
 import type { Encoding, PreparedRequest, TaskRequest } from './task.js';
@@ -61,7 +61,7 @@ export const sentenceEmbeddings: TaskDefinition = {
     const encoder = await openSentenceEncoder(context);
     return {
       name: 'sentence-embeddings',
-      ...paddingOf(context.tokenizer),
+      ...encoder.about,
       prepare: (request) => prepare(encoder, request),
     };
   },

@@ -1,36 +1,28 @@
-import { readJsonObject } from './json-file.js';
 import type { TaskContext } from './definition.js';
+import { paddingOf } from './definition.js';
 import { invalidInput } from './input.js';
 import { outputNamed } from './outputs.js';
 import { pool, unit } from './pooling.js';
-import { readSentencePipeline } from './sentence-pipeline.js';
-import type { Encoding, EncodingOutputs } from './task.js';
+import { countOf, promptsOf, similarityOf, type NamedSimilarity, type PromptOf } from './sentence-config.js';
+import { describePipeline, readSentencePipeline, type SentencePipeline } from './sentence-pipeline.js';
+import type { Encoding, EncodingOutputs, OpenTask } from './task.js';
 import type { TextTokenizer } from './tokenizer/tokenizer.js';
-
-/** Which prompt goes before the texts. */
-export interface PromptChoice {
-  /** The text itself. */
-  readonly prompt?: string | undefined;
-  /** Name of a prompt of `config_sentence_transformers.json`. */
-  readonly prompt_name?: string | undefined;
-}
 
 /** How a vector is wanted. */
 export interface VectorForm {
   /** Whether it gets length 1. @defaultValue what `modules.json` says */
   readonly normalize?: boolean | undefined;
-  /** How many of its first numbers; length 1 is then that of what is left. @defaultValue all */
+  /** How many of its first numbers; length 1 is then that of what is left. @defaultValue what the model says, or all */
   readonly dimensions?: number | undefined;
 }
 
 /** Texts to vectors, as `SentenceTransformer.encode` gives them. */
 export interface SentenceEncoder {
-  /**
-   * The prompt that a request asks for; empty for none.
-   *
-   * @throws ModelkeepError `INVALID_INPUT` for a name the model does not have
-   */
-  promptOf(choice: PromptChoice): string;
+  /** What the tasks say of their texts: padding, longest text, and facts. */
+  readonly about: Pick<OpenTask, 'padId' | 'padLeft' | 'maxTokens' | 'facts'>;
+  readonly promptOf: PromptOf;
+  /** How vectors of the model are compared. */
+  readonly similarity: NamedSimilarity;
   encode(text: string, prompt: string): Promise<Encoding>;
   /**
    * Takes ids of tokens as they are; special ones are the caller's.
@@ -48,47 +40,85 @@ export interface SentenceEncoder {
   vector(outputs: EncodingOutputs | undefined, prompt: string, form?: VectorForm): Promise<number[]>;
 }
 
-/** Opens the encoder of a version from `modules.json`, the pooling's configuration and its prompts. */
-export async function openSentenceEncoder({ files, tokenizer }: TaskContext): Promise<SentenceEncoder> {
+/** Prompts that every model has, empty unless its configuration says otherwise. */
+export const USUAL_PROMPTS = Object.freeze(['query', 'document']);
+
+/** A vector through all that follows the pooling. */
+function afterPooling(pooled: readonly number[], { steps }: SentencePipeline, normalize: boolean | undefined): number[] {
+  let vector = [...pooled];
+  for (const step of steps) {
+    if (step !== 'normalize') vector = step.apply(vector);
+    else if (normalize !== false) vector = unit(vector);
+  }
+  return normalize === true && steps.at(-1) !== 'normalize' ? unit(vector) : vector;
+}
+
+/** The first numbers of a vector. @throws ModelkeepError `INVALID_INPUT` for more than there are */
+export function firstOf(vector: number[], dimensions: number, unitLength: boolean): number[] {
+  if (dimensions > vector.length) {
+    throw invalidInput('parameters.dimensions', `is ${dimensions}, but the vectors have ${vector.length}`);
+  }
+  const part = vector.slice(0, dimensions);
+  return unitLength ? unit(part) : part;
+}
+
+/** How many tokens a prompt has before the text, as the library counts: without a special token at its end. */
+async function promptLength({ ids }: Encoding, tokenizer: TextTokenizer): Promise<number> {
+  const last = ids.at(-1);
+  if (last === undefined) return 0;
+  const [shown, kept] = await Promise.all([
+    tokenizer.decode([last], { skipSpecial: false }),
+    tokenizer.decode([last], { skipSpecial: true }),
+  ]);
+  return shown !== '' && kept === '' ? ids.length - 1 : ids.length;
+}
+
+/** Opens the encoder of a version from `modules.json`, the files of its modules and its prompts. */
+export async function openSentenceEncoder({ files, tokenizer, config }: TaskContext): Promise<SentenceEncoder> {
   const pipeline = await readSentencePipeline(files);
-  const sentence = (await readJsonObject(files, 'sentence_bert_config.json')) ?? {};
-  const config = (await readJsonObject(files, 'config_sentence_transformers.json')) ?? {};
-  const prompts = (config['prompts'] ?? {}) as Readonly<Record<string, string>>;
-  const defaultName = typeof config['default_prompt_name'] === 'string' ? config['default_prompt_name'] : undefined;
-  const declared = sentence['max_seq_length'];
-  const maxTokens = Math.min(typeof declared === 'number' ? declared : Number.POSITIVE_INFINITY, tokenizer.maxTokens);
-  const lower = sentence['do_lower_case'] === true;
-  const clean = (text: string): string => (lower ? text.trim().toLowerCase() : text.trim());
-  const encode = (text: string): Promise<Encoding> => tokenizer.encode(clean(text), undefined, { maxTokens });
+  const { texts } = pipeline;
+  const usualDimensions = countOf(pipeline.config, 'truncate_dim');
+  const similarity = similarityOf(pipeline.config, 'cosine');
+  const promptOf = promptsOf(pipeline.config, USUAL_PROMPTS);
+  // What the module says goes before the tokenizer's own limit, but positions end where they end.
+  const maxTokens =
+    texts.maxTokens === undefined
+      ? tokenizer.maxTokens
+      : Math.min(texts.maxTokens, config.maxTokens ?? Number.POSITIVE_INFINITY);
+  const encode = (text: string): Promise<Encoding> => tokenizer.encode(texts.clean(text), undefined, { maxTokens });
+  const padding = paddingOf(tokenizer);
+  const cut = usualDimensions === undefined ? '' : `, the first ${usualDimensions} numbers`;
+  const compared = similarity.name === 'cosine' ? '' : `; compared by ${similarity.name}`;
   return {
-    promptOf: ({ prompt, prompt_name: asked }) => {
-      if (prompt !== undefined) return prompt;
-      const name = asked ?? defaultName;
-      if (name === undefined) return '';
-      const found = Object.hasOwn(prompts, name) ? prompts[name] : undefined;
-      if (found !== undefined) return found;
-      const known = Object.keys(prompts).join(', ') || 'none';
-      throw invalidInput('parameters.prompt_name', `is ${JSON.stringify(name)}, but the prompts are: ${known}`);
+    about: {
+      ...padding,
+      maxTokens,
+      facts: { ...padding.facts, pooling: `${describePipeline(pipeline)}${cut}${compared}` },
     },
+    promptOf,
+    similarity,
     encode: (text, prompt) => encode(prompt + text),
     encodeIds: (ids, field) => ({ ids: checkIds(tokenizer, ids, maxTokens, field) }),
     checkLength: async (text, prompt, field) => {
       const room = maxTokens - tokenizer.added(false);
-      if ((await tokenizer.ids(clean(prompt + text), room)).length > room) {
+      if ((await tokenizer.ids(texts.clean(prompt + text), room)).length > room) {
         throw invalidInput(field, `has more than the ${maxTokens} tokens the model takes; set parameters.truncate`);
       }
     },
     vector: async (outputs, prompt, { normalize, dimensions } = {}) => {
       const tokens = outputNamed(outputs, 'last_hidden_state', 'token_embeddings');
-      // As sentence-transformers counts: the tokens of the prompt alone, without the closing special token.
-      const skip = prompt === '' || pipeline.includePrompt ? 0 : (await encode(prompt)).ids.length - 1;
-      const whole = pool(tokens, pipeline, skip, normalize);
-      if (dimensions === undefined) return whole;
-      if (dimensions > whole.length) {
-        throw invalidInput('parameters.dimensions', `is ${dimensions}, but the vectors have ${whole.length}`);
+      const skip =
+        prompt === '' || pipeline.includePrompt ? 0 : await promptLength(await encode(prompt), tokenizer);
+      if (skip > 0 && skip >= (tokens.dims[0] ?? 0)) {
+        throw invalidInput('parameters.prompt', `leaves no room for the text within ${maxTokens} tokens; shorten it`);
       }
-      const part = whole.slice(0, dimensions);
-      return (normalize ?? pipeline.steps.at(-1) === 'normalize') ? unit(part) : part;
+      const whole = afterPooling(pool(tokens, pipeline.modes, skip), pipeline, normalize);
+      if (dimensions !== undefined) {
+        return firstOf(whole, dimensions, normalize ?? pipeline.steps.at(-1) === 'normalize');
+      }
+      if (usualDimensions === undefined || usualDimensions >= whole.length) return whole;
+      // The library cuts behind all modules, and makes the length 1 anew only where a request asks for it.
+      return firstOf(whole, usualDimensions, normalize === true);
     },
   };
 }

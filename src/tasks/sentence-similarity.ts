@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { paddingOf, type TaskDefinition } from './definition.js';
+import type { TaskDefinition } from './definition.js';
 import { inOrder, invalidInput, isObject, kindOf, parseParameters, textOf } from './input.js';
-import { cosine } from './pooling.js';
 import { openSentenceEncoder, type SentenceEncoder } from './sentence-encoder.js';
 import type { PreparedRequest, TaskRequest } from './task.js';
 
@@ -20,7 +19,10 @@ export interface SentenceSimilarityInput {
   readonly sentences: readonly string[];
 }
 
-/** Cosine of each sentence with the source, -1 to 1, in the order of `sentences`. */
+/**
+ * How alike each sentence is to the source, in the order of `sentences`: the cosine, -1 to 1, unless
+ * `config_sentence_transformers.json` names another similarity; distances count as negative.
+ */
 export type SentenceSimilarityOutput = readonly number[];
 
 async function prepare(encoder: SentenceEncoder, { inputs, parameters: asked }: TaskRequest): Promise<PreparedRequest> {
@@ -35,7 +37,7 @@ async function prepare(encoder: SentenceEncoder, { inputs, parameters: asked }: 
     encodings: await inOrder([source, ...texts], (text) => encoder.encode(text, prompt)),
     finish: async (outputs): Promise<SentenceSimilarityOutput> => {
       const [first = [], ...others] = await inOrder(outputs, (each) => encoder.vector(each, prompt));
-      return others.map((other) => cosine(first, other));
+      return others.map((other) => encoder.similarity.of(first, other));
     },
   };
 }
@@ -49,7 +51,7 @@ export const sentenceSimilarity: TaskDefinition = {
     const encoder = await openSentenceEncoder(context);
     return {
       name: 'sentence-similarity',
-      ...paddingOf(context.tokenizer),
+      ...encoder.about,
       prepare: (request) => prepare(encoder, request),
     };
   },

@@ -1,7 +1,7 @@
 import { invalidInput, kindOf } from '../input.js';
 import { meanOf, pairedBootstrap, pairedBootstrapOf, requireSameLength, type Statistic } from '../metrics/paired.js';
 import { spearman } from '../metrics/spearman.js';
-import { cosine } from '../pooling.js';
+import { cosine } from '../similarity.js';
 import { inputOfRow, type DataRow } from '../rows.js';
 import type { RankedText } from '../text-ranking.js';
 import { byBootstrap, everyPlace, numberField, take, textField, type TaskEvaluation } from './evaluation.js';

@@ -24,6 +24,7 @@ const DENSE = {
   activation_function: 'torch.nn.modules.activation.Tanh',
 };
 const CONFIG = '2_Dense/config.json';
+const MODULE = { path: '2_Dense', type: 'sentence_transformers.models.Dense', kind: 'Dense' };
 
 test('the modules behind a pooling are read in order', async () => {
   const { modes, steps } = await readSentencePipeline(tanhFiles());
@@ -34,8 +35,8 @@ test('the modules behind a pooling are read in order', async () => {
 test('an activation without a name is Tanh, as sentence-transformers has it', async () => {
   const { activation_function: _, ...unnamed } = DENSE;
   const vector = Array.from({ length: 64 }, (__, at) => Math.sin(at));
-  const named = await openDense(tanhFiles(), '2_Dense');
-  expect((await openDense(tanhFiles({ [CONFIG]: unnamed }), '2_Dense')).apply(vector)).toEqual(named.apply(vector));
+  const named = await openDense(tanhFiles(), MODULE);
+  expect((await openDense(tanhFiles({ [CONFIG]: unnamed }), MODULE)).apply(vector)).toEqual(named.apply(vector));
 });
 
 test.each([
@@ -44,7 +45,7 @@ test.each([
     { [CONFIG]: { ...DENSE, activation_function: 'my.Tanh' } },
     'UNSUPPORTED_FORMAT',
   ],
-  ['an unknown activation', { [CONFIG]: { ...DENSE, activation_function: 'torch.nn.Mish' } }, 'UNSUPPORTED_FORMAT'],
+  ['an unknown activation', { [CONFIG]: { ...DENSE, activation_function: 'torch.nn.Softmax' } }, 'UNSUPPORTED_FORMAT'],
   ['vectors of tokens', { [CONFIG]: { ...DENSE, module_input_name: 'token_embeddings' } }, 'UNSUPPORTED_FORMAT'],
   ['more inputs than its weight', { [CONFIG]: { ...DENSE, in_features: 128 } }, 'INVALID_ARTIFACT'],
   ['more outputs than its weight', { [CONFIG]: { ...DENSE, out_features: 17 } }, 'INVALID_ARTIFACT'],
