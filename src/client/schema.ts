@@ -616,6 +616,10 @@ export type SentenceSimilarity = {
     readonly prompt_name?: string;
     /** Text that goes before each text, instead of a named prompt. */
     readonly prompt?: string;
+    /** Whether to cut a text that is too long instead of refusing it. */
+    readonly truncate?: boolean;
+    /** Accepted for compatibility: texts are cut at their end. */
+    readonly truncation_direction?: 'right' | 'Right';
   };
   readonly options?: Readonly<Record<string, unknown>>;
 };
@@ -630,12 +634,26 @@ export type TextRanking = {
     readonly texts: readonly string[];
   };
   readonly parameters?: {
-    /** Whether to give logits instead of their logistic function. */
+    /** Whether to give logits instead of what the model's own activation makes of them. */
     readonly raw_scores?: boolean;
     /** Whether to repeat the text beside its score. */
     readonly return_text?: boolean;
     /** How many texts to give, best first. Default: all. */
     readonly top_k?: number | null;
+    /** Name of a prompt of the model that goes before the query. */
+    readonly prompt_name?: string;
+    /** Text that goes before the query, instead of a named prompt. */
+    readonly prompt?: string;
+    /** Whether to cut what is too long instead of refusing it, or which text of a pair gives way. */
+    readonly truncation?: boolean | 'longest_first' | 'only_first' | 'only_second' | 'do_not_truncate';
+    /** Most tokens of a sequence, special ones included; no more than the model takes. A longer one is cut. */
+    readonly max_length?: number;
+    /** The end at which a text is cut. Default: what the tokenizer says. */
+    readonly truncation_direction?: 'right' | 'left' | 'Right' | 'Left';
+    /** Accepted for compatibility: an answer never depends on padding. */
+    readonly padding?: boolean | 'longest' | 'max_length' | 'do_not_pad';
+    /** Whether the tokens that the model expects around a text are put there. Default: true. */
+    readonly add_special_tokens?: boolean;
   };
   readonly options?: Readonly<Record<string, unknown>>;
 };

@@ -60,7 +60,8 @@ export async function readSentenceModel(files: VersionFiles): Promise<SentenceMo
   if (files.size(MODULES_FILE) === undefined) return undefined;
   const json = await readJsonValue(files, MODULES_FILE);
   if (!Array.isArray(json) || json.length === 0) throw invalid(`${MODULES_FILE} is not a list of modules`);
-  if (json.length > MAX_MODULES) throw invalid(`${MODULES_FILE} lists ${json.length} modules, at most ${MAX_MODULES} are read`);
+  if (json.length > MAX_MODULES)
+    throw invalid(`${MODULES_FILE} lists ${json.length} modules, at most ${MAX_MODULES} are read`);
   const config = files.size(SENTENCE_CONFIG_FILE) === undefined ? {} : await readJson(files, SENTENCE_CONFIG_FILE);
   return { modelType: modelTypeOf(config), modules: json.map(moduleOf), config };
 }

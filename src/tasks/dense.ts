@@ -29,7 +29,9 @@ export async function neededConfig(files: VersionFiles, module: SentenceModule):
   const config = await readModuleConfig(files, module);
   if (config !== undefined) return config;
   const { path, kind } = module;
-  throw invalid(`modules.json names the ${kind} module ${path || '.'}, but ${moduleFile(path, 'config.json')} is missing`);
+  throw invalid(
+    `modules.json names the ${kind} module ${path || '.'}, but ${moduleFile(path, 'config.json')} is missing`,
+  );
 }
 
 function sizeOf(path: string, config: JsonObject, field: string): number {

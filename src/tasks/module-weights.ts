@@ -44,7 +44,8 @@ export async function openModuleWeights(files: VersionFiles, folder: string): Pr
     },
     finish: () => {
       const [name] = left;
-      if (name !== undefined) throw invalid(`${path} has the tensor "${name}", which config.json of ${folder} does not use`);
+      if (name !== undefined)
+        throw invalid(`${path} has the tensor "${name}", which config.json of ${folder} does not use`);
     },
   };
 }

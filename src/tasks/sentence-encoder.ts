@@ -3,7 +3,8 @@ import { paddingOf } from './definition.js';
 import { invalidInput } from './input.js';
 import { outputNamed } from './outputs.js';
 import { pool, unit } from './pooling.js';
-import { countOf, promptsOf, similarityOf, type NamedSimilarity, type PromptOf } from './sentence-config.js';
+import { promptsOf, USUAL_PROMPTS, type Prompts } from './prompts.js';
+import { countOf, similarityOf, type NamedSimilarity } from './sentence-config.js';
 import { describePipeline, readSentencePipeline, type SentencePipeline } from './sentence-pipeline.js';
 import type { Encoding, EncodingOutputs, OpenTask } from './task.js';
 import type { TextTokenizer } from './tokenizer/tokenizer.js';
@@ -17,10 +18,9 @@ export interface VectorForm {
 }
 
 /** Texts to vectors, as `SentenceTransformer.encode` gives them. */
-export interface SentenceEncoder {
+export interface SentenceEncoder extends Prompts {
   /** What the tasks say of their texts: padding, longest text, and facts. */
   readonly about: Pick<OpenTask, 'padId' | 'padLeft' | 'maxTokens' | 'facts'>;
-  readonly promptOf: PromptOf;
   /** How vectors of the model are compared. */
   readonly similarity: NamedSimilarity;
   encode(text: string, prompt: string): Promise<Encoding>;
@@ -40,11 +40,12 @@ export interface SentenceEncoder {
   vector(outputs: EncodingOutputs | undefined, prompt: string, form?: VectorForm): Promise<number[]>;
 }
 
-/** Prompts that every model has, empty unless its configuration says otherwise. */
-export const USUAL_PROMPTS = Object.freeze(['query', 'document']);
-
 /** A vector through all that follows the pooling. */
-function afterPooling(pooled: readonly number[], { steps }: SentencePipeline, normalize: boolean | undefined): number[] {
+function afterPooling(
+  pooled: readonly number[],
+  { steps }: SentencePipeline,
+  normalize: boolean | undefined,
+): number[] {
   let vector = [...pooled];
   for (const step of steps) {
     if (step !== 'normalize') vector = step.apply(vector);
@@ -74,28 +75,22 @@ async function promptLength({ ids }: Encoding, tokenizer: TextTokenizer): Promis
 }
 
 /** Opens the encoder of a version from `modules.json`, the files of its modules and its prompts. */
-export async function openSentenceEncoder({ files, tokenizer, config }: TaskContext): Promise<SentenceEncoder> {
+export async function openSentenceEncoder({ files, tokenizer: own }: TaskContext): Promise<SentenceEncoder> {
   const pipeline = await readSentencePipeline(files);
   const { texts } = pipeline;
   const usualDimensions = countOf(pipeline.config, 'truncate_dim');
   const similarity = similarityOf(pipeline.config, 'cosine');
-  const promptOf = promptsOf(pipeline.config, USUAL_PROMPTS);
-  // What the module says goes before the tokenizer's own limit, but positions end where they end.
-  const maxTokens =
-    texts.maxTokens === undefined
-      ? tokenizer.maxTokens
-      : Math.min(texts.maxTokens, config.maxTokens ?? Number.POSITIVE_INFINITY);
-  const encode = (text: string): Promise<Encoding> => tokenizer.encode(texts.clean(text), undefined, { maxTokens });
+  const prompts = promptsOf(pipeline.config, USUAL_PROMPTS);
+  // What the module says goes before the tokenizer's own limit.
+  const tokenizer = texts.maxTokens === undefined ? own : own.withLimit(texts.maxTokens);
+  const { maxTokens } = tokenizer;
+  const encode = (text: string): Promise<Encoding> => tokenizer.encode(texts.clean(text));
   const padding = paddingOf(tokenizer);
   const cut = usualDimensions === undefined ? '' : `, the first ${usualDimensions} numbers`;
   const compared = similarity.name === 'cosine' ? '' : `; compared by ${similarity.name}`;
   return {
-    about: {
-      ...padding,
-      maxTokens,
-      facts: { ...padding.facts, pooling: `${describePipeline(pipeline)}${cut}${compared}` },
-    },
-    promptOf,
+    about: { ...padding, facts: { ...padding.facts, pooling: `${describePipeline(pipeline)}${cut}${compared}` } },
+    ...prompts,
     similarity,
     encode: (text, prompt) => encode(prompt + text),
     encodeIds: (ids, field) => ({ ids: checkIds(tokenizer, ids, maxTokens, field) }),
@@ -107,8 +102,7 @@ export async function openSentenceEncoder({ files, tokenizer, config }: TaskCont
     },
     vector: async (outputs, prompt, { normalize, dimensions } = {}) => {
       const tokens = outputNamed(outputs, 'last_hidden_state', 'token_embeddings');
-      const skip =
-        prompt === '' || pipeline.includePrompt ? 0 : await promptLength(await encode(prompt), tokenizer);
+      const skip = prompt === '' || pipeline.includePrompt ? 0 : await promptLength(await encode(prompt), tokenizer);
       if (skip > 0 && skip >= (tokens.dims[0] ?? 0)) {
         throw invalidInput('parameters.prompt', `leaves no room for the text within ${maxTokens} tokens; shorten it`);
       }

@@ -138,7 +138,9 @@ async function stepsOf(
     steps.push(step);
     if (step === 'normalize') continue;
     if (width !== undefined && step.from !== width) {
-      throw invalid(`${module.path}: its ${module.kind} takes ${step.from} numbers, but what comes before gives ${width}`);
+      throw invalid(
+        `${module.path}: its ${module.kind} takes ${step.from} numbers, but what comes before gives ${width}`,
+      );
     }
     width = step.to;
   }

@@ -8,10 +8,15 @@ import type { PreparedRequest, TaskRequest } from './task.js';
 export const SentenceSimilarityParametersSchema = z.strictObject({
   prompt_name: z.string().optional().describe('Name of a prompt of the model that goes before each text.'),
   prompt: z.string().optional().describe('Text that goes before each text, instead of a named prompt.'),
+  truncate: z.boolean().default(true).describe('Whether to cut a text that is too long instead of refusing it.'),
+  truncation_direction: z
+    .enum(['right', 'Right'])
+    .optional()
+    .describe('Accepted for compatibility: texts are cut at their end.'),
 });
 
 /** Parameters of sentence-similarity. */
-export type SentenceSimilarityParameters = z.infer<typeof SentenceSimilarityParametersSchema>;
+export type SentenceSimilarityParameters = z.input<typeof SentenceSimilarityParametersSchema>;
 
 /** A text and those it is compared with. */
 export interface SentenceSimilarityInput {
@@ -34,7 +39,11 @@ async function prepare(encoder: SentenceEncoder, { inputs, parameters: asked }: 
   const texts = sentences.map((each: unknown, i) => textOf(each, `inputs.sentences[${i}]`));
   const prompt = textOf(encoder.promptOf(parameters), 'parameters.prompt');
   return {
-    encodings: await inOrder([source, ...texts], (text) => encoder.encode(text, prompt)),
+    encodings: await inOrder([source, ...texts], async (text, i) => {
+      const field = i === 0 ? 'inputs.source_sentence' : `inputs.sentences[${i - 1}]`;
+      if (!parameters.truncate) await encoder.checkLength(text, prompt, field);
+      return encoder.encode(text, prompt);
+    }),
     finish: async (outputs): Promise<SentenceSimilarityOutput> => {
       const [first = [], ...others] = await inOrder(outputs, (each) => encoder.vector(each, prompt));
       return others.map((other) => encoder.similarity.of(first, other));

@@ -6,11 +6,13 @@ import { paddingOf, type TaskContext, type TaskDefinition } from './definition.j
 import { inOrder, invalidInput, isObject, kindOf, parseParameters, textOf } from './input.js';
 import { readJsonObject, type JsonObject } from './json-file.js';
 import { outputNamed } from './outputs.js';
-import { promptsOf, type PromptOf } from './sentence-config.js';
+import { promptsOf, type Prompts } from './prompts.js';
 import { modulesBehind, transformerOf } from './sentence-pipeline.js';
 import type { PreparedRequest, TaskRequest } from './task.js';
 import type { TextTokenizer } from './tokenizer/tokenizer.js';
+import { tokenizingOf, TOKENIZER_ARGUMENTS } from './tokenizer-arguments.js';
 import { readTransformerSettings } from './transformer-settings.js';
+import { encodeWhole } from './whole-text.js';
 
 /** Schema of the parameters of text-ranking. */
 export const TextRankingParametersSchema = z.strictObject({
@@ -28,6 +30,7 @@ export const TextRankingParametersSchema = z.strictObject({
     .describe('How many texts to give, best first. Default: all.'),
   prompt_name: z.string().optional().describe('Name of a prompt of the model that goes before the query.'),
   prompt: z.string().optional().describe('Text that goes before the query, instead of a named prompt.'),
+  ...TOKENIZER_ARGUMENTS,
 });
 
 /** Parameters of text-ranking, as asked. */
@@ -50,18 +53,17 @@ export interface RankedText {
 export type TextRankingOutput = readonly RankedText[];
 
 /** What a cross-encoder does before and behind the graph. */
-interface CrossEncoder {
+interface CrossEncoder extends Prompts {
   readonly tokenizer: TextTokenizer;
-  readonly maxTokens: number;
   readonly clean: (text: string) => string;
-  readonly promptOf: PromptOf;
   readonly activation: NamedActivation;
 }
 
 /** The class name of the activation that config.json names for cross-encoders: those of sentence-transformers 4 and older first. */
 function activationOfModel(config: JsonObject): readonly [key: string, path: unknown] | undefined {
   const own = config['sentence_transformers'];
-  if (isObject(own) && own['activation_fn'] !== undefined) return ['sentence_transformers.activation_fn', own['activation_fn']];
+  if (isObject(own) && own['activation_fn'] !== undefined)
+    return ['sentence_transformers.activation_fn', own['activation_fn']];
   const older = config['sbert_ce_default_activation_function'] ?? undefined;
   return older === undefined ? undefined : ['sbert_ce_default_activation_function', older];
 }
@@ -74,45 +76,39 @@ async function activationFor(files: VersionFiles, own: JsonObject): Promise<Name
   return key === undefined ? activationNamed('Sigmoid') : activationOf(`config.json: ${key}`, path);
 }
 
-async function openCrossEncoder({ files, tokenizer, config }: TaskContext): Promise<CrossEncoder> {
+async function openCrossEncoder({ files, tokenizer }: TaskContext): Promise<CrossEncoder> {
   const model = await readSentenceModel(files);
   // The library reads its own files only of what it saved as a CrossEncoder.
   if (model?.modelType !== 'CrossEncoder') {
-    return {
-      tokenizer,
-      maxTokens: tokenizer.maxTokens,
-      clean: (text) => text,
-      promptOf: promptsOf({}, []),
-      activation: await activationFor(files, {}),
-    };
+    const activation = await activationFor(files, {});
+    return { tokenizer, clean: (text) => text, ...promptsOf({}, []), activation };
   }
   modulesBehind(model, []);
   const texts = await readTransformerSettings(files, model, transformerOf(model), 'sequence-classification');
   return {
-    tokenizer,
-    maxTokens:
-      texts.maxTokens === undefined
-        ? tokenizer.maxTokens
-        : Math.min(texts.maxTokens, config.maxTokens ?? Number.POSITIVE_INFINITY),
+    tokenizer: texts.maxTokens === undefined ? tokenizer : tokenizer.withLimit(texts.maxTokens),
     clean: texts.clean,
-    promptOf: promptsOf(model.config, []),
+    ...promptsOf(model.config, []),
     activation: await activationFor(files, model.config),
   };
 }
 
 async function prepare(
-  { tokenizer, maxTokens, clean, promptOf, activation }: CrossEncoder,
+  { tokenizer, clean, promptOf, activation }: CrossEncoder,
   { inputs, parameters: asked }: TaskRequest,
 ): Promise<PreparedRequest> {
   const parameters = parseParameters(TextRankingParametersSchema, asked);
   if (!isObject(inputs)) throw invalidInput('inputs', `must be {query, texts}, not ${kindOf(inputs)}`);
+  const tokenizing = tokenizingOf(parameters, true);
   const query = textOf(inputs['query'], 'inputs.query');
   const { texts: given } = inputs;
   if (!Array.isArray(given)) throw invalidInput('inputs.texts', `must be a list, not ${kindOf(given)}`);
   const texts = given.map((each: unknown, i) => textOf(each, `inputs.texts[${i}]`));
   const first = clean(textOf(promptOf(parameters), 'parameters.prompt') + query);
   return {
-    encodings: await inOrder(texts, (text) => tokenizer.encode(first, clean(text), { maxTokens })),
+    encodings: await inOrder(texts, (text, i) =>
+      encodeWhole(tokenizer, [first, clean(text)], `inputs.texts[${i}]`, tokenizing),
+    ),
     finish: (outputs): TextRankingOutput => {
       const ranked = texts.map((text, index): RankedText => {
         const logit = outputNamed(outputs[index], 'logits').data[0] ?? 0;
@@ -140,8 +136,7 @@ export const textRanking: TaskDefinition = {
     const encoder = await openCrossEncoder(context);
     return {
       name: 'text-ranking',
-      ...paddingOf(context.tokenizer),
-      maxTokens: encoder.maxTokens,
+      ...paddingOf(encoder.tokenizer),
       prepare: (request) => prepare(encoder, request),
     };
   },

@@ -87,7 +87,10 @@ class Reader {
   /** A positive integer. */
   size(key: string, value: unknown): number {
     if (Number.isSafeInteger(value) && (value as number) > 0) return value as number;
-    throw new ModelkeepError('INVALID_ARTIFACT', `${this.#path}: ${key} is ${JSON.stringify(value)}, not a positive integer`);
+    throw new ModelkeepError(
+      'INVALID_ARTIFACT',
+      `${this.#path}: ${key} is ${JSON.stringify(value)}, not a positive integer`,
+    );
   }
 
   object(key: string, value: unknown): JsonObject {
@@ -167,7 +170,8 @@ export async function readTransformerSettings(
   const path = CONFIG_FILES.map((name) => moduleFile(module.path, name)).find((each) => files.size(each) !== undefined);
   const config = (path === undefined ? undefined : await readJsonObject(files, path)) ?? {};
   const read = new Reader(path ?? moduleFile(module.path, 'sentence_bert_config.json'));
-  const declared = config['transformer_task'] ?? (module.kind === 'MLMTransformer' ? 'fill-mask' : 'feature-extraction');
+  const declared =
+    config['transformer_task'] ?? (module.kind === 'MLMTransformer' ? 'fill-mask' : 'feature-extraction');
   if (declared !== task) throw read.unsupported('transformer_task', declared, `${task} for a ${model.modelType}`);
   let lower = false;
   let limit: number | undefined;

@@ -168,7 +168,7 @@ test('info says what a model is', async () => {
     model_sha: expect.stringMatching(/^sha256:/),
     model_dtype: 'float32',
     model_type: { embedding: {} },
-    max_input_length: 128,
+    max_input_length: 96,
     version: '0.0.0-test',
   });
   expect((await server.get('/tei/sentiment/info')).body).toMatchObject({

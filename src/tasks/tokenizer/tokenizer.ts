@@ -56,7 +56,11 @@ export class TextTokenizer {
   readonly #splitsHan: boolean;
   readonly #cleansUp: boolean;
 
-  private constructor({ library, single, pair }: Opened, resolved: ResolvedTokenizer, model: ModelConfig | undefined) {
+  readonly #limited: (maxTokens: number) => TextTokenizer;
+
+  private constructor(opened: Opened, resolved: Settings, model: ModelConfig | undefined) {
+    const { library, single, pair } = opened;
+    this.#limited = (maxTokens) => new TextTokenizer(opened, { ...resolved, maxTokens }, model);
     this.#library = library;
     this.#single = single;
     this.#pair = pair;
@@ -83,7 +87,14 @@ export class TextTokenizer {
     const library = openLibrary(resolved.json);
     const single = await templateOf(library, false);
     const pair = await templateOf(library, true);
-    return new TextTokenizer({ library, single, pair }, resolved, model);
+    // The text of the tokenizer is megabytes, which the library has in a form of its own.
+    const { json: _, ...settings } = resolved;
+    return new TextTokenizer({ library, single, pair }, settings, model);
+  }
+
+  /** The same tokenizer with another limit than its files say; what the model itself takes still bounds it. */
+  withLimit(maxTokens: number): TextTokenizer {
+    return this.#limited(maxTokens);
   }
 
   /** Id of a token of the vocabulary; undefined if it has none. */
@@ -183,6 +194,9 @@ export class TextTokenizer {
     return this.assemble(kept(a, lengths[0], left), kept(b, lengths[1], left), special);
   }
 }
+
+/** What is resolved of a tokenizer, besides the text that the library is opened on. */
+type Settings = Omit<ResolvedTokenizer, 'json'>;
 
 /** What is learned of a library before a tokenizer is made of it. */
 interface Opened {

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { ModelkeepError } from '../../../core/index.js';
-import type { TaskRequest } from '../../../tasks/index.js';
+import type { RankedText, TaskRequest } from '../../../tasks/index.js';
 import { checkBody } from '../request.js';
 import {
   decodeBody,
@@ -102,6 +102,10 @@ function predictInputs(inputs: z.infer<typeof predictBody>['inputs']): {
   return { many: true, list: (inputs as readonly (readonly string[])[]).map(sequenceOf) };
 }
 
+function logistic(ranked: RankedText): RankedText {
+  return { ...ranked, score: 1 / (1 + Math.exp(-ranked.score)) };
+}
+
 /** Every action by its name, which is the last part of its path. */
 export const TEI_ACTIONS = {
   embed: define(embedBody, 'One vector for each text', ({ inputs, normalize, dimensions, prompt_name, ...rest }) => ({
@@ -142,12 +146,13 @@ export const TEI_ACTIONS = {
         task: 'text-ranking',
         inputs: { query, texts },
         parameters: {
-          raw_scores: raw_scores ?? false,
+          raw_scores: true,
           return_text: return_text ?? false,
           ...cutting(rest, 'truncation'),
         },
       },
-      shape: same,
+      // Such servers give the logistic function, whatever activation the model's own library has.
+      shape: (output) => (raw_scores === true ? output : (output as readonly RankedText[]).map(logistic)),
     };
   }),
   predict: define(
