@@ -76,18 +76,24 @@ test.each([
   expect(encodings[0]?.ids).toHaveLength(longest);
 });
 
+/** How a model that a release saved treats a text. */
+async function cleanedBy(release: string, text: string): Promise<string> {
+  const config = whole({ __version__: { sentence_transformers: release } });
+  return (await readSentencePipeline(changed(config))).texts.clean(text);
+}
+
 test('spaces around a text are taken away for models of releases that did so', async () => {
-  const version = (release: string) =>
-    whole({ __version__: { sentence_transformers: release }, prompts: { p: '  a' } });
-  const read = async (release: string) =>
-    (await readSentencePipeline(changed(version(release)))).texts.clean('\u001c x\u00a0');
-  expect([await read('3.3.1'), await read('5.3.0'), await read('5.4.0'), await read('6.2.0')]).toEqual([
-    'x',
-    'x',
-    '\u001c x\u00a0',
-    '\u001c x\u00a0',
-  ]);
+  const text = '\u001c x\u00a0';
+  expect(await cleanedBy('3.3.1', text)).toBe('x');
+  expect(await cleanedBy('5.3.0', text)).toBe('x');
+  expect(await cleanedBy('5.4.0', text)).toBe(text);
+  expect(await cleanedBy('6.2.0', text)).toBe(text);
 });
+
+/** What a version says of its pooling. */
+async function toldPooling(changes: Readonly<Record<string, unknown>>): Promise<string | undefined> {
+  return (await openTask(changed(changes))).facts.pooling;
+}
 
 describe('what cannot be answered as the library does is refused', () => {
   test.each([
@@ -179,10 +185,9 @@ describe('what cannot be answered as the library does is refused', () => {
 });
 
 test('what a version says of its pooling is told', async () => {
-  const pooled = async (changes: Readonly<Record<string, unknown>>) => (await openTask(changed(changes))).facts.pooling;
-  expect(await pooled({})).toBe('mean, normalized');
+  expect(await toldPooling({})).toBe('mean, normalized');
   expect(
-    await pooled({
+    await toldPooling({
       'modules.json': modules('Pooling'),
       ...pooling({ embedding_dimension: 64, pooling_mode: ['cls', 'max'], include_prompt: false }),
       ...whole({ truncate_dim: 8, similarity_fn_name: 'dot' }),
