@@ -14,8 +14,8 @@ import {
   type VersionStore,
 } from '../core/index.js';
 import type { Artifact, ArtifactFile } from '../formats/index.js';
+import { evaluationOf, goldenExample, jsonRows, type DataRow, type TaskRequest } from '../tasks/index.js';
 import { openStoredFiles } from './stored-files.js';
-import { evaluationOf, goldenExample, jsonRows, type DataRow, type OpenTask } from '../tasks/index.js';
 
 /** Files that say how a version is checked. */
 export interface EvidenceOptions {
@@ -33,31 +33,14 @@ function invalid(path: string, why: string, cause?: unknown): ModelkeepError {
 }
 
 /**
- * Adds the files that say how a version is checked, and holds them against its task.
- *
- * @param path what is published
- * @param task the opened task; undefined for a model that takes tensors only
- * @throws ModelkeepError `INVALID_ARTIFACT` naming file, line and field
- */
-export async function addEvidence(
-  artifact: Artifact,
-  path: string,
-  options: EvidenceOptions,
-  task: OpenTask | undefined,
-): Promise<Artifact> {
-  const complete = withEvidence(artifact, options, statSync(path).isDirectory() ? path : undefined);
-  await checkEvidence(complete, task);
-  return complete;
-}
-
-/**
  * Adds the files that say how a version is checked: those that are named, else those that a pulled version has in its
  * folder `.modelkeep`.
  *
- * @param folder the folder that is published; absent for a single file
+ * @param path what is published
  * @throws ModelkeepError `INVALID_ARTIFACT` for a file that is missing or too large
  */
-function withEvidence(artifact: Artifact, options: EvidenceOptions, folder: string | undefined): Artifact {
+export function addEvidence(artifact: Artifact, path: string, options: EvidenceOptions): Artifact {
+  const folder = statSync(path).isDirectory() ? path : undefined;
   const added = [
     evidenceFile(GOLDEN_FILE, options.golden, folder, MAX_GOLDEN_BYTES),
     evidenceFile(EVALUATION_FILE, options.evaluation, folder, MAX_EVALUATION_BYTES),
@@ -91,30 +74,43 @@ function statOf(absolutePath: string, isNamed: boolean): Stats | undefined {
   return stat;
 }
 
+/** The examples that a version carries, as requests of its task. */
+export interface Examples {
+  readonly requests: readonly TaskRequest[];
+  /** The error for a request that the task does not take, naming file and line. */
+  blame(problem: { readonly at: number; readonly error: ModelkeepError }): ModelkeepError;
+}
+
 /**
- * Holds the examples against the task, so that those of another task are refused at publish.
+ * The examples as requests of the task, so that those of another task are refused at publish.
  *
- * @param task the opened task; undefined for a model that takes tensors only
  * @throws ModelkeepError `INVALID_ARTIFACT` naming file, line and field
  */
-async function checkEvidence({ files }: Artifact, task: OpenTask | undefined): Promise<void> {
+export function examplesOf({ files }: Artifact, task: string | undefined): Examples {
   const golden = rowsOf(files, GOLDEN_FILE);
   const evaluation = rowsOf(files, EVALUATION_FILE);
   if (golden.rows.length > MAX_GOLDEN_EXAMPLES)
     throw invalid(golden.name, `has ${golden.rows.length} examples, at most ${MAX_GOLDEN_EXAMPLES} are allowed`);
-  for (const { name, rows, check } of [
-    { ...golden, check: (row: DataRow) => goldenExample(task?.name, row).request },
-    { ...evaluation, check: (row: DataRow) => evaluationOf(task?.name).example(row) },
-  ]) {
-    for (const { line, row } of rows) {
+  const examples = [
+    { ...golden, check: (row: DataRow) => goldenExample(task, row).request },
+    { ...evaluation, check: (row: DataRow) => evaluationOf(task).example(row) },
+  ].flatMap(({ name, rows, check }) =>
+    rows.map(({ line, row }) => {
       try {
         const { inputs, parameters } = check(row);
-        await task?.prepare(parameters === undefined ? { inputs } : { inputs, parameters });
+        return { name, line, request: { inputs, parameters } };
       } catch (error) {
         throw invalid(name, `line ${line}: ${asModelkeepError(error).message}`, error);
       }
-    }
-  }
+    }),
+  );
+  return {
+    requests: examples.map(({ request }) => request),
+    blame: ({ at, error }) => {
+      const { name = '', line = 0 } = examples[at] ?? {};
+      return invalid(name, `line ${line}: ${error.message}`, error);
+    },
+  };
 }
 
 function rowsOf(files: readonly ArtifactFile[], path: string) {

@@ -63,10 +63,13 @@ export async function prepareAdapter(
   try {
     const artifact = await withConfig(own, stored, temporary);
     const files = overlay(artifact, stored);
-    const { task, opened, warnings } = await taskOf(files, asked, (each) =>
-      validateFiles(files, 'hf', { task: each, derive: () => Promise.resolve(NOWHERE) }),
+    const evident = addEvidence({ ...artifact, task: asked }, path, options);
+    const { task, warnings } = await taskOf(
+      evident,
+      files,
+      (each) => validateFiles(files, 'hf', { task: each, derive: () => Promise.resolve(NOWHERE) }),
+      abortable,
     );
-    const evident = await addEvidence(artifact, path, options, opened);
     const numbers: string[] = [];
     const manifest = await buildManifest(evident, {
       ...abortable,

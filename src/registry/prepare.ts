@@ -22,9 +22,9 @@ import {
   type PickleReport,
   type Validated,
 } from '../formats/index.js';
-import { checkGraph } from '../runners/index.js';
-import { detectTask, openTask, type OpenTask } from '../tasks/index.js';
-import { addEvidence } from './evidence.js';
+import { checkGraph, checkText, type CheckedText } from '../runners/index.js';
+import { detectTask } from '../tasks/index.js';
+import { addEvidence, examplesOf } from './evidence.js';
 import { openPath, type OpenedPath } from './open-path.js';
 import type { PushOptions } from './push.js';
 import { Workspace } from './workspace.js';
@@ -78,9 +78,9 @@ async function prepareOpened(
   });
   onProgress?.('inspect', { doneBytes: 0, totalBytes: found.files.reduce((sum, { size }) => sum + size, 0) });
   const check: CheckFor = (asked) => validateArtifact(found, { allowCustomOperators, task: asked });
-  const { validated, opened, ...described } = await withTask(found, check);
+  const evident = addEvidence(found, path, options);
+  const { validated, text: _text, ...artifact } = await withTask(evident, check, abortable);
   if (validated.graph !== undefined) await checkGraph(validated.graph.path, validated.graph.plan, abortable);
-  const artifact = await addEvidence(described, path, options, opened);
   const precision = precisionFor(artifact, options.precision);
   const pickle = await scanIfPickled(artifact);
   const { warnings: unread, ...facts } = await readTrainingFacts(artifact);
@@ -130,9 +130,10 @@ function pickleWarnings(pickle: PickleReport | undefined): readonly string[] {
 async function withTask(
   artifact: Artifact,
   check: CheckFor,
-): Promise<Artifact & Pick<FoundTask, 'opened' | 'validated'>> {
+  options: Abortable,
+): Promise<Artifact & Pick<FoundTask, 'text' | 'validated'>> {
   if (artifact.format === 'joblib') return { ...artifact, validated: await check(artifact.task) };
-  const { warnings, ...found } = await taskOf(openLocalFiles(artifact.files), artifact.task, check);
+  const { warnings, ...found } = await taskOf(artifact, openLocalFiles(artifact.files), check, options);
   return { ...artifact, ...found, warnings: [...artifact.warnings, ...warnings] };
 }
 
@@ -142,7 +143,8 @@ export type CheckFor = (task: string | undefined) => Promise<Validated>;
 /** A version's task, and what is odd about it. */
 interface FoundTask {
   readonly task?: string;
-  readonly opened?: OpenTask;
+  /** What opening it showed; absent for a version that takes tensors only. */
+  readonly text?: CheckedText;
   /** What checking the files for it found. */
   readonly validated: Validated;
   readonly warnings: readonly string[];
@@ -150,17 +152,30 @@ interface FoundTask {
 
 /**
  * Finds the task, if none was named, checks the files for it, and opens it once, so that a tokenizer that cannot be used
- * is met here.
+ * is met here, and examples that the task does not take.
+ *
+ * @param artifact what is published, with the files that say how it is checked
+ * @param files all files of the version
  */
-export async function taskOf(files: VersionFiles, asked: string | undefined, check: CheckFor): Promise<FoundTask> {
+export async function taskOf(
+  artifact: Artifact,
+  files: VersionFiles,
+  check: CheckFor,
+  options: Abortable,
+): Promise<FoundTask> {
+  const { task: asked } = artifact;
   const task = asked ?? (await detectTask(files));
   const validated = await check(task);
+  const examples = examplesOf(artifact, task);
   if (task === undefined) return { validated, warnings: [] };
   try {
-    return { task, opened: await openTask(files, { task }), validated, warnings: [] };
+    const text = await checkText(files, { task, requests: examples.requests }, options);
+    if (text.problem !== undefined) throw examples.blame(text.problem);
+    return { task, text, validated, warnings: [] };
   } catch (error) {
     // A model without a tokenizer still takes tensors, unless its publisher asked for a task.
     if (asked !== undefined || !(error instanceof ModelkeepError) || error.code !== 'UNSUPPORTED_FORMAT') throw error;
+    examplesOf(artifact, undefined);
     return { validated: await check(undefined), warnings: [`it takes tensors only: ${error.message}`] };
   }
 }

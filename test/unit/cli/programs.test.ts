@@ -12,7 +12,14 @@ const importsOf = (code: string): string[] =>
 
 describe('the bundled programs', () => {
   it('are those that the package starts', () => {
-    expect(programs.toSorted()).toEqual(['check.js', 'compile.js', 'modelkeep.js', 'quantize.js', 'runner.js']);
+    expect(programs.toSorted()).toEqual([
+      'check.js',
+      'compile.js',
+      'modelkeep.js',
+      'quantize.js',
+      'runner.js',
+      'text.js',
+    ]);
   });
 
   it('set the flags of the heap before anything of the server is loaded', () => {
