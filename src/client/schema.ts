@@ -363,15 +363,15 @@ export type TextClassification = {
 /** The answer of text-classification, as the transformers pipeline gives it */
 export type TextClassificationAnswer =
   | {
-      readonly label: string;
+      readonly label: string | number;
       readonly score: number;
     }
   | readonly {
-      readonly label: string;
+      readonly label: string | number;
       readonly score: number;
     }[]
   | readonly (readonly {
-      readonly label: string;
+      readonly label: string | number;
       readonly score: number;
     }[])[];
 

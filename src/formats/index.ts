@@ -3,6 +3,7 @@ export { hasAdapter } from './adapter/adapt.js';
 export { adaptedConfig, inspectAdapter } from './adapter/inspect.js';
 export { openDirectoryFiles, openLocalFiles, openSegmentFiles } from './version-files.js';
 export { planSession } from './plan-session.js';
+export { isCheckpoint, resolvedConfig, servableTasks, taskOfCheckpoint, type Servable } from './graphs/servable.js';
 export { WORD_ROWS, type PlanFacts, type PlanOptions, type SessionPlan, type WordTable } from './session-plan.js';
 export type { WeightBits } from './quantize/quantize.js';
 export type { Artifact, ArtifactFile } from './artifact.js';

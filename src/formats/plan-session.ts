@@ -1,9 +1,10 @@
 import { ModelkeepError, type VersionFiles } from '../core/index.js';
 import { planCheckpoint } from './graphs/plan-checkpoint.js';
+import { isCheckpoint } from './graphs/servable.js';
 import { onnxModelPath } from './onnx/model-path.js';
 import { planOnnx } from './onnx/plan-onnx.js';
 import type { PlanOptions, SessionPlan } from './session-plan.js';
-import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from './shards.js';
+import { WEIGHTS_FILE } from './shards.js';
 
 /**
  * Says how onnxruntime is to load a version: a Hugging Face directory's graph is authored, an ONNX file's is rewritten,
@@ -12,8 +13,7 @@ import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from './shards.js';
  * @throws ModelkeepError `UNSUPPORTED_FORMAT` for what cannot be served, `INVALID_ARTIFACT` for what is damaged
  */
 export async function planSession(files: VersionFiles, options: PlanOptions = {}): Promise<SessionPlan> {
-  const isCheckpoint = files.size(WEIGHTS_FILE) !== undefined || files.size(WEIGHTS_INDEX_FILE) !== undefined;
-  if (isCheckpoint && files.size('config.json') !== undefined) return planCheckpoint(files, options);
+  if (isCheckpoint(files)) return planCheckpoint(files, options);
   const model = onnxModelPath(files.paths);
   const { precision = 'fp32' } = options;
   if (model !== undefined && precision !== 'fp32') {

@@ -24,6 +24,11 @@ export interface PlanOptions {
    * `SessionPlan.words`). @defaultValue Infinity: the graph looks words up
    */
   readonly wordsApart?: number | undefined;
+  /**
+   * Compares tensors that config.json ties to each other and the checkpoint holds twice, which reads both: to be done once,
+   * at publish. @defaultValue false
+   */
+  readonly checkTies?: boolean | undefined;
   /** Told of each operator of an ONNX file whose domain the runtime does not know. @defaultValue refuses the file */
   readonly onCustomOperator?: ((operator: Operator) => void) | undefined;
 }
@@ -49,6 +54,8 @@ export interface PlanFacts {
   readonly head: string;
   /** Names of tensors of the checkpoint that have no part in the answers. */
   readonly leftOut: readonly string[];
+  /** What was taken for what and what was left out, as sentences for whoever publishes. */
+  readonly notes: readonly string[];
 }
 
 /**

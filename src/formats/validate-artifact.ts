@@ -52,13 +52,15 @@ export async function validateFiles(
     void custom.add(`${domain}:${op}`);
   const { allowCustomOperators, derive, task } = options;
   const onCustomOperator = allowCustomOperators === true ? note : undefined;
-  const plan = await planSession(files, { task, derive, onCustomOperator });
+  const plan = await planSession(files, { task, derive, onCustomOperator, checkTies: true });
   const { facts } = plan;
+  const warnings = [...(facts?.notes ?? [])];
   await checkTokenizer(files);
   if (custom.size > 0) {
     const names = [...custom].toSorted().join(', ');
-    return { facts, warnings: [`It uses custom operators (${names}), so modelkeep keeps it but cannot serve it`] };
+    warnings.push(`It uses custom operators (${names}), so modelkeep keeps it but cannot serve it`);
+    return { facts, warnings };
   }
   const path = format === 'onnx' ? onnxModelPath(files.paths) : undefined;
-  return path === undefined ? { facts, warnings: [] } : { graph: { path, plan }, facts, warnings: [] };
+  return path === undefined ? { facts, warnings } : { graph: { path, plan }, facts, warnings };
 }

@@ -1,5 +1,11 @@
 import { ModelkeepError, type VersionFiles } from '../core/index.js';
-import { readSentenceModel, SENTENCE_CONFIG_FILE, type SentenceModel } from '../formats/index.js';
+import {
+  isCheckpoint,
+  readSentenceModel,
+  SENTENCE_CONFIG_FILE,
+  taskOfCheckpoint,
+  type SentenceModel,
+} from '../formats/index.js';
 import { readModelConfig, type ModelConfig } from './model-config.js';
 import { hasVocabulary } from './tokenizer/resolve/sources.js';
 
@@ -42,15 +48,16 @@ export function taskOfConfig(config: ModelConfig): TaskName | undefined {
 }
 
 /**
- * Finds the task of a version from its files: `modules.json` of sentence-transformers, else the head that
- * `architectures` of `config.json` names.
+ * Finds the task of a version from its files: `modules.json` of sentence-transformers, else the head of its weights, else
+ * that which `architectures` of `config.json` names.
  *
  * @returns undefined for a version without configuration or tokenizer: it takes and gives tensors only
- * @throws ModelkeepError `INVALID_ARTIFACT` if `config.json` is damaged
+ * @throws ModelkeepError `INVALID_ARTIFACT` if `config.json` is damaged; `UNSUPPORTED_FORMAT` if it cannot be told
  */
 export async function detectTask(files: VersionFiles): Promise<TaskName | undefined> {
   if (!hasVocabulary(files)) return undefined;
   const sentence = await readSentenceModel(files);
+  if (sentence === undefined && isCheckpoint(files)) return (await taskOfCheckpoint(files)) as TaskName;
   const config = await readModelConfig(files);
   return sentence === undefined ? config && taskOfConfig(config) : taskOfSentenceModel(sentence, config);
 }
@@ -58,8 +65,8 @@ export async function detectTask(files: VersionFiles): Promise<TaskName | undefi
 /** Tasks by the class of sentence-transformers that saved the model. */
 function taskOfSentenceModel({ modelType }: SentenceModel, config: ModelConfig | undefined): TaskName {
   if (modelType === 'SentenceTransformer') return 'sentence-embeddings';
-  // Only scores of one label can be ranked; several are a classification of pairs.
-  if (modelType === 'CrossEncoder') return (config?.labels?.length ?? 1) === 1 ? 'text-ranking' : 'text-classification';
+  // Only scores of one label can be ranked; several are a classification of pairs. transformers leaves out that it is two.
+  if (modelType === 'CrossEncoder') return (config?.labels?.length ?? 2) === 1 ? 'text-ranking' : 'text-classification';
   throw new ModelkeepError(
     'UNSUPPORTED_FORMAT',
     `${SENTENCE_CONFIG_FILE}: model_type ${JSON.stringify(modelType)} is not supported; supported: SentenceTransformer, ` +

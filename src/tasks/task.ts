@@ -29,7 +29,7 @@ export interface PreparedRequest {
 /** What was understood of a text model, for whoever published it. */
 export interface TaskFacts {
   /** Names of the labels by their id, where the model has some. */
-  readonly labels?: readonly string[] | undefined;
+  readonly labels?: readonly (string | number)[] | undefined;
   /** Such as `BertTokenizer of tokenizer.json`. */
   readonly tokenizer: string;
   /** How tokens become one vector, such as `mean, normalized`; absent where a task makes none. */

@@ -42,7 +42,8 @@ export type TextClassificationInput = string | TextPair | readonly (string | Tex
 
 /** A label with its score, 0 to 1 unless `function_to_apply` is `none`. */
 export interface LabelScore {
-  readonly label: string;
+  /** A number where config.json names its labels by numbers. */
+  readonly label: string | number;
   readonly score: number;
 }
 

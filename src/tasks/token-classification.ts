@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ModelkeepError } from '../core/index.js';
 import { paddingOf, type TaskContext, type TaskDefinition } from './definition.js';
 import { aggregate, mergeOverlapping, type Entity, type TokenScores } from './entities.js';
 import { anyCase, inOrder, invalidInput, kindOf, parseParameters, textOf } from './input.js';
@@ -86,13 +87,25 @@ function tokensOf(context: TaskContext, text: PreparedText, window: Window, outp
   });
 }
 
+/** The labels, whose names tell how tokens become entities. @throws ModelkeepError `INVALID_ARTIFACT` for a number */
+function namesOf({ config }: TaskContext): readonly string[] {
+  return (config.labels ?? []).map((label, id) => {
+    if (typeof label === 'string') return label;
+    throw new ModelkeepError(
+      'INVALID_ARTIFACT',
+      `config.json: id2label.${id} is ${label}, a number; token-classification needs names, such as "O" and "B-PER"`,
+    );
+  });
+}
+
 function finishText(
   context: TaskContext,
   text: PreparedText,
   outputs: readonly EncodingOutputs[],
   parameters: Parameters,
 ): Entity[] {
-  const labelOf = (id: number): string => context.config.labels?.[id] ?? `LABEL_${id}`;
+  const labels = namesOf(context);
+  const labelOf = (id: number): string => labels[id] ?? `LABEL_${id}`;
   const join = (tokens: readonly string[]): string => context.tokenizer.join(tokens);
   const entities = text.windows.flatMap((window, i) => {
     const tokens = tokensOf(context, text, window, outputs[i] ?? {});
@@ -134,9 +147,12 @@ export const tokenClassification: TaskDefinition = {
   name: 'token-classification',
   summary: 'Finds the labelled words and spans of a text, such as names of people and places.',
   parameters: TokenClassificationParametersSchema,
-  open: (context): OpenTask => ({
-    name: 'token-classification',
-    ...paddingOf(context.tokenizer),
-    prepare: (request) => prepare(context, request),
-  }),
+  open: (context): OpenTask => {
+    namesOf(context);
+    return {
+      name: 'token-classification',
+      ...paddingOf(context.tokenizer),
+      prepare: (request) => prepare(context, request),
+    };
+  },
 };

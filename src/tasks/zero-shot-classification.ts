@@ -49,22 +49,33 @@ function labelsOf(candidates: string | readonly string[]): readonly string[] {
 }
 
 /** Scores of the labels from the logits of their pairs, as the pipeline computes them. */
-function scoresOf(logits: readonly ArrayLike<number>[], entailment: number, each: boolean): number[] {
+function scoresOf(logits: readonly ArrayLike<number>[], named: number | undefined, each: boolean): number[] {
+  const last = (logits[0]?.length ?? 1) - 1;
+  const entailment = named ?? last;
   if (!each) return softmax(logits.map((row) => row[entailment] ?? 0));
-  const contradiction = entailment === 0 ? (logits[0]?.length ?? 1) - 1 : 0;
+  const contradiction = named === 0 ? last : 0;
   return logits.map((row) => softmax([row[contradiction] ?? 0, row[entailment] ?? 0])[1] ?? 0);
 }
 
-function entailmentOf({ config }: TaskContext): number {
-  const labels = config.labels ?? [];
-  const found = labels.findIndex((label) => label.toLowerCase().startsWith('entail'));
+/** The id of the entailment label; undefined where none is named so, which stands for the last one. */
+function entailmentOf({ config }: TaskContext): number | undefined {
+  // What config.json leaves out stands for two labels without names.
+  const labels = config.labels ?? ['LABEL_0', 'LABEL_1'];
+  const named = config.label2id ?? Object.fromEntries(labels.map((label, id) => [label, id]));
+  const found = Object.entries(named).find(([label]) => label.toLowerCase().startsWith('entail'));
   if (labels.length < 2) {
     throw new ModelkeepError(
       'UNSUPPORTED_FORMAT',
       'Zero-shot classification needs a model with an entailment label; publish with --task text-classification',
     );
   }
-  return found < 0 ? labels.length - 1 : found;
+  if (found === undefined) return undefined;
+  const [label, id] = found;
+  if (typeof id === 'number' && Number.isSafeInteger(id) && id >= 0 && id < labels.length) return id;
+  throw new ModelkeepError(
+    'INVALID_ARTIFACT',
+    `config.json: label2id.${label} is ${JSON.stringify(id)}, not the id of one of ${labels.length} labels`,
+  );
 }
 
 async function prepare(context: TaskContext, { inputs, parameters: asked }: TaskRequest): Promise<PreparedRequest> {

@@ -8,6 +8,7 @@ import {
 } from '../../core/index.js';
 import { readFloats } from '../float-tensor.js';
 import type { PlacedTensor } from '../graphs/checkpoint.js';
+import type { TensorNames } from '../graphs/tensor-names.js';
 import type { StoredTensor } from '../tensor-table.js';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, readLoraConfig } from './lora-config.js';
 import { readLoraTensors, type LoraPair } from './lora-tensors.js';
@@ -45,35 +46,12 @@ export function hasAdapter(files: VersionFiles): boolean {
   return files.size(ADAPTER_CONFIG_FILE) !== undefined;
 }
 
-/** Names of the base's tensors: with the family's prefix where its checkpoint has it, whatever the adapter writes. */
-class BaseNames {
-  readonly #tensors: ReadonlyMap<string, PlacedTensor>;
-  readonly #prefix: string;
-  readonly hasPrefix: boolean;
-
-  constructor(tensors: ReadonlyMap<string, PlacedTensor>, prefix: string) {
-    this.#tensors = tensors;
-    this.#prefix = prefix;
-    this.hasPrefix = [...tensors.keys()].some((name) => name.startsWith(prefix));
-  }
-
-  /** The name that the base has a tensor under; undefined if it has none such. */
-  find(name: string): string | undefined {
-    const bare = name.startsWith(this.#prefix) ? name.slice(this.#prefix.length) : name;
-    return [name, this.#prefix + name, bare].find((one) => this.#tensors.has(one));
-  }
-
-  /** The name of a tensor that the base may not have: that of a new head. */
-  place(name: string): string {
-    const found = this.find(name);
-    if (found !== undefined) return found;
-    return !this.hasPrefix && name.startsWith(this.#prefix) ? name.slice(this.#prefix.length) : name;
-  }
-
-  /** Tensors of the base that are none of its encoder's. */
-  heads(): ReadonlySet<string> {
-    return new Set(this.hasPrefix ? [...this.#tensors.keys()].filter((name) => !name.startsWith(this.#prefix)) : []);
-  }
+/** How the tensors of the base are named. */
+export interface BaseNames {
+  /** Gives the names of an adapter the form that those of the base have. */
+  readonly naming: Pick<TensorNames, 'of'>;
+  /** Name of the encoder, such as `bert.`. */
+  readonly prefix: string;
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
@@ -147,7 +125,7 @@ function withMerged(files: VersionFiles, merged: ReadonlyMap<string, Merged>): V
 /**
  * Merges the adapter of a version into the tensors that it touches; all others stay those of the base.
  *
- * @param prefix the name of the encoder inside models with a head, such as `bert.`
+ * @param tensors by the names of models with a head, as all names of what is returned are
  * @param derive keeps merged tensors by content. Absent: they are made whenever they are read
  * @throws ModelkeepError `UNSUPPORTED_FORMAT` for an adapter that is not supported; `INVALID_ARTIFACT` if it is damaged
  * or does not fit the base, naming the layer
@@ -155,25 +133,24 @@ function withMerged(files: VersionFiles, merged: ReadonlyMap<string, Merged>): V
 export async function adaptCheckpoint(
   files: VersionFiles,
   tensors: ReadonlyMap<string, PlacedTensor>,
-  prefix: string,
+  { naming, prefix }: BaseNames,
   derive?: DeriveTensor,
 ): Promise<Adapted> {
   const config = await readLoraConfig(files);
   const { pairs, replacements } = await readLoraTensors(files);
-  const names = new BaseNames(tensors, prefix);
-  const formerHeads = names.heads();
+  const formerHeads = new Set([...tensors.keys()].filter((name) => !name.startsWith(prefix)));
   const adapted = new Map(tensors);
   const touched = new Set<string>();
   for (const [name, tensor] of replacements) {
-    const place = names.place(name);
+    const place = naming.of(name);
     adapted.set(place, { ...tensor, name: place, path: ADAPTER_WEIGHTS_FILE });
     touched.add(place);
   }
   const merged = new Map<string, Merged>();
   for (const pair of pairs) {
-    const name = names.find(`${pair.module}.weight`);
-    const base = name === undefined ? undefined : adapted.get(name);
-    if (name === undefined || base === undefined)
+    const name = naming.of(`${pair.module}.weight`);
+    const base = adapted.get(name);
+    if (base === undefined)
       throw invalid(
         `The adapter changes "${pair.module}", which the base does not have. Name the base it was trained on`,
       );

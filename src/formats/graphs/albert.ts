@@ -2,7 +2,7 @@ import { bertEncoder, checkBert } from './bert.js';
 import { encode, linear, type EncoderShape } from './blocks.js';
 import type { ModelConfig } from './config.js';
 import { embed, embeddingShape } from './embeddings.js';
-import type { Family } from './family.js';
+import { layersNamed, type Family } from './family.js';
 import { frameOf } from './frame.js';
 import { answerQuestions, classifyPooled, classifyTokens, fillMasks, plainEncoder } from './heads.js';
 
@@ -46,7 +46,31 @@ function encoderShape(config: ModelConfig): EncoderShape {
  */
 export const albert: Family = {
   className: 'Albert',
-  prefix: 'albert.',
+  names: {
+    prefix: 'albert.',
+    roots: ['embeddings', 'encoder', 'pooler'],
+    words: 'embeddings.word_embeddings.weight',
+    mark: 'encoder.albert_layer_groups.0.albert_layers.0.attention.query.weight',
+    decoder: 'predictions.decoder',
+    pooler: 'pooler',
+    beside: layersNamed(
+      'predictions',
+      'predictions.dense',
+      'predictions.LayerNorm',
+      'predictions.decoder',
+      'sop_classifier.classifier',
+      'classifier',
+      'qa_outputs',
+    ),
+  },
+  defaults: {
+    vocab_size: 30_000,
+    hidden_size: 4096,
+    num_hidden_layers: 12,
+    num_attention_heads: 64,
+    intermediate_size: 16_384,
+    max_position_embeddings: 512,
+  },
   hasTokenTypes: (config) => config.size('type_vocab_size', 2) > 1,
   check: checkBert,
   encode: (c, config) => {
@@ -59,15 +83,15 @@ export const albert: Family = {
     return { config, frame, words, hidden, ...encode(c, encoder, frame, wide) };
   },
   heads: {
-    ForSequenceClassification: classifyPooled,
+    ForSequenceClassification: classifyPooled('pooler'),
     ForTokenClassification: classifyTokens,
     ForQuestionAnswering: answerQuestions,
     ForMaskedLM: fillMasks({
       dense: 'predictions.dense',
       norm: 'predictions.LayerNorm',
       bias: 'predictions.bias',
-      decoder: 'predictions.decoder.weight',
+      decoder: 'predictions.decoder',
     }),
-    Model: plainEncoder,
+    Model: plainEncoder('pooler'),
   },
 };

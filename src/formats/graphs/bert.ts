@@ -2,7 +2,7 @@ import { encode, type EncoderShape } from './blocks.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
 import { embed, embeddingShape, type EmbeddingShape } from './embeddings.js';
-import type { Encoded, Family } from './family.js';
+import { BASE_SIZES, layersNamed, type Encoded, type Family } from './family.js';
 import { frameOf } from './frame.js';
 import { answerQuestions, classifyPooled, classifyTokens, fillMasksAsBert, plainEncoder } from './heads.js';
 
@@ -51,18 +51,35 @@ export function encodeBert(c: Checkpoint, config: ModelConfig, counting: Embeddi
   };
 }
 
+/** Layers of BERT's masked language model; its bias by itself counts as one. */
+export const PREDICTIONS_OF_BERT = [
+  'cls.predictions',
+  'cls.predictions.decoder',
+  'cls.predictions.transform.dense',
+  'cls.predictions.transform.LayerNorm',
+];
+
 /** BERT: Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding" (2018). */
 export const bert: Family = {
   className: 'Bert',
-  prefix: 'bert.',
+  names: {
+    prefix: 'bert.',
+    roots: ['embeddings', 'encoder', 'pooler'],
+    words: 'embeddings.word_embeddings.weight',
+    mark: 'encoder.layer.0.attention.self.query.weight',
+    decoder: 'cls.predictions.decoder',
+    pooler: 'pooler.dense',
+    beside: layersNamed(...PREDICTIONS_OF_BERT, 'cls.seq_relationship', 'classifier', 'qa_outputs'),
+  },
+  defaults: { ...BASE_SIZES, vocab_size: 30_522 },
   hasTokenTypes: (config) => config.size('type_vocab_size', 2) > 1,
   check: checkBert,
   encode: (c, config) => encodeBert(c, config, 'count'),
   heads: {
-    ForSequenceClassification: classifyPooled,
+    ForSequenceClassification: classifyPooled('pooler.dense'),
     ForTokenClassification: classifyTokens,
     ForQuestionAnswering: answerQuestions,
     ForMaskedLM: fillMasksAsBert,
-    Model: plainEncoder,
+    Model: plainEncoder('pooler.dense'),
   },
 };

@@ -21,11 +21,14 @@ const GRAPH_TYPE: Partial<Record<SafetensorsDtype, 'float32' | 'float16' | 'bflo
   F64: 'float64',
 };
 
+/** Bytes that are compared at a time. */
+const COMPARED_BYTES = 8 * 1024 ** 2;
+
 /** Most bytes of tensors that are put into the graph because they are spread over segments: protobuf ends at 2 GiB. */
 const MAX_INLINE_BYTES = 1.5 * 1024 ** 3;
 
 /** Reads the headers of all shards of a checkpoint. @throws ModelkeepError `INVALID_ARTIFACT` */
-export async function readCheckpoint(files: VersionFiles): Promise<ReadonlyMap<string, PlacedTensor>> {
+export async function readTensors(files: VersionFiles): Promise<ReadonlyMap<string, PlacedTensor>> {
   const { shards, weightMap } = await shardsOf(files);
   const tensors = new Map<string, PlacedTensor>();
   for (const path of shards) {
@@ -47,18 +50,12 @@ function invalid(message: string): ModelkeepError {
   return new ModelkeepError('INVALID_ARTIFACT', `${message}. Save the model again`);
 }
 
-/** Old names of layer norms, as TensorFlow had them and early checkpoints kept them. */
-function spellings(name: string): readonly string[] {
-  if (name.endsWith('.weight')) return [name, `${name.slice(0, -'weight'.length)}gamma`];
-  return name.endsWith('.bias') ? [name, `${name.slice(0, -'bias'.length)}beta`] : [name];
-}
-
 /** Which part of the checkpoint holds a layer. */
 export type Part = 'encoder' | 'head';
 
 /** What {@link Checkpoint} is opened with. */
 export interface CheckpointOptions {
-  /** The name of the encoder inside models with a head, such as `bert.`; left out where the checkpoint is a plain encoder. */
+  /** The name of the encoder inside models with a head, such as `bert.`: all names of tensors are those of such models. */
   readonly prefix: string;
   readonly config: ModelConfig;
   /** Makes the products with large matrices. @defaultValue they are computed as they were trained */
@@ -81,14 +78,11 @@ export class Checkpoint {
   readonly #quantized = new Set<string>();
   readonly #mapped = new Set<Digest>();
   readonly #late: { name: string; tensor: PlacedTensor }[] = [];
+  readonly #ties: (readonly [PlacedTensor, PlacedTensor])[] = [];
   #words: WordTable | undefined;
   #folder: string | undefined;
 
-  /**
-   * @param naming.prefix the name of the encoder inside models with a head, such as `bert.`; left out where the checkpoint
-   * is a plain encoder
-   * @param naming.config names the fields that tensors contradict
-   */
+  /** @param tensors by the names of models with a head */
   constructor(
     writer: ModelWriter,
     files: VersionFiles,
@@ -101,7 +95,7 @@ export class Checkpoint {
     this.#config = config;
     this.#files = files;
     this.#tensors = tensors;
-    this.#prefix = [...tensors.keys()].some((name) => name.startsWith(prefix)) ? prefix : '';
+    this.#prefix = prefix;
   }
 
   /** Folder of the external data; undefined before the first tensor is used. */
@@ -116,7 +110,12 @@ export class Checkpoint {
 
   /** True if the encoder has this tensor. */
   has(name: string): boolean {
-    return this.#find(this.#prefix + name) !== undefined;
+    return this.#tensors.has(this.#prefix + name);
+  }
+
+  /** True if there is a tensor of a head by this name. */
+  hasHead(name: string): boolean {
+    return this.#tensors.has(name);
   }
 
   /** A tensor of the encoder as a float32 value of the graph. `-1` in `shape` stands for any size. */
@@ -139,7 +138,7 @@ export class Checkpoint {
     const span = this.#files.locate(path, start, end);
     if (span === undefined || !isFloatDtype(dtype)) return undefined;
     this.#check(tensor, shape);
-    this.#used.set(tensor.name, WORD_ROWS);
+    this.#used.set(this.#prefix + name, WORD_ROWS);
     this.#words = { ...span, rows: shape[0], columns: shape[1], dtype };
     return WORD_ROWS;
   }
@@ -157,7 +156,7 @@ export class Checkpoint {
     if (span?.digest === undefined || dtype === 'F64') return undefined;
     this.#check(tensor, shape);
     this.#folder ??= dirname(span.file);
-    this.#quantized.add(tensor.name);
+    this.#quantized.add(part === 'encoder' ? this.#prefix + name : name);
     return {
       name: tensor.name,
       shape,
@@ -172,23 +171,55 @@ export class Checkpoint {
     return this.#need(name).shape[0] ?? 1;
   }
 
+  /** Names of the tensors that no part of the graph uses. */
+  get unused(): readonly string[] {
+    return [...this.#tensors.keys()].filter((name) => !this.#used.has(name) && !this.#quantized.has(name));
+  }
+
   /**
-   * Reads what had to be put into the graph, and makes sure that nothing was left over.
-   *
-   * @param harmless true for names of tensors that may stay unused
-   * @returns names of those
-   * @throws ModelkeepError `INVALID_ARTIFACT` naming the tensors that no part of the graph uses
+   * Says that a tensor of the encoder stands for one of the head, too: where a checkpoint has both, they are to be equal.
    */
-  async finish(harmless: (name: string) => boolean): Promise<readonly string[]> {
-    const unused = [...this.#tensors.keys()].filter((name) => !this.#used.has(name) && !this.#quantized.has(name));
-    const left = unused.filter((name) => !harmless(name));
-    if (left.length > 0) {
-      const shown = left.slice(0, 5).map((name) => `"${name}"`);
-      throw invalid(
-        `The model has ${left.length} tensors that its architecture does not use: ${shown.join(', ')}; ` +
-          'check "architectures" of config.json',
+  mustEqual(encoder: string, head: string): void {
+    const [one, other] = [this.#tensors.get(this.#prefix + encoder), this.#tensors.get(head)];
+    if (one !== undefined && other !== undefined && one !== other) this.#ties.push([one, other]);
+  }
+
+  /**
+   * Reads the tensors that {@link mustEqual} speaks of.
+   *
+   * @throws ModelkeepError `INVALID_ARTIFACT` naming two that differ
+   */
+  async checkTies(): Promise<void> {
+    for (const [one, other] of this.#ties) {
+      if (await this.#areEqual(one, other)) continue;
+      throw new ModelkeepError(
+        'INVALID_ARTIFACT',
+        `config.json ties the words of the model (tie_word_embeddings), but the tensors "${one.name}" and "${other.name}" ` +
+          'differ, and releases of transformers differ in which they take. Set tie_word_embeddings to false if both are ' +
+          'meant, or take one of them out',
       );
     }
+  }
+
+  async #areEqual(one: PlacedTensor, other: PlacedTensor): Promise<boolean> {
+    const bytes = one.end - one.start;
+    if (one.dtype !== other.dtype || bytes !== other.end - other.start) return false;
+    for (let at = 0; at < bytes; at += COMPARED_BYTES) {
+      const parts = [one, other].map(({ path, start, end }) =>
+        this.#files.read(path, { start: start + at, end: Math.min(end, start + at + COMPARED_BYTES) }),
+      );
+      const [first, second] = await Promise.all(parts);
+      if (first === undefined || second === undefined || !first.equals(second)) return false;
+    }
+    return true;
+  }
+
+  /**
+   * Reads what had to be put into the graph, and has quantized tensors made.
+   *
+   * @throws ModelkeepError `UNSUPPORTED_FORMAT` if that is more than a graph can hold
+   */
+  async finish(): Promise<void> {
     const bytes = this.#late.reduce((sum, { tensor }) => sum + tensor.end - tensor.start, 0);
     if (bytes > MAX_INLINE_BYTES) {
       throw new ModelkeepError(
@@ -201,19 +232,10 @@ export class Checkpoint {
       this.writer.inlineTensor(name, graphType(tensor), tensor.shape, raw);
     }
     await this.quantizer?.finish();
-    return unused;
-  }
-
-  #find(name: string): PlacedTensor | undefined {
-    for (const spelling of spellings(name)) {
-      const tensor = this.#tensors.get(spelling);
-      if (tensor !== undefined) return tensor;
-    }
-    return undefined;
   }
 
   #need(name: string): PlacedTensor {
-    const tensor = this.#find(name);
+    const tensor = this.#tensors.get(name);
     if (tensor === undefined) throw invalid(`The model lacks the tensor "${name}" that its architecture needs`);
     return tensor;
   }
@@ -221,10 +243,10 @@ export class Checkpoint {
   #take(name: string, shape: readonly number[]): string {
     const tensor = this.#need(name);
     this.#check(tensor, shape);
-    const known = this.#used.get(tensor.name);
+    const known = this.#used.get(name);
     if (known !== undefined) return known;
     const value = this.#place(tensor);
-    this.#used.set(tensor.name, value);
+    this.#used.set(name, value);
     return value;
   }
 

@@ -61,10 +61,22 @@ export class ModelConfig {
     return Object.entries(this.#fields).flatMap(([name, field]) => (field === value ? [`${name} ${value}`] : []));
   }
 
-  /** How many labels the model has by `id2label`; undefined if it names none. */
+  /**
+   * How many labels the model has by `id2label`, else by `num_labels`; undefined if it says neither.
+   *
+   * @throws ModelkeepError `INVALID_ARTIFACT` for ids that leave one out
+   */
   get labels(): number | undefined {
-    const labels = this.#fields['id2label'];
-    return typeof labels === 'object' && labels !== null ? Object.keys(labels).length : undefined;
+    const labels = this.#fields['id2label'] ?? undefined;
+    if (labels === undefined) {
+      const count = this.#fields['num_labels'] ?? undefined;
+      return count === undefined ? undefined : this.size('num_labels');
+    }
+    if (typeof labels !== 'object' || Array.isArray(labels)) throw this.#wrong('id2label', 'an object of labels by id');
+    const ids = new Set(Object.keys(labels).map(Number));
+    const missing = Array.from({ length: ids.size }, (_, id) => id).find((id) => !ids.has(id));
+    if (missing === undefined) return ids.size;
+    throw this.#wrong('id2label', `one label for each id: it lacks ${missing}`);
   }
 
   /** @throws ModelkeepError `UNSUPPORTED_FORMAT` unless the field is absent or one of `supported` */

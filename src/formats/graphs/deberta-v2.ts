@@ -1,11 +1,11 @@
 import { ModelkeepError } from '../../core/index.js';
-import { bertEncoder } from './bert.js';
+import { bertEncoder, PREDICTIONS_OF_BERT } from './bert.js';
 import { encode, layerNorm, multiply, type EncoderShape } from './blocks.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
 import { disentangled, type AttentionKind, type DistanceShape } from './disentangled.js';
 import { embeddingShape, sumEmbeddings } from './embeddings.js';
-import type { Family } from './family.js';
+import { layersNamed, type Family, type Head } from './family.js';
 import { frameOf, type Frame } from './frame.js';
 import { answerQuestions, classifyFirst, classifyTokens, fillMasksAsBert, plainEncoder } from './heads.js';
 
@@ -81,13 +81,50 @@ function embedDeberta(c: Checkpoint, config: ModelConfig, frame: Frame, hidden: 
   return { state: normed, words };
 }
 
+/** The newer head of DeBERTa's masks has other tensors. */
+const fillMasksAsLegacy: Head = {
+  ...fillMasksAsBert,
+  author: (c, encoded) => {
+    encoded.config.only('legacy', [true]);
+    return fillMasksAsBert.author(c, encoded);
+  },
+};
+
 /**
  * DeBERTa v2 and v3: He et al., "DeBERTa: Decoding-enhanced BERT with Disentangled Attention" (2020) and "DeBERTaV3"
  * (2021). BERT's layers, whose scores also weigh contents against relative positions.
  */
 export const debertaV2: Family = {
   className: 'DebertaV2',
-  prefix: 'deberta.',
+  names: {
+    prefix: 'deberta.',
+    roots: ['embeddings', 'encoder'],
+    words: 'embeddings.word_embeddings.weight',
+    mark: 'encoder.layer.0.attention.self.query_proj.weight',
+    decoder: 'cls.predictions.decoder',
+    beside: layersNamed(
+      ...PREDICTIONS_OF_BERT,
+      'lm_predictions.lm_head',
+      'lm_predictions.lm_head.dense',
+      'lm_predictions.lm_head.LayerNorm',
+      'mask_predictions.dense',
+      'mask_predictions.LayerNorm',
+      'mask_predictions.classifier',
+      'pooler.dense',
+      'classifier',
+      'qa_outputs',
+    ),
+    // Where positions do not go into the words, as in most checkpoints: training needed it.
+    unused: /^embeddings\.position_embeddings\./,
+  },
+  defaults: {
+    vocab_size: 128_100,
+    hidden_size: 1536,
+    num_hidden_layers: 24,
+    num_attention_heads: 24,
+    intermediate_size: 6144,
+    max_position_embeddings: 512,
+  },
   hasTokenTypes: (config) => config.count('type_vocab_size', 0) > 1,
   check: (config) => {
     config.only('conv_kernel_size', [0]);
@@ -103,17 +140,14 @@ export const debertaV2: Family = {
     return { ...embedded, config, frame, hidden, ...encode(c, encoder, frame, state) };
   },
   heads: {
-    ForSequenceClassification: (c, encoded) => {
-      const activation = encoded.config.text('pooler_hidden_act', 'gelu');
-      return classifyFirst('pooler.dense', activation, 'classifier')(c, encoded);
-    },
+    ForSequenceClassification: classifyFirst({
+      dense: 'pooler.dense',
+      activation: (config) => config.text('pooler_hidden_act', 'gelu'),
+      output: 'classifier',
+    }),
     ForTokenClassification: classifyTokens,
     ForQuestionAnswering: answerQuestions,
-    ForMaskedLM: (c, encoded) => {
-      // The newer one has other tensors.
-      encoded.config.only('legacy', [true]);
-      return fillMasksAsBert(c, encoded);
-    },
-    Model: plainEncoder,
+    ForMaskedLM: fillMasksAsLegacy,
+    Model: plainEncoder(),
   },
 };

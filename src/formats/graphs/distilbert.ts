@@ -1,7 +1,7 @@
 import { encode, type EncoderShape } from './blocks.js';
 import type { ModelConfig } from './config.js';
 import { embed, type EmbeddingShape } from './embeddings.js';
-import type { Family } from './family.js';
+import { layersNamed, type Family } from './family.js';
 import { frameOf } from './frame.js';
 import { answerQuestions, classifyFirst, classifyTokens, fillMasks, plainEncoder } from './heads.js';
 
@@ -36,7 +36,23 @@ function encoderShape(config: ModelConfig): EncoderShape {
  */
 export const distilbert: Family = {
   className: 'DistilBert',
-  prefix: 'distilbert.',
+  names: {
+    prefix: 'distilbert.',
+    roots: ['embeddings', 'transformer'],
+    words: 'embeddings.word_embeddings.weight',
+    mark: 'transformer.layer.0.attention.q_lin.weight',
+    decoder: 'vocab_projector',
+    beside: layersNamed(
+      'vocab_transform',
+      'vocab_layer_norm',
+      'vocab_projector',
+      'pre_classifier',
+      'classifier',
+      'qa_outputs',
+    ),
+  },
+  defaults: { vocab_size: 30_522, dim: 768, n_layers: 6, n_heads: 12, hidden_dim: 3072, max_position_embeddings: 512 },
+  aliases: { hidden_size: 'dim', num_attention_heads: 'n_heads', num_hidden_layers: 'n_layers' },
   hasTokenTypes: () => false,
   check: () => undefined,
   encode: (c, config) => {
@@ -55,19 +71,22 @@ export const distilbert: Family = {
     return { config, frame, words, hidden: encoder.hidden, ...encode(c, encoder, frame, state) };
   },
   heads: {
-    ForSequenceClassification: classifyFirst('pre_classifier', 'relu', 'classifier'),
+    ForSequenceClassification: classifyFirst({
+      dense: 'pre_classifier',
+      activation: () => 'relu',
+      output: 'classifier',
+    }),
     ForTokenClassification: classifyTokens,
     ForQuestionAnswering: answerQuestions,
     // Its activation is that of the encoder under DistilBERT's name for it.
-    ForMaskedLM: (c, encoded) =>
-      fillMasks({
-        dense: 'vocab_transform',
-        norm: 'vocab_layer_norm',
-        bias: 'vocab_projector.bias',
-        decoder: 'vocab_projector.weight',
-        activation: encoded.config.text('activation', 'gelu'),
-        epsilon: EPSILON,
-      })(c, encoded),
-    Model: plainEncoder,
+    ForMaskedLM: fillMasks({
+      dense: 'vocab_transform',
+      norm: 'vocab_layer_norm',
+      bias: 'vocab_projector.bias',
+      decoder: 'vocab_projector',
+      activation: (config) => config.text('activation', 'gelu'),
+      epsilon: EPSILON,
+    }),
+    Model: plainEncoder(),
   },
 };

@@ -1,7 +1,7 @@
 import { bertEncoder, checkBert } from './bert.js';
 import { encode, linear } from './blocks.js';
 import { embed, embeddingShape } from './embeddings.js';
-import type { Family } from './family.js';
+import { layersNamed, type Family } from './family.js';
 import { frameOf } from './frame.js';
 import { answerQuestions, classifyFirst, classifyTokens, fillMasks, plainEncoder } from './heads.js';
 
@@ -11,7 +11,34 @@ import { answerQuestions, classifyFirst, classifyTokens, fillMasks, plainEncoder
  */
 export const electra: Family = {
   className: 'Electra',
-  prefix: 'electra.',
+  names: {
+    prefix: 'electra.',
+    roots: ['embeddings', 'embeddings_project', 'encoder'],
+    words: 'embeddings.word_embeddings.weight',
+    mark: 'encoder.layer.0.attention.self.query.weight',
+    decoder: 'generator_lm_head',
+    beside: layersNamed(
+      'generator_predictions.dense',
+      'generator_predictions.LayerNorm',
+      'generator_lm_head',
+      'discriminator_predictions.dense',
+      'discriminator_predictions.dense_prediction',
+      'sequence_summary.summary',
+      'classifier.dense',
+      'classifier.out_proj',
+      'classifier',
+      'qa_outputs',
+    ),
+  },
+  defaults: {
+    vocab_size: 30_522,
+    embedding_size: 128,
+    hidden_size: 256,
+    num_hidden_layers: 12,
+    num_attention_heads: 4,
+    intermediate_size: 1024,
+    max_position_embeddings: 512,
+  },
   hasTokenTypes: (config) => config.size('type_vocab_size', 2) > 1,
   check: (config) => {
     checkBert(config);
@@ -29,16 +56,20 @@ export const electra: Family = {
     return { config, frame, words, hidden, ...encode(c, encoder, frame, wide) };
   },
   heads: {
-    ForSequenceClassification: classifyFirst('classifier.dense', 'gelu', 'classifier.out_proj'),
+    ForSequenceClassification: classifyFirst({
+      dense: 'classifier.dense',
+      activation: () => 'gelu',
+      output: 'classifier.out_proj',
+    }),
     ForTokenClassification: classifyTokens,
     ForQuestionAnswering: answerQuestions,
     ForMaskedLM: fillMasks({
       dense: 'generator_predictions.dense',
       norm: 'generator_predictions.LayerNorm',
       bias: 'generator_lm_head.bias',
-      decoder: 'generator_lm_head.weight',
-      activation: 'gelu',
+      decoder: 'generator_lm_head',
+      activation: () => 'gelu',
     }),
-    Model: plainEncoder,
+    Model: plainEncoder(),
   },
 };

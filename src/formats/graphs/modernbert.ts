@@ -1,14 +1,15 @@
 import { activate, doubled, exactLinear, halved, lookUpWords, multiply, statesOf, type Words } from './blocks.js';
 import type { Checkpoint, Part } from './checkpoint.js';
-import { ModelkeepError } from '../../core/index.js';
+import { ModelkeepError, type TensorInfo } from '../../core/index.js';
 import type { ModelConfig } from './config.js';
-import type { Encoded, Family, Head } from './family.js';
+import { layersNamed, type Encoded, type Family } from './family.js';
 import { frameOf, headPlaces, joinHeads, LOWEST_FLOAT32, maskOf, splitHeads, unflatten, type Frame } from './frame.js';
-import { labelsOf, named, plainEncoder } from './heads.js';
+import { decode, labelsOf, named, plainEncoder, startsAndEnds } from './heads.js';
+import { rotaryOf, viewsOf, type View } from './layer-views.js';
 import { rotate, rotationOf, type Rotation } from './rotary.js';
 
-/** How the layers of one kind, global or local, see other tokens. */
-interface View {
+/** How the layers of one kind see other tokens. */
+interface Sight {
   readonly rotation: Rotation;
   /** Added to the scores: 0, or the lowest float for what is not seen. */
   readonly bias: string;
@@ -19,8 +20,8 @@ interface Layers {
   readonly config: ModelConfig;
   readonly hidden: number;
   readonly heads: number;
-  readonly global: View;
-  readonly local: View;
+  /** By layer. */
+  readonly sights: readonly Sight[];
   readonly frame: Frame;
   /** Where the heads of queries, keys and values lie: all three are beside one another in a row. */
   readonly split: { readonly query: string; readonly key: string; readonly value: string };
@@ -61,14 +62,12 @@ function windowOf({ writer }: Checkpoint, padding: string, window: number): stri
   return writer.node('Min', [padding, bias]);
 }
 
-function attention(
-  { c, config, hidden, heads, frame, split, global, local }: Layers,
-  layer: number,
-  x: string,
-): string {
+function attention({ c, config, hidden, heads, frame, split, sights }: Layers, layer: number, x: string): string {
   const { writer } = c;
   const width = hidden / heads;
-  const { rotation, bias } = layer % config.size('global_attn_every_n_layers', 3) === 0 ? global : local;
+  const sight = sights[layer];
+  if (sight === undefined) throw new ModelkeepError('INTERNAL', `Layer ${layer} has no type`);
+  const { rotation, bias } = sight;
   const biased = config.raw('attention_bias') === true;
   const joint = project(c, 'encoder', `layers.${layer}.attn.Wqkv`, x, [hidden, 3 * hidden], biased);
   const of = (places: string): string => splitHeads(writer, places, joint, width);
@@ -102,8 +101,16 @@ function encodeModernBert(c: Checkpoint, config: ModelConfig): Encoded {
   const frame = frameOf(writer, heads);
   const placesOf = (index: number): string =>
     headPlaces(writer, frame, { inRow: 3 * heads, from: index * heads, count: heads });
-  const theta = config.number('global_rope_theta', 160_000);
-  const localTheta = config.raw('local_rope_theta') === null ? theta : config.number('local_rope_theta', 10_000);
+  const sights: Readonly<Record<View, Sight>> = {
+    full_attention: {
+      rotation: rotationOf(writer, 'global_frequencies', hidden / heads, rotaryOf(config, 'full_attention')),
+      bias: frame.bias,
+    },
+    sliding_attention: {
+      rotation: rotationOf(writer, 'local_frequencies', hidden / heads, rotaryOf(config, 'sliding_attention')),
+      bias: windowOf(c, frame.bias, config.size('local_attention', 128)),
+    },
+  };
   const layers: Layers = {
     c,
     config,
@@ -111,11 +118,7 @@ function encodeModernBert(c: Checkpoint, config: ModelConfig): Encoded {
     heads,
     frame,
     split: { query: placesOf(0), key: placesOf(1), value: placesOf(2) },
-    global: { rotation: rotationOf(writer, 'global_frequencies', hidden / heads, theta), bias: frame.bias },
-    local: {
-      rotation: rotationOf(writer, 'local_frequencies', hidden / heads, localTheta),
-      bias: windowOf(c, frame.bias, config.size('local_attention', 128)),
-    },
+    sights: viewsOf(config).map((view) => sights[view]),
   };
   const words: Words = { name: 'embeddings.tok_embeddings.weight', shape: [config.size('vocab_size'), hidden] };
   const looked = lookUpWords(c, words, frame);
@@ -147,7 +150,7 @@ function meanOfTokens(c: Checkpoint, { frame, all }: Encoded): string {
   return writer.node('Div', [total, writer.node('ReduceSum', [mask, writer.ints([1])], { keepdims: { int: 1 } })]);
 }
 
-const classify: Head = (c, encoded) => {
+function classify(c: Checkpoint, encoded: Encoded): readonly TensorInfo[] {
   const { config, first, hidden } = encoded;
   config.only('classifier_pooling', ['cls', 'mean']);
   const labels = labelsOf(c, encoded, 'classifier.weight');
@@ -156,27 +159,37 @@ const classify: Head = (c, encoded) => {
   const active = transform(c, encoded, pooled);
   const logits = exactLinear(c, 'head', 'classifier', active, [hidden, labels]);
   return [named(c, 'logits', halved(c.writer, logits, labels), [-1, labels])];
-};
+}
 
-const classifyTokens: Head = (c, encoded) => {
+function classifyTokens(c: Checkpoint, encoded: Encoded): readonly TensorInfo[] {
   const labels = labelsOf(c, encoded, 'classifier.weight');
   const active = transform(c, encoded, encoded.all());
   const logits = exactLinear(c, 'head', 'classifier', active, [encoded.hidden, labels]);
   return [named(c, 'logits', unflatten(c.writer, encoded.frame, logits), [-1, -1, labels])];
-};
+}
 
-const fillMasks: Head = (c, encoded) => {
+function answerQuestions(c: Checkpoint, encoded: Encoded): readonly TensorInfo[] {
+  const active = transform(c, encoded, encoded.all());
+  return startsAndEnds(c, encoded.frame, exactLinear(c, 'head', 'classifier', active, [encoded.hidden, 2]));
+}
+
+function fillMasks(c: Checkpoint, encoded: Encoded): readonly TensorInfo[] {
   const { config, words, frame } = encoded;
-  const [vocabulary, hidden] = words.shape;
-  const tied = config.raw('tie_word_embeddings') !== false;
-  const decoder = tied
-    ? ({ part: 'encoder', name: words.name } as const)
-    : ({ part: 'head', name: 'decoder.weight' } as const);
-  const bias = config.raw('decoder_bias') === false ? undefined : c.head('decoder.bias', [vocabulary]);
+  const [vocabulary] = words.shape;
+  const bias = config.raw('decoder_bias') === false ? undefined : 'decoder.bias';
   const x = transform(c, encoded, encoded.all());
-  const logits = multiply(c, x, { ...decoder, from: hidden, to: vocabulary }, bias);
+  const logits = decode(c, { config, words, decoder: 'decoder', bias }, x);
   return [named(c, 'logits', unflatten(c.writer, frame, logits), [-1, -1, vocabulary])];
-};
+}
+
+/** The transform is that of every head: the decoder tells. */
+function needsOfMasks(config: ModelConfig): readonly string[] {
+  if (config.raw('decoder_bias') !== false) return ['head.dense.weight', 'decoder.bias'];
+  return ['head.dense.weight', ...(config.raw('tie_word_embeddings') === false ? ['decoder.weight'] : [])];
+}
+
+/** What all heads but the plain encoder have. */
+const CLASSIFIER = ['head.dense.weight', 'classifier.weight'];
 
 /**
  * ModernBERT: Warner et al., "Smarter, Better, Faster, Longer: A Modern Bidirectional Encoder" (2024). Normalisation
@@ -184,7 +197,22 @@ const fillMasks: Head = (c, encoded) => {
  */
 export const modernbert: Family = {
   className: 'ModernBert',
-  prefix: 'model.',
+  names: {
+    prefix: 'model.',
+    roots: ['embeddings', 'layers', 'final_norm'],
+    words: 'embeddings.tok_embeddings.weight',
+    mark: 'layers.0.attn.Wqkv.weight',
+    decoder: 'decoder',
+    beside: layersNamed('head.dense', 'head.norm', 'decoder', 'classifier'),
+  },
+  defaults: {
+    vocab_size: 50_368,
+    hidden_size: 768,
+    num_hidden_layers: 22,
+    num_attention_heads: 12,
+    intermediate_size: 1152,
+    max_position_embeddings: 8192,
+  },
   hasTokenTypes: () => false,
   check: (config) => {
     const width = config.size('hidden_size') / config.size('num_attention_heads');
@@ -194,13 +222,14 @@ export const modernbert: Family = {
         `config.json: hidden_size / num_attention_heads is ${width}; rotary positions turn pairs of features, so it must be even`,
       );
     }
-    for (const field of ['rope_scaling', 'rope_parameters', 'layer_types']) config.only(field, [null]);
+    config.only('head_dim', [width]);
   },
   encode: encodeModernBert,
   heads: {
-    ForSequenceClassification: classify,
-    ForTokenClassification: classifyTokens,
-    ForMaskedLM: fillMasks,
-    Model: plainEncoder,
+    ForSequenceClassification: { needs: CLASSIFIER, author: classify },
+    ForTokenClassification: { needs: CLASSIFIER, author: classifyTokens },
+    ForQuestionAnswering: { needs: CLASSIFIER, author: answerQuestions },
+    ForMaskedLM: { needs: needsOfMasks, author: fillMasks },
+    Model: plainEncoder(),
   },
 };

@@ -4,9 +4,10 @@ import type { Checkpoint } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
 import { byDistance } from './distances.js';
 import { embed, embeddingShape } from './embeddings.js';
-import type { Family } from './family.js';
+import { BASE_SIZES, layersNamed, type Family } from './family.js';
 import { frameOf } from './frame.js';
-import { answerQuestions, classifyFirst, classifyTokens, fillMasksAsRoberta, plainEncoder } from './heads.js';
+import { answerQuestions, classifyAsRoberta, classifyTokens, fillMasksAsRoberta, plainEncoder } from './heads.js';
+import { LAYERS_OF_LM_HEAD } from './roberta.js';
 
 /** transformers reckons with 32 buckets and distances to 128 whatever config.json says. */
 const BUCKETS = 32;
@@ -45,7 +46,16 @@ function positionBias(c: Checkpoint, config: ModelConfig, heads: number): string
  */
 export const mpnet: Family = {
   className: 'MPNet',
-  prefix: 'mpnet.',
+  names: {
+    prefix: 'mpnet.',
+    roots: ['embeddings', 'encoder', 'pooler'],
+    words: 'embeddings.word_embeddings.weight',
+    mark: 'encoder.layer.0.attention.attn.q.weight',
+    decoder: 'lm_head.decoder',
+    pooler: 'pooler.dense',
+    beside: layersNamed(...LAYERS_OF_LM_HEAD, 'classifier.dense', 'classifier.out_proj', 'classifier', 'qa_outputs'),
+  },
+  defaults: { ...BASE_SIZES, vocab_size: 30_527 },
   hasTokenTypes: () => false,
   check: (config) => config.only('relative_attention_num_buckets', [BUCKETS]),
   encode: (c, config) => {
@@ -69,10 +79,10 @@ export const mpnet: Family = {
     return { config, frame, words, hidden: base.hidden, ...encode(c, encoder, frame, state) };
   },
   heads: {
-    ForSequenceClassification: classifyFirst('classifier.dense', 'tanh', 'classifier.out_proj'),
+    ForSequenceClassification: classifyAsRoberta,
     ForTokenClassification: classifyTokens,
     ForQuestionAnswering: answerQuestions,
     ForMaskedLM: fillMasksAsRoberta,
-    Model: plainEncoder,
+    Model: plainEncoder('pooler.dense'),
   },
 };

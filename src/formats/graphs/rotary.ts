@@ -1,4 +1,5 @@
 import type { ModelWriter } from '../onnx/model-writer.js';
+import type { RotaryShape } from './layer-views.js';
 
 /** Cosines and sines of the angles by which each position turns each pair of features: float32 [sequence, width]. */
 export interface Rotation {
@@ -11,13 +12,14 @@ export interface Rotation {
  *
  * @param name of the constant in the graph
  * @param width features of one head
- * @param theta base of the frequencies theta^(-2i / width)
+ * @param theta base of the frequencies theta^(-2i / width) / factor
  */
-export function rotationOf(writer: ModelWriter, name: string, width: number, theta: number): Rotation {
+export function rotationOf(writer: ModelWriter, name: string, width: number, { theta, factor }: RotaryShape): Rotation {
   const half = width / 2;
   const raw = Buffer.alloc(4 * half);
   for (let pair = 0; pair < half; pair++) {
-    raw.writeFloatLE(1 / Math.fround(theta ** Math.fround((2 * pair) / width)), 4 * pair);
+    const frequency = Math.fround(1 / Math.fround(theta ** Math.fround((2 * pair) / width)));
+    raw.writeFloatLE(frequency / factor, 4 * pair);
   }
   const frequencies = writer.inlineTensor(name, 'float32', [1, half], raw);
   const length = writer.node('Gather', [writer.node('Shape', ['input_ids']), writer.int(1)]);

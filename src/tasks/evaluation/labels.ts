@@ -49,10 +49,10 @@ export const evaluateClassification: TaskEvaluation<string, LabelOutcome> = {
     const scores = output as readonly LabelScore[];
     requireKnown(
       expected,
-      scores.map(({ label }) => label),
+      scores.map(({ label }) => String(label)),
     );
     const { label: given = '', score = 0 } = scores[0] ?? {};
-    return { expected, given, score };
+    return { expected, given: String(given), score };
   },
 };
 

@@ -28,9 +28,10 @@ test.each([
   ['deberta-v2', { attention_head_size: 24 }],
   ['deberta-v2', { model_type: 'deberta' }],
   ['heads/deberta-v2-mlm', { legacy: false }],
-  ['modernbert', { rope_scaling: { rope_type: 'linear', factor: 2 } }],
+  ['modernbert', { rope_scaling: { rope_type: 'yarn', factor: 2 } }],
   ['modernbert', { classifier_pooling: 'max' }],
-  ['modernbert', { architectures: ['ModernBertForQuestionAnswering'] }],
+  ['modernbert', { layer_types: ['full_attention', 'conv', 'full_attention', 'conv'] }],
+  ['modernbert', { rope_parameters: { rope_type: 'default', rope_theta: 10_000 } }],
   ['mpnet', { relative_attention_num_buckets: 64 }],
 ])('%s with %j is refused', async (folder, changes) => {
   await expect(plan(folder, changes)).rejects.toMatchObject({ code: 'UNSUPPORTED_FORMAT' });

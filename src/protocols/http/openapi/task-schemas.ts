@@ -7,7 +7,8 @@ export function pascal(name: string): string {
   return name.replaceAll(/(^|-)([a-z])/g, (_match, _dash, letter: string) => letter.toUpperCase());
 }
 
-const LABEL = object({ label: STRING, score: NUMBER });
+/** Labels that config.json names by numbers are numbers in answers. */
+const LABEL = object({ label: { type: ['string', 'number'] }, score: NUMBER });
 const ENTITY = object(
   { entity: STRING, entity_group: STRING, score: NUMBER, index: INTEGER, word: STRING, start: INTEGER, end: INTEGER },
   ['entity', 'entity_group', 'index', 'start', 'end'],

@@ -1,0 +1,67 @@
+import { ModelkeepError, type DeriveTensor, type VersionFiles } from '../../core/index.js';
+import { adaptCheckpoint, hasAdapter, type Adapted } from '../adapter/adapt.js';
+import { readJson } from '../read-json.js';
+import { readTensors, type PlacedTensor } from './checkpoint.js';
+import type { ModelConfig } from './config.js';
+import { configOf, familyOf, type KnownFamily } from './families.js';
+import type { Family } from './family.js';
+import type { Weights } from './head-choice.js';
+import { TensorNames } from './tensor-names.js';
+
+/** The tensors of a version by the names of its family: those of its checkpoint, changed by its adapter if it has one. */
+export interface ReadCheckpoint extends KnownFamily {
+  readonly config: ModelConfig;
+  readonly adapted: Adapted;
+}
+
+/**
+ * Reads the configuration of a Hugging Face directory and the headers of its weights.
+ *
+ * @throws ModelkeepError `UNSUPPORTED_FORMAT` for a family or an option that is not supported; `INVALID_ARTIFACT` for
+ * files that are damaged
+ */
+export async function readNamed(files: VersionFiles, derive?: DeriveTensor): Promise<ReadCheckpoint> {
+  const fields = await readJson(files, 'config.json');
+  const stored = await readTensors(files);
+  const known = familyOf(fields, stored.keys());
+  const { names } = known.family;
+  const config = configOf(known, fields);
+  checkHeads(config);
+  known.family.check(config);
+  const tensors = withWords(new TensorNames(stored.keys(), names).all(stored), known.family, config);
+  // An adapter is saved of a model as transformers loads it, whatever its base's file calls the tensors.
+  const naming = new TensorNames([], names);
+  const none = { files, tensors, touched: new Set<string>(), formerHeads: new Set<string>() };
+  const adapted = hasAdapter(files)
+    ? await adaptCheckpoint(files, tensors, { naming, prefix: names.prefix }, derive)
+    : none;
+  return { ...known, config, adapted };
+}
+
+/** Where the words are tied to the decoder, a file may hold either of them. */
+function withWords(
+  tensors: ReadonlyMap<string, PlacedTensor>,
+  { names }: Family,
+  config: ModelConfig,
+): ReadonlyMap<string, PlacedTensor> {
+  const words = names.prefix + names.words;
+  const decoder = tensors.get(`${names.decoder}.weight`);
+  if (tensors.has(words) || decoder === undefined || config.raw('tie_word_embeddings') === false) return tensors;
+  return new Map([...tensors, [words, decoder]]);
+}
+
+function checkHeads(config: ModelConfig): void {
+  // DistilBERT has its own names for both.
+  const hidden = config.raw('dim') ?? config.raw('hidden_size');
+  const heads = config.raw('n_heads') ?? config.raw('num_attention_heads');
+  if (typeof hidden !== 'number' || typeof heads !== 'number' || hidden % heads === 0) return;
+  throw new ModelkeepError(
+    'INVALID_ARTIFACT',
+    `config.json: hidden_size ${hidden} is no multiple of num_attention_heads ${heads}`,
+  );
+}
+
+/** The tensors and the configuration that the heads are found by. */
+export function weightsOf({ family, config, adapted }: ReadCheckpoint): Weights {
+  return { family, config, has: (name) => adapted.tensors.has(name) };
+}
