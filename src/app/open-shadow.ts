@@ -30,10 +30,10 @@ export function openShadow(options: {
     pool = opened;
     stack.push(() => opened.close());
     for (const runner of opened.runners) giveWay(runner);
-    opened.on('started', giveWay);
+    opened.events.on('joined', giveWay);
     const residency = new Residency({ store, cache, pool: opened, threads });
     stack.push(() => residency.close());
-    return { residency, runners: () => opened.runners };
+    return { residency, runners: () => opened.runners, events: opened.events };
   };
   const shadow = new Shadow({ open });
   return {

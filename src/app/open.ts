@@ -81,7 +81,7 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
     const command = onnxRunnerCommand(options.onRunnerLog === undefined ? {} : { onLog: options.onRunnerLog });
     const pool = await RunnerPool.open({ command, size: settings.runners });
     stack.push(() => pool.close());
-    const pickles = picklePool(settings, cache, options.onRunnerLog);
+    const pickles = picklePool(settings, cache, options.onRunnerLog, pool.events);
     if (pickles !== undefined) stack.push(() => pickles.close());
     const pools = { pool, ...(pickles === undefined ? {} : { pickles }) };
     const compiler = await compilerFor(settings, cache, () => residency.residents, rest);
@@ -116,7 +116,7 @@ export async function openModelkeep(options: OpenOptions = {}): Promise<Modelkee
 
 /** The share of this machine's processors that runners are busy with, 0 to 1. */
 function busyShare(runners: readonly Runner[], threads: number): number {
-  const busy = runners.filter(({ inFlight }) => inFlight > 0).length;
+  const busy = runners.filter(({ mode }) => mode === 'busy').length;
   return Math.min(1, (busy * threads) / availableParallelism());
 }
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { SegmentCache } from '../cache/index.js';
-import { PicklePools } from '../runners/index.js';
+import { PicklePools, type RunnerEmitter } from '../runners/index.js';
 import type { Settings } from './settings.js';
 
 /** Longest time of a call where requests have no limit, in ms: 10 minutes. */
@@ -13,6 +13,7 @@ export function picklePool(
   { allowPickle, python, wheelhouse, cacheDir, threads, pickleMaxMemory, requestTimeoutMs }: Omit<Settings, 'store'>,
   { folder: segmentsFolder, budget }: SegmentCache,
   onLog: ((line: string) => void) | undefined,
+  events: RunnerEmitter,
 ): PicklePools | undefined {
   if (allowPickle === 'off') return undefined;
   return new PicklePools({
@@ -21,6 +22,7 @@ export function picklePool(
     environmentsFolder: join(cacheDir, 'environments'),
     wheelhouse,
     budget,
+    events,
     segmentsFolder,
     threads,
     maxMemoryBytes: pickleMaxMemory,

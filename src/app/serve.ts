@@ -107,7 +107,7 @@ function openDeliverer(store: Modelkeep['store'], settings: Settings, log: Logge
   });
 }
 
-function logEvents(log: Logger, { parts: { residency, follower, pool, pickles, watchman, service } }: Modelkeep): void {
+function logEvents(log: Logger, { parts: { residency, follower, pool, watchman, service } }: Modelkeep): void {
   logTraffic(log, { follower, watchman, service });
   residency.on('transition', ({ record, from, to, durationMs, bytes, error }) => {
     const facts = { version: versionName(record), from, to, ms: Math.round(durationMs), bytes };
@@ -139,10 +139,13 @@ function logEvents(log: Logger, { parts: { residency, follower, pool, pickles, w
     if (reachable) log.info('the store answers again');
     else log.warn({ error }, 'the store does not answer, what is resident is served on');
   });
-  for (const one of [pool, pickles]) {
-    one?.on('ended', (runner, error) => log.error({ pid: runner.pid, err: error }, 'runner ended, it is replaced'));
-    one?.on('failed', (error) => log.error({ err: error }, 'runner could not be started, tried again'));
-  }
+  pool.events.on('mode', (runner, from) => {
+    const { pid, mode } = runner;
+    if (mode === 'hung') log.error({ pid, err: runner.whyGone }, 'runner hung, it is ended and replaced');
+    if (mode === 'dead' && (from === 'free' || from === 'busy'))
+      log.error({ pid, err: runner.whyGone }, 'runner ended, it is replaced');
+  });
+  pool.events.on('failed', (error) => log.error({ err: error }, 'runner could not be started, tried again'));
 }
 
 function logSwaps(log: Logger, follower: Follower): void {

@@ -276,6 +276,10 @@ export type Ready = {
     readonly reachable: boolean;
     readonly since: string;
   };
+  readonly runners: {
+    readonly serving: number;
+    readonly missing: number;
+  };
 };
 
 /** `Status` of the document. */
@@ -319,8 +323,13 @@ export type Status = {
   readonly waiting: Readonly<Record<string, number>>;
   readonly runners: readonly {
     readonly pid: number;
+    readonly mode: 'starting' | 'free' | 'busy' | 'retiring' | 'hung' | 'dead';
     readonly inFlight: number;
   }[];
+  /** Runners that hung or ended, and for which no other serves yet */
+  readonly runnersMissing: number;
+  /** Runners that did not answer in time since the start, and were replaced */
+  readonly runnersHung: number;
   readonly runnerRestarts: number;
 };
 

@@ -6,14 +6,11 @@ import {
   type ModelkeepError,
   type VersionRecord,
 } from '../core/index.js';
-import type { LazyRunnerPool, Runner, RunnerCalls, RunnerPool } from '../runners/index.js';
+import type { Runner } from '../runners/index.js';
 import type { Pools } from './pools.js';
 import { KeptMemory } from './kept-memory.js';
 import { Relief } from './relief.js';
 import type { LoadedModel, Resident } from './resident.js';
-
-/** Runners of one kind. */
-export type Pool = RunnerPool | LazyRunnerPool;
 
 /** What {@link Hosting} is made of. */
 export interface HostingOptions {
@@ -36,8 +33,6 @@ export interface HostingOptions {
 export interface HostingEvents {
   /** A runner now holds the version and can be asked. */
   hosted: [resident: Resident, runner: Runner];
-  /** A runner has ended loading, warming or unloading: what waited for it meanwhile can be asked now. */
-  freed: [runner: Runner];
   /** A replaced runner could not take over a resident version, or a compiled form could not be loaded. */
   trouble: [record: VersionRecord, error: ModelkeepError];
 }
@@ -48,7 +43,6 @@ const CRASHES_ALLOWED = 1;
 /** Puts versions into the runners of a pool and takes them out, whatever happens to the runners meanwhile. */
 export class Hosting extends EventEmitter<HostingEvents> {
   readonly #options: HostingOptions;
-  readonly #stop: (() => void)[] = [];
   readonly #relief: Relief;
   readonly #kept = new KeptMemory();
 
@@ -57,16 +51,12 @@ export class Hosting extends EventEmitter<HostingEvents> {
     this.#options = options;
     const host = (resident: Resident, runner: Runner): Promise<void> => this.#host(resident, runner);
     this.#relief = new Relief({ pools: options.pools, residents: options.residents, host });
-    for (const pool of options.pools.all) {
-      const onStarted = (runner: Runner): void => this.#onStarted(runner);
-      pool.on('started', onStarted).on('ended', this.#onGone).on('retired', this.#onGone);
-      this.#stop.push(() => pool.off('started', onStarted).off('ended', this.#onGone).off('retired', this.#onGone));
-    }
+    options.pools.events.on('joined', this.#onJoined).on('mode', this.#onMode);
   }
 
   /** Listens to the pools no longer. */
   close(): void {
-    for (const stop of this.#stop.splice(0)) stop();
+    this.#options.pools.events.off('joined', this.#onJoined).off('mode', this.#onMode);
   }
 
   /**
@@ -78,13 +68,13 @@ export class Hosting extends EventEmitter<HostingEvents> {
    */
   async loadIntoAll(resident: Resident, manifest: Manifest, signal: AbortSignal): Promise<LoadedModel> {
     const pool = this.#options.pools.for(manifest);
-    if ('open' in pool) await pool.open();
+    await pool.open();
     let loaded: LoadedModel | undefined;
     if (pool === this.#options.pools.onnx && (await this.#shouldRelieve(resident))) {
       await this.#relief.relieveLone(async (fresh) => {
         throwIfAborted(signal);
         loaded = await this.#loadEither(resident, manifest, fresh);
-        await this.#call(fresh, 'warm', { op: 'warm', key: resident.record.id });
+        await fresh.call('warm', { op: 'warm', key: resident.record.id });
       });
     }
     for (let crashes = 0; ;) {
@@ -92,7 +82,7 @@ export class Hosting extends EventEmitter<HostingEvents> {
       const runner = pool.runners.find((one) => one.alive && !resident.runners.has(one));
       if (runner === undefined) {
         if (loaded !== undefined && resident.runners.size > 0) return loaded;
-        await once(pool, 'started', { signal });
+        await once(pool.events, 'joined', { signal });
         continue;
       }
       try {
@@ -130,7 +120,7 @@ export class Hosting extends EventEmitter<HostingEvents> {
     for (const runner of resident.runners) {
       throwIfAborted(signal);
       try {
-        await this.#call(runner, 'warm', { op: 'warm', key: resident.record.id });
+        await runner.call('warm', { op: 'warm', key: resident.record.id });
       } catch (error) {
         // One runner that ended is made up for by the others; its replacement loads the version when it is there.
         resident.runners.delete(runner);
@@ -182,7 +172,7 @@ export class Hosting extends EventEmitter<HostingEvents> {
     const runners = [...resident.runners];
     resident.runners.clear();
     for (const runner of runners) {
-      await Promise.allSettled([this.#call(runner, 'unload', { op: 'unload', key: resident.record.id })]);
+      await Promise.allSettled([runner.call('unload', { op: 'unload', key: resident.record.id })]);
       this.#kept.left(runner, resident.record.id);
     }
   }
@@ -248,18 +238,10 @@ export class Hosting extends EventEmitter<HostingEvents> {
     };
     const message = { op: 'load', key: resident.record.id, threads, loneThreads, ...form } as const;
     await runner.call('prepare', { op: 'prepare' });
-    const load = () => this.#call(runner, 'load', message);
+    const load = () => runner.call('load', message);
     const { result } = await this.#kept.around(runner, resident.record.id, load);
     resident.runners.add(runner);
     return result;
-  }
-
-  async #call<Op extends 'load' | 'warm' | 'unload'>(runner: Runner, op: Op, message: RunnerCalls[Op]['message']) {
-    try {
-      return await runner.call(op, message);
-    } finally {
-      this.emit('freed', runner);
-    }
   }
 
   /** Gives a resident version to a runner that took another's place; never rejects. */
@@ -276,21 +258,24 @@ export class Hosting extends EventEmitter<HostingEvents> {
       await this.#loadEither(resident, resident.manifest, runner);
       if (resident.state === 'ready') this.emit('hosted', resident, runner);
       // Its weights are mapped, and count as memory once a run has touched them: a budget must see them at once.
-      await this.#call(runner, 'warm', { op: 'warm', key: resident.record.id });
+      await runner.call('warm', { op: 'warm', key: resident.record.id });
     } catch (error) {
       this.emit('trouble', resident.record, asModelkeepError(error, 'LOAD_FAILED'));
     }
   }
 
-  readonly #onGone = (runner: Runner): void => {
-    for (const resident of this.#options.residents()) resident.runners.delete(runner);
+  /** A runner that is taken out of service, hung or ended holds nothing any more. */
+  readonly #onMode = (runner: Runner): void => {
+    const { mode } = runner;
+    if (mode !== 'free' && mode !== 'busy')
+      for (const resident of this.#options.residents()) resident.runners.delete(runner);
   };
 
-  #onStarted(runner: Runner): void {
+  readonly #onJoined = (runner: Runner): void => {
     for (const resident of this.#options.residents()) {
       const { state, manifest, runners } = resident;
       if (state !== 'ready' || manifest === undefined || runners.has(runner)) continue;
       if (this.#options.pools.for(manifest).runners.includes(runner)) void this.#host(resident, runner);
     }
-  }
+  };
 }

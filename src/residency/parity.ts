@@ -12,7 +12,6 @@ import {
 } from '../core/index.js';
 import { openSegmentFiles } from '../formats/index.js';
 import { goldenDifference, goldenExample, jsonRows, type GoldenExample } from '../tasks/index.js';
-import type { Runner } from '../runners/index.js';
 import type { Resident } from './resident.js';
 
 /** Which golden answers a version must give before it answers anybody. */
@@ -37,16 +36,11 @@ const EXAMPLES_A_CALL = 32;
 /** Recomputes golden answers on this node, once for each load of a version, and holds versions to them. */
 export class Parity {
   readonly #segmentsFolder: string;
-  readonly #onFreed: (runner: Runner) => void;
   readonly #proofs = new WeakMap<Resident, Promise<Proof | undefined>>();
 
-  /**
-   * @param segmentsFolder absolute folder of the segments
-   * @param onFreed told of a runner that can be asked again: requests may have come while it computed
-   */
-  constructor(segmentsFolder: string, onFreed: (runner: Runner) => void) {
+  /** @param segmentsFolder absolute folder of the segments */
+  constructor(segmentsFolder: string) {
     this.#segmentsFolder = segmentsFolder;
-    this.#onFreed = onFreed;
   }
 
   /** Forgets what an earlier load of a version has shown. */
@@ -75,7 +69,7 @@ export class Parity {
     if (policy.mode === 'off') return { gate: 'parity', outcome: 'skipped', summary: 'switched off' };
     let proof = this.#proofs.get(resident);
     if (proof === undefined) {
-      proof = prove(resident, { segmentsFolder: this.#segmentsFolder, onFreed: this.#onFreed, signal });
+      proof = prove(resident, this.#segmentsFolder, signal);
       this.#proofs.set(resident, proof);
       // What could not be computed says nothing: the next one tries again.
       proof.catch(() => this.#proofs.delete(resident));
@@ -108,16 +102,11 @@ function judge(proof: Proof | undefined, { mode, tolerance = DEFAULT_PARITY_TOLE
   return { gate: 'parity', outcome: 'failed', summary, figures, examples: worst.slice(0, failed) };
 }
 
-interface ProveOptions {
-  readonly segmentsFolder: string;
-  readonly onFreed: (runner: Runner) => void;
-  readonly signal: AbortSignal | undefined;
-}
-
 /** Computes the golden answers; undefined if the version has none. */
 async function prove(
   resident: Resident,
-  { segmentsFolder, onFreed, signal }: ProveOptions,
+  segmentsFolder: string,
+  signal: AbortSignal | undefined,
 ): Promise<Proof | undefined> {
   const { manifest } = resident;
   const files = manifest === undefined ? undefined : openSegmentFiles(manifest, segmentsFolder);
@@ -128,7 +117,7 @@ async function prove(
   for (let at = 0; at < examples.length; at += EXAMPLES_A_CALL) {
     throwIfAborted(signal);
     const part = examples.slice(at, at + EXAMPLES_A_CALL);
-    const given = await answersOf(resident, part, onFreed);
+    const given = await answersOf(resident, part);
     part.forEach(({ request, expected }, i) => {
       const answer = given[i];
       const example = {
@@ -151,16 +140,11 @@ async function prove(
 async function answersOf(
   { runners, record }: Resident,
   examples: readonly GoldenExample[],
-  onFreed: (runner: Runner) => void,
 ): Promise<readonly unknown[]> {
   const runner = [...runners].find(({ alive }) => alive);
   if (runner === undefined)
     throw new ModelkeepError('RUNNER_CRASHED', `No runner holds ${versionName(record)} any more: try again`);
   const requests = examples.map(({ request }) => request);
-  try {
-    const { result } = await runner.call('predict', { op: 'predict', key: record.id, requests });
-    return result.answers.map((answer) => ('error' in answer ? errorFromJson(answer.error).message : answer.output));
-  } finally {
-    onFreed(runner);
-  }
+  const { result } = await runner.call('predict', { op: 'predict', key: record.id, requests });
+  return result.answers.map((answer) => ('error' in answer ? errorFromJson(answer.error).message : answer.output));
 }

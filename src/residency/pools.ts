@@ -1,6 +1,5 @@
 import { ModelkeepError, type Manifest } from '../core/index.js';
-import type { PicklePools, Runner, RunnerPool } from '../runners/index.js';
-import type { Pool } from './hosting.js';
+import type { PicklePools, Runner, RunnerEmitter, RunnerPool } from '../runners/index.js';
 
 /** The runners of a node, of every kind. */
 export class Pools {
@@ -19,6 +18,11 @@ export class Pools {
     return this.pickles === undefined ? [this.onnx] : [this.onnx, this.pickles];
   }
 
+  /** Where all of them tell what happens to them. */
+  get events(): RunnerEmitter {
+    return this.onnx.events;
+  }
+
   /** Process ids of all runners, and of those that are being prepared or are ending. */
   get pids(): readonly number[] {
     return this.all.flatMap(({ pids }) => pids);
@@ -30,7 +34,7 @@ export class Pools {
   }
 
   /** The runners for a version. @throws ModelkeepError `UNSAFE_FORMAT` for a pickle where none may be loaded */
-  for(manifest: Manifest): Pool {
+  for(manifest: Manifest): RunnerPool {
     return this.picklesFor(manifest)?.poolFor(manifest) ?? this.onnx;
   }
 

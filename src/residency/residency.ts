@@ -39,7 +39,7 @@ export class Residency extends EventEmitter<ResidencyEvents> {
     this.#options = options;
     const pools = new Pools(options.pool, options.pickles);
     const residents = (): readonly Resident[] => this.residents;
-    this.#parity = new Parity(options.cache.folder, (runner) => this.emit('freed', runner));
+    this.#parity = new Parity(options.cache.folder);
     this.#hosting = this.#openHosting(pools);
     this.#room = new Room({
       options,
@@ -83,7 +83,6 @@ export class Residency extends EventEmitter<ResidencyEvents> {
       },
     });
     hosting.on('hosted', (resident, runner) => this.emit('hosted', resident, runner));
-    hosting.on('freed', (runner) => this.emit('freed', runner));
     hosting.on('trouble', (record, error) => this.emit('trouble', record, error));
     return hosting;
   }

@@ -4,7 +4,6 @@
  */
 export { encodeFrame, FrameReader, type Frame, type Tensors } from './frames.js';
 export type * from './messages.js';
-export { LazyRunnerPool } from './lazy-pool.js';
 export { padded } from './onnx/batches.js';
 export { checkGraph } from './onnx/check.js';
 export { checkText, type CheckedText } from './onnx/text-check.js';
@@ -16,8 +15,17 @@ export { quantizeVersion } from './onnx/quantize.js';
 export { WordRows } from './onnx/word-rows.js';
 export { onnxRunnerCommand } from './onnx/command.js';
 export { anonymousMemory, proportionalMemory } from './process-memory.js';
-export { RunnerPool, type Replacement, type RunnerPoolEvents, type RunnerPoolOptions } from './pool.js';
+export { RunnerPool, type Replacement, type RunnerPoolOptions } from './pool.js';
 export { PythonEnvironments, type PythonEnvironment, type PythonEnvironmentsOptions } from './python/environment.js';
 export { PicklePools, type PicklePoolsOptions } from './python/pickle-pools.js';
 export { pythonRunnerCommand, type PythonRunnerOptions } from './python/command.js';
-export { Runner, type RunnerCommand, type RunnerReply } from './runner.js';
+export {
+  LONGEST_CALL_MS,
+  Runner,
+  type CallOptions,
+  type RunnerCommand,
+  type RunnerEmitter,
+  type RunnerEvents,
+  type RunnerReply,
+} from './runner.js';
+export { NEXT_MODES, nextMode, RUNNER_MODES, type RunnerMode } from './runner-mode.js';

@@ -1,28 +1,18 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { asModelkeepError, type ModelkeepError } from '../core/index.js';
-import { Runner, type RunnerCommand } from './runner.js';
+import { asModelkeepError, ModelkeepError } from '../core/index.js';
+import { Runner, type RunnerCommand, type RunnerEmitter } from './runner.js';
 
-/** Options of {@link openRunnerPool}. */
+/** Options of {@link RunnerPool}. */
 export interface RunnerPoolOptions {
   readonly command: RunnerCommand;
   /** Number of runner processes; at least 1. */
   readonly size: number;
+  /** Where the runners tell what happens to them. @defaultValue an emitter of this pool alone, {@link RunnerPool.events} */
+  readonly events?: RunnerEmitter | undefined;
 }
 
-/** What a pool tells. */
-export interface RunnerPoolEvents {
-  /** A runner is there, empty, at the start or in place of one that ended. */
-  started: [runner: Runner];
-  /** A runner ended; `error` says how. Not emitted while the pool closes. */
-  ended: [runner: Runner, error: ModelkeepError];
-  /** A runner was taken out of service to be renewed; it answers what is in flight and ends. */
-  retired: [runner: Runner];
-  /** A replacement could not be started and is tried again after a pause. */
-  failed: [error: ModelkeepError];
-}
-
-/** First pause before a replacement that failed to start is tried again, in ms; it doubles up to 30 s. */
+/** First pause before a runner that failed to start is tried again, in ms; it doubles up to 30 s. */
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 30_000;
 /** How long a retired runner may take to answer what is in flight, in ms. */
@@ -35,42 +25,62 @@ export interface Replacement {
   readonly retired: Promise<void>;
 }
 
-/** A fixed number of runner processes; one that ends is replaced. */
-export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
+/**
+ * A number of runner processes. One that hangs or ends is replaced, with growing pauses where the system has no process,
+ * memory or file descriptor left for another. The processes are started by {@link open}, and not before.
+ */
+export class RunnerPool {
+  /** Where the runners tell what happens to them. */
+  readonly events: RunnerEmitter;
   readonly #command: RunnerCommand;
   readonly #size: number;
-  #runners: Runner[] = [];
+  #runners: readonly Runner[] = [];
+  #opening: Promise<void> | undefined;
   #restarts = 0;
-  readonly #retired = new WeakSet<Runner>();
+  #hung = 0;
   /** Processes that are being prepared or are ending: not runners of the pool, but in memory. */
   readonly #besides = new Set<Runner>();
-  /** Replacements under way, so that closing leaves no process behind. */
-  readonly #replacing = new Set<Promise<void>>();
+  /** Starts and ends under way, so that closing leaves no process behind. */
+  readonly #changing = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
   readonly #stop = new AbortController();
 
-  private constructor({ command, size }: RunnerPoolOptions) {
-    super();
+  constructor({ command, size, events = new EventEmitter() }: RunnerPoolOptions) {
     this.#command = command;
     this.#size = size;
+    this.events = events;
+    events.on('mode', this.#onMode);
   }
 
-  /** Starts all runners. @throws ModelkeepError `RUNNER_CRASHED` if one does not start; none is left running */
+  /** Makes a pool and starts its runners. @throws ModelkeepError as {@link open} */
   static async open(options: RunnerPoolOptions): Promise<RunnerPool> {
-    const { command, size } = options;
     const pool = new RunnerPool(options);
-    const starts = await Promise.allSettled(Array.from({ length: size }, () => Runner.start(command)));
-    const runners = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
-    const failed = starts.find((start) => start.status === 'rejected');
-    if (failed !== undefined) {
-      await Promise.all(runners.map((runner) => runner.close()));
-      throw asModelkeepError(failed.reason, 'RUNNER_CRASHED');
+    try {
+      await pool.open();
+      return pool;
+    } catch (error) {
+      await pool.close();
+      throw error;
     }
-    for (const runner of runners) pool.#adopt(runner);
-    return pool;
   }
 
-  /** The runners that are alive. */
+  /**
+   * Starts all runners, once; after a failure it can be tried again.
+   *
+   * @throws ModelkeepError `RUNNER_CRASHED` if one does not start, and none is left running; `CLOSED`
+   */
+  async open(): Promise<void> {
+    this.#throwIfClosed();
+    this.#opening ??= this.#during(this.#open());
+    try {
+      await this.#opening;
+    } catch (error) {
+      this.#opening = undefined;
+      throw error;
+    }
+  }
+
+  /** The runners that serve; none before {@link open}. */
   get runners(): readonly Runner[] {
     return this.#runners;
   }
@@ -80,9 +90,14 @@ export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
     return [...this.#runners, ...this.#besides].map(({ pid }) => pid);
   }
 
-  /** Runners that ended unexpectedly since the pool was opened. */
+  /** Runners that hung or ended unexpectedly since the pool was opened. */
   get restarts(): number {
     return this.#restarts;
+  }
+
+  /** Runners that hung since the pool was opened. */
+  get hung(): number {
+    return this.#hung;
   }
 
   /** Runner processes that the pool keeps. */
@@ -90,31 +105,53 @@ export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
     return this.#size;
   }
 
+  /** Runners that should serve and do not, because they hung or ended and another is not there yet; 0 before {@link open}. */
+  get missing(): number {
+    const isOpen = this.#opening !== undefined && !this.#stop.signal.aborted;
+    return isOpen ? Math.max(0, this.#size - this.#runners.length) : 0;
+  }
+
   /**
    * Puts a fresh process in the place of a runner, which serves until the fresh one does: only the end of a process
-   * surely gives back what a runtime keeps. The fresh one is announced (`started`) before the old one is retired (`retired`), answers what is in flight in it, and ends.
+   * surely gives back what a runtime keeps. The old one answers what is in flight in it and ends.
    *
-   * @param prepare makes the fresh one ready before it is announced
+   * @param prepare makes the fresh one ready before it serves
    * @returns the fresh one; undefined if the old one ended by itself meanwhile, which brings another in its place anyway
    * @throws ModelkeepError `RUNNER_CRASHED` if the fresh one does not start, or what `prepare` says; the old one stays
    */
-  async replace(old: Runner, prepare?: (fresh: Runner) => Promise<void>): Promise<Replacement | undefined> {
-    const replacing = this.#replaceAlive(old, prepare);
-    // Its failure is told to the caller; closing only waits for its end.
-    const ended = Promise.allSettled([replacing]).then(() => undefined);
-    this.#replacing.add(ended);
-    try {
-      return await replacing;
-    } finally {
-      this.#replacing.delete(ended);
-    }
+  replace(old: Runner, prepare?: (fresh: Runner) => Promise<void>): Promise<Replacement | undefined> {
+    return this.#during(this.#replace(old, prepare));
   }
 
-  async #replaceAlive(old: Runner, prepare?: (fresh: Runner) => Promise<void>): Promise<Replacement | undefined> {
+  /** Ends all runners after their calls in flight; idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      this.#stop.abort();
+      await Promise.allSettled([...this.#runners.map((runner) => runner.close()), ...this.#changing]);
+      this.#runners = [];
+      this.events.off('mode', this.#onMode);
+    })();
+    return this.#closing;
+  }
+
+  async #open(): Promise<void> {
+    const starts = await Promise.allSettled(Array.from({ length: this.#size }, () => this.#start()));
+    const runners = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
+    const failed = starts.find((start) => start.status === 'rejected');
+    if (failed !== undefined || this.#stop.signal.aborted) {
+      await Promise.all(runners.map((runner) => runner.close()));
+      this.#throwIfClosed();
+      throw asModelkeepError(failed?.reason, 'RUNNER_CRASHED');
+    }
+    for (const runner of runners) this.#join(runner);
+    // What ended before its fellows were there is made up for like any other.
+    this.#refill();
+  }
+
+  async #replace(old: Runner, prepare?: (fresh: Runner) => Promise<void>): Promise<Replacement | undefined> {
     const isOver = (): boolean => this.#stop.signal.aborted || !this.#runners.includes(old);
     if (isOver()) return undefined;
-    const fresh = await Runner.start(this.#command);
-    this.#countUntilEnded(fresh);
+    const fresh = await this.#start();
     try {
       if (!isOver()) await prepare?.(fresh);
     } catch (error) {
@@ -125,26 +162,16 @@ export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
       await fresh.close();
       return undefined;
     }
-    this.#retired.add(old);
-    this.#countUntilEnded(old);
-    this.#besides.delete(fresh);
-    this.#adopt(fresh);
+    this.#join(fresh);
     this.#runners = this.#runners.filter((runner) => runner !== old);
-    this.emit('retired', old);
-    const retired = old.close(RETIRE_TIMEOUT_MS);
-    this.#replacing.add(retired);
-    void retired.then(() => this.#replacing.delete(retired));
-    return { runner: fresh, retired };
+    this.#countUntilEnded(old);
+    return { runner: fresh, retired: this.#during(old.close(RETIRE_TIMEOUT_MS)) };
   }
 
-  /** Ends all runners after their calls in flight; idempotent. */
-  close(): Promise<void> {
-    this.#closing ??= (async () => {
-      this.#stop.abort();
-      await Promise.all([...this.#runners.map((runner) => runner.close()), ...this.#replacing]);
-      this.#runners = [];
-    })();
-    return this.#closing;
+  async #start(): Promise<Runner> {
+    const runner = await Runner.start(this.#command, this.events);
+    this.#countUntilEnded(runner);
+    return runner;
   }
 
   #countUntilEnded(runner: Runner): void {
@@ -152,36 +179,69 @@ export class RunnerPool extends EventEmitter<RunnerPoolEvents> {
     void runner.exited.then(() => this.#besides.delete(runner));
   }
 
-  #adopt(runner: Runner): void {
+  #join(runner: Runner): void {
+    this.#besides.delete(runner);
+    if (!runner.alive) return;
     this.#runners = [...this.#runners, runner];
-    void runner.exited.then(() => this.#startReplacing(runner));
-    this.emit('started', runner);
+    this.events.emit('joined', runner);
   }
 
-  async #startReplacing(ended: Runner): Promise<void> {
-    const replacing = this.#replace(ended);
-    this.#replacing.add(replacing);
-    await replacing;
-    this.#replacing.delete(replacing);
-  }
-
-  async #replace(ended: Runner): Promise<void> {
-    this.#runners = this.#runners.filter((runner) => runner !== ended);
-    if (this.#stop.signal.aborted || this.#retired.has(ended)) return;
+  readonly #onMode = (runner: Runner): void => {
+    if (runner.alive || !this.#runners.includes(runner)) return;
+    this.#runners = this.#runners.filter((one) => one !== runner);
+    this.#countUntilEnded(runner);
+    if (this.#stop.signal.aborted) return;
     this.#restarts += 1;
-    this.emit('ended', ended, ended.whyGone);
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    if (runner.mode === 'hung') this.#hung += 1;
+    this.#refill();
+  };
+
+  #refill(): void {
+    for (let missing = this.missing - this.#refilling; missing > 0; missing -= 1)
+      void this.#during(this.#startAnother());
+  }
+
+  /** Runners that are being started in the place of others. */
+  #refilling = 0;
+
+  async #startAnother(): Promise<void> {
+    this.#refilling += 1;
+    try {
+      const runner = await this.#startAtLast();
+      if (this.#stop.signal.aborted) await runner?.close();
+      else if (runner !== undefined) this.#join(runner);
+    } finally {
+      this.#refilling -= 1;
+    }
+    // It may have ended before it joined.
+    this.#refill();
+  }
+
+  async #startAtLast(): Promise<Runner | undefined> {
+    const { signal } = this.#stop;
+    for (let pauseMs = FIRST_PAUSE_MS; !signal.aborted; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
       try {
-        const runner = await Runner.start(this.#command);
-        if (this.#stop.signal.aborted) await runner.close();
-        else this.#adopt(runner);
-        return;
+        return await this.#start();
       } catch (error) {
-        this.emit('failed', asModelkeepError(error, 'RUNNER_CRASHED'));
-        // Rejects only when the pool closes, which the next line sees.
-        await delay(pauseMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
-        if (this.#stop.signal.aborted) return;
+        this.events.emit('failed', asModelkeepError(error, 'RUNNER_CRASHED'));
+        // Rejects only when the pool closes, which the loop sees.
+        await delay(pauseMs, undefined, { signal }).catch(() => undefined);
       }
     }
+    return undefined;
+  }
+
+  /** Keeps what is under way, so that closing waits for its end. */
+  async #during<T>(work: Promise<T>): Promise<T> {
+    this.#changing.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#changing.delete(work);
+    }
+  }
+
+  #throwIfClosed(): void {
+    if (this.#stop.signal.aborted) throw new ModelkeepError('CLOSED', 'This pool of runners is closed');
   }
 }

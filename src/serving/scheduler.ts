@@ -1,6 +1,12 @@
 import { asModelkeepError, errorFromJson, ModelkeepError, versionName } from '../core/index.js';
 import type { Resident } from '../residency/index.js';
-import type { PredictReply, Runner, RunnerReply } from '../runners/index.js';
+import {
+  LONGEST_CALL_MS,
+  type PredictReply,
+  type Runner,
+  type RunnerEmitter,
+  type RunnerReply,
+} from '../runners/index.js';
 import { VersionQueue, type Answered, type Job, type RunLimits, type TensorWork, type TextWork } from './queue.js';
 
 /** Limits of the queues. */
@@ -12,6 +18,8 @@ export interface SchedulerLimits extends RunLimits {
    * wait longer is refused with `OVERLOADED`. `0`: no bound.
    */
   readonly maxQueueMs: number;
+  /** Time that a request may take, in ms; `0`: no limit. A runner that takes {@link HUNG_FACTOR} times as long is hung. */
+  readonly requestTimeoutMs: number;
 }
 
 /** What a request of {@link Scheduler.submit} may cost its caller. */
@@ -39,6 +47,12 @@ interface Run {
   readonly lone: boolean;
 }
 
+/**
+ * How many times the limit of its requests a run may take before its runner is taken for hung. Above 1, since a runner
+ * that is merely slow answers the next request, and killing it costs all that it holds.
+ */
+export const HUNG_FACTOR = 2;
+
 /** Shortest and longest time after which a refused client is asked to try again, in ms. */
 const RETRY_AFTER_MS = { least: 1_000, most: 60_000 };
 
@@ -46,12 +60,19 @@ const RETRY_AFTER_MS = { least: 1_000, most: 60_000 };
  * One bounded queue a version. A free runner takes what waits at once: the oldest request and others of about its
  * length, up to a budget of tokens, and no more than its share where several are free. The versions take turns. Nothing
  * waits for company; batches form because requests arrive while runners are busy.
+ *
+ * The life of a job: `submit` puts it into the queue of its version; `dispatch` takes it out for a run; the run settles it
+ * with an answer or an error. A job whose runner hung or ended is put back once, and then runs alone. Whoever gives up, or
+ * whose time is over, settles it at once, wherever it is; a run under way goes on, and its answer to that job is dropped.
  */
 export class Scheduler {
   readonly #limits: SchedulerLimits;
   readonly #runners: () => readonly Runner[];
   readonly #onRun: (report: RunReport) => void;
   readonly #onCrash: ((resident: Resident, error: ModelkeepError) => void) | undefined;
+  readonly #events: RunnerEmitter;
+  /** Runners with a run of this scheduler; what waits is dispatched when the run has settled its jobs. */
+  readonly #running = new Set<Runner>();
   readonly #queues = new WeakMap<Resident, VersionQueue>();
   /** The queues in which something waits. */
   readonly #waiting = new Set<VersionQueue>();
@@ -60,15 +81,29 @@ export class Scheduler {
   constructor(options: {
     readonly limits: SchedulerLimits;
     readonly runners: () => readonly Runner[];
+    /** Where these runners tell that they are free. */
+    readonly events: RunnerEmitter;
     readonly onRun: (report: RunReport) => void;
-    /** A request that was alone in its runner ended it, after another runner had ended on it before. */
-    readonly onCrash?: (resident: Resident, error: ModelkeepError) => void;
+    /** A version made its runner hang, or a request that was alone in its runner ended it after another had ended on it. */
+    readonly onCrash?: ((resident: Resident, error: ModelkeepError) => void) | undefined;
   }) {
     this.#limits = options.limits;
     this.#runners = options.runners;
     this.#onRun = options.onRun;
     this.#onCrash = options.onCrash;
+    this.#events = options.events;
+    this.#events.on('mode', this.#onMode);
   }
+
+  /** Hears of runners no longer. */
+  close(): void {
+    this.#events.off('mode', this.#onMode);
+  }
+
+  /** A runner has ended loading, warming or unloading: what waited for it meanwhile can be asked now. */
+  readonly #onMode = (runner: Runner): void => {
+    if (runner.mode === 'free' && !this.#running.has(runner)) this.dispatch();
+  };
 
   /** Requests that wait, by version name. */
   get waiting(): Readonly<Record<string, number>> {
@@ -116,8 +151,8 @@ export class Scheduler {
   /** Gives free runners what waits; to be called also when a runner has come to hold a version. */
   dispatch(): void {
     while (this.#waiting.size > 0) {
-      const alive = this.#runners().filter((runner) => runner.alive);
-      const free = alive.filter((runner) => runner.inFlight === 0);
+      const runners = this.#runners();
+      const free = runners.filter(({ mode }) => mode === 'free');
       const queue = this.#next(free);
       if (queue === undefined) return;
       this.#settleLate(queue);
@@ -126,7 +161,7 @@ export class Scheduler {
       if (queue.length === 0) this.#waiting.delete(queue);
       if (jobs.length === 0) continue;
       queue.lastTurn = ++this.#turn;
-      const lone = jobs.length === 1 && this.#waiting.size === 0 && free.length === alive.length;
+      const lone = jobs.length === 1 && this.#waiting.size === 0 && free.length === runners.length;
       void this.#run(queue, { runner: able[0]!, jobs, lone });
     }
   }
@@ -183,25 +218,35 @@ export class Scheduler {
     const { jobs, runner } = run;
     const startedMs = performance.now();
     for (const job of jobs) job.tries += 1;
+    this.#running.add(runner);
     try {
       const [first] = jobs;
       if (first!.work.kind === 'infer') await this.#infer(queue, runner, first!, first!.work, startedMs);
       else await this.#predict(queue, run, startedMs);
     } catch (error) {
-      this.#failed(queue, jobs, asModelkeepError(error));
+      this.#failed(queue, run, asModelkeepError(error));
+    } finally {
+      this.#running.delete(runner);
     }
     this.dispatch();
   }
 
+  /** How long a run may take before its runner is hung: a multiple of the time that its most patient request has. */
+  #limitMs(jobs: readonly Job[], startedMs: number): number {
+    const usual = this.#limits.requestTimeoutMs === 0 ? LONGEST_CALL_MS : HUNG_FACTOR * this.#limits.requestTimeoutMs;
+    return jobs.reduce((most, { deadlineMs }) => {
+      const own = deadlineMs === Number.POSITIVE_INFINITY ? LONGEST_CALL_MS : HUNG_FACTOR * (deadlineMs - startedMs);
+      return Math.max(most, own);
+    }, usual);
+  }
+
   async #predict(queue: VersionQueue, { runner, jobs, lone }: Run, startedMs: number): Promise<void> {
     const { resident, pace } = queue;
-    const { result }: RunnerReply<'predict'> = await runner.call('predict', {
-      op: 'predict',
-      key: resident.record.id,
-      requests: jobs.map(({ work }) => (work as TextWork).request),
-      maxTokens: this.#limits.maxBatchTokens,
-      ...(lone ? { lone } : {}),
-    });
+    const requests = jobs.map(({ work }) => (work as TextWork).request);
+    const { maxBatchTokens: maxTokens } = this.#limits;
+    const message = { op: 'predict', key: resident.record.id, requests, maxTokens, ...(lone ? { lone } : {}) } as const;
+    const limitMs = this.#limitMs(jobs, startedMs);
+    const { result }: RunnerReply<'predict'> = await runner.call('predict', message, {}, { limitMs });
     const { tokenizeMs, runMs, tokens } = result;
     jobs.forEach((job, index) => {
       const answer = result.answers[index]!;
@@ -224,16 +269,22 @@ export class Scheduler {
     startedMs: number,
   ): Promise<void> {
     const message = { op: 'infer', key: record.id, ...(outputs === undefined ? {} : { outputs }) } as const;
-    const reply = await runner.call('infer', message, tensors);
+    const reply = await runner.call('infer', message, tensors, { limitMs: this.#limitMs([job], startedMs) });
     const runMs = performance.now() - startedMs;
     pace.ranTensors(job.size, runMs);
     job.settle({ tensors: reply.tensors, queueMs: startedMs - job.arrivedMs, tokenizeMs: 0, runMs });
   }
 
-  /** After the end of a runner each of its requests is tried once more, alone, so that one that kills harms no other. */
-  #failed(queue: VersionQueue, jobs: readonly Job[], error: ModelkeepError): void {
-    if (error.code === 'RUNNER_CRASHED' && jobs.some(({ tries }) => tries > 1)) this.#onCrash?.(queue.resident, error);
-    const again = error.code === 'RUNNER_CRASHED' ? jobs.filter(({ tries, settled }) => tries < 2 && !settled) : [];
+  /**
+   * After the end of a runner each of its requests is tried once more, alone, so that one that kills harms no other. The
+   * requests that made it hang have given up by then, so that the version is blamed at once; for a runner that merely
+   * ended it is blamed if one of them was tried before, since the system may have ended the first.
+   */
+  #failed(queue: VersionQueue, { jobs, runner }: Run, error: ModelkeepError): void {
+    const isGone = !runner.alive || error.code === 'RUNNER_CRASHED';
+    if (isGone && (runner.mode === 'hung' || jobs.some(({ tries }) => tries > 1)))
+      this.#onCrash?.(queue.resident, error);
+    const again = isGone ? jobs.filter(({ tries, settled }) => tries < 2 && !settled) : [];
     for (const job of jobs) if (!again.includes(job)) job.settle(error);
     if (again.length === 0) return;
     queue.putBack(again);

@@ -30,8 +30,6 @@ export interface InferenceServiceOptions extends SchedulerLimits {
   readonly pickles?: PicklePools;
   /** For aliases that are shadowed; absent: nothing is compared. Borrowed. */
   readonly shadow?: Shadow;
-  /** Time that a request may take, in ms; `0`: no limit. */
-  readonly requestTimeoutMs: number;
   /** Tokens that one request may have, about; `0`: no limit. */
   readonly maxRequestTokens: number;
 }
@@ -49,6 +47,7 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     this.#options = options;
     this.#scheduler = new Scheduler({
       limits: options,
+      events: options.pool.events,
       runners: () => [...options.pool.runners, ...(options.pickles?.runners ?? [])],
       onRun: (report) => {
         options.residency.answered(report.resident);
@@ -57,8 +56,6 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
       onCrash: (resident, error) => options.residency.blame(resident.record, error),
     });
     options.residency.on('hosted', () => this.#scheduler.dispatch());
-    // A request may come while every runner is busy with loading or letting go of another version.
-    options.residency.on('freed', () => this.#scheduler.dispatch());
     options.shadow?.on('compared', (report) => this.emit('compared', report));
     options.follower.on('traffic', () => this.#keepShadows()).on('swapped', () => this.#keepShadows());
   }
@@ -183,10 +180,16 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     return statusOf(this.#options, this.#scheduler);
   }
 
+  /** True if a runner serves; false while all of them hung or ended and no other is there yet. */
+  get ready(): boolean {
+    return this.#options.pool.runners.length > 0;
+  }
+
   /** Takes no new request and resolves when those in flight are answered. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#open > 0) await new Promise<void>((resolve) => (this.#onDrained = resolve));
+    this.#scheduler.close();
   }
 
   /** Versions that shadow nothing any more are let go. */

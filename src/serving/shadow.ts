@@ -1,7 +1,7 @@
 import { EventEmitter, setMaxListeners } from 'node:events';
 import { asModelkeepError, type ModelkeepError, type VersionRecord } from '../core/index.js';
 import type { Lease, Residency } from '../residency/index.js';
-import type { Runner } from '../runners/index.js';
+import type { Runner, RunnerEmitter } from '../runners/index.js';
 import { agree } from './agreement.js';
 import type { Answered, TensorWork, TextWork } from './queue.js';
 import { Scheduler } from './scheduler.js';
@@ -24,6 +24,8 @@ export interface ShadowPlace {
   /** Over runners that answer nobody. */
   readonly residency: Residency;
   readonly runners: () => readonly Runner[];
+  /** Where these runners tell what happens to them. */
+  readonly events: RunnerEmitter;
 }
 
 /** What {@link Shadow} is made of. */
@@ -92,14 +94,21 @@ export class Shadow extends EventEmitter<{ compared: [ShadowReport] }> {
 
   async #open(): Promise<Opened> {
     const place = await this.#options.open();
-    const { residency, runners } = place;
+    const { residency, runners, events } = place;
     const scheduler = new Scheduler({
-      limits: { maxQueue: this.#maxWaiting, maxBatchRequests: 8, maxBatchTokens: 2_048, maxQueueMs: 0 },
+      limits: {
+        maxQueue: this.#maxWaiting,
+        maxBatchRequests: 8,
+        maxBatchTokens: 2_048,
+        maxQueueMs: 0,
+        requestTimeoutMs: 0,
+      },
       runners,
+      events,
       onRun: ({ resident }) => residency.answered(resident),
       onCrash: ({ record }, error) => residency.blame(record, error),
     });
-    residency.on('hosted', () => scheduler.dispatch()).on('freed', () => scheduler.dispatch());
+    residency.on('hosted', () => scheduler.dispatch());
     this.#opened = { ...place, scheduler };
     return this.#opened;
   }

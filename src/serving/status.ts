@@ -1,6 +1,6 @@
 import type { Precision, TrafficShare } from '../core/index.js';
 import type { Follower, Residency, ResidencyState, StoreHealth } from '../residency/index.js';
-import type { PicklePools, RunnerPool } from '../runners/index.js';
+import type { PicklePools, RunnerMode, RunnerPool } from '../runners/index.js';
 import type { Scheduler } from './scheduler.js';
 
 /** What a reference means on a node. */
@@ -33,8 +33,12 @@ export interface ServiceStatus {
     readonly compiled: boolean;
   }[];
   readonly waiting: Readonly<Record<string, number>>;
-  readonly runners: readonly { readonly pid: number; readonly inFlight: number }[];
-  /** Runners that ended unexpectedly. */
+  readonly runners: readonly { readonly pid: number; readonly mode: RunnerMode; readonly inFlight: number }[];
+  /** Runners that should serve and do not: they hung or ended, and others are not there yet. */
+  readonly runnersMissing: number;
+  /** Runners that hung since the start. */
+  readonly runnersHung: number;
+  /** Runners that hung or ended unexpectedly since the start. */
   readonly runnerRestarts: number;
 }
 
@@ -43,7 +47,7 @@ export interface StatusSources {
   readonly follower: Follower;
   readonly residency: Residency;
   readonly pool: RunnerPool;
-  readonly pickles?: PicklePools;
+  readonly pickles?: PicklePools | undefined;
 }
 
 /** What a node holds and follows now; asks nobody. */
@@ -69,7 +73,9 @@ export function statusOf(
       return { model, version, state, since, leases, bytes: size, runners: runners.size, pinned, ...form };
     }),
     waiting,
-    runners: alive.map(({ pid, inFlight }) => ({ pid, inFlight })),
+    runners: alive.map(({ pid, mode, inFlight }) => ({ pid, mode, inFlight })),
+    runnersMissing: pool.missing + (pickles?.missing ?? 0),
+    runnersHung: pool.hung + (pickles?.hung ?? 0),
     runnerRestarts: pool.restarts + (pickles?.restarts ?? 0),
   };
 }

@@ -30,6 +30,7 @@ test('is live and ready, and says how the store is', async () => {
   const { status, body } = await server.get('/v2/health/ready');
   expect(status).toBe(200);
   expect(body).toMatchObject({ ready: true, store: { reachable: true, since: expect.stringMatching(/Z$/) } });
+  expect(body).toMatchObject({ runners: { serving: 1, missing: 0 } });
 });
 
 test('a model is ready once it was loaded, and not before', async () => {
@@ -66,7 +67,9 @@ test('status says what is held, followed and run', async () => {
       },
     ],
     waiting: {},
-    runners: [{ pid: expect.any(Number), inFlight: 0 }],
+    runners: [{ pid: expect.any(Number), mode: 'free', inFlight: 0 }],
+    runnersMissing: 0,
+    runnersHung: 0,
     runnerRestarts: 0,
   });
 });

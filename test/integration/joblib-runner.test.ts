@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { digestHex, digestOf, type Manifest } from '../../src/core/index.js';
-import { LazyRunnerPool, pythonRunnerCommand, Runner, type RunnerCommand } from '../../src/runners/index.js';
+import { RunnerPool, pythonRunnerCommand, Runner, type RunnerCommand } from '../../src/runners/index.js';
 import { estimatorThatRuns, golden, IRIS, matrix, numbersOf, sklearnPython } from './joblib-harness.js';
 
 let segmentsFolder: string;
@@ -56,7 +56,7 @@ it('reads a file that lies in several segments', async () => {
 }, 60_000);
 
 it('is killed when an answer takes too long, and replaced when it is asked for', async () => {
-  const pool = new LazyRunnerPool({ command, size: 1 });
+  const pool = new RunnerPool({ command, size: 1 });
   try {
     expect(pool.runners).toEqual([]);
     await Promise.all([pool.open(), pool.open()]);
@@ -72,7 +72,7 @@ class Trap:
         return numpy.zeros(1)
 found = Trap()`;
     await load(runner!, 'trap', place(estimatorThatRuns(source)));
-    const replaced = new Promise((resolve) => pool.once('started', resolve));
+    const replaced = new Promise((resolve) => pool.events.once('joined', resolve));
     const asked = runner!.call('infer', { op: 'infer', key: 'trap' }, matrix([[1]]));
     await expect(asked).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
     await replaced;
@@ -86,7 +86,7 @@ found = Trap()`;
 }, 90_000);
 
 it('says why it cannot be started, and can be tried again', async () => {
-  const pool = new LazyRunnerPool({ command: { ...command, command: join(segmentsFolder, 'no-python') }, size: 1 });
+  const pool = new RunnerPool({ command: { ...command, command: join(segmentsFolder, 'no-python') }, size: 1 });
   await expect(pool.open()).rejects.toMatchObject({ code: 'RUNNER_CRASHED' });
   await expect(pool.open()).rejects.toMatchObject({ code: 'RUNNER_CRASHED' });
   expect(pool.runners).toEqual([]);

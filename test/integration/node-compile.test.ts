@@ -88,7 +88,7 @@ describe('a version that is asked often', () => {
     await using keep = await open('cache');
     await keep.load('sentiment');
     const started = new Promise((resolve) => keep.parts.residency.once('hosted', resolve));
-    const replaced = new Promise((resolve) => keep.parts.pool.once('started', resolve));
+    const replaced = new Promise((resolve) => keep.parts.pool.events.once('joined', resolve));
     keep.parts.pool.runners[0]!.kill();
     await replaced;
     await started;

@@ -99,7 +99,7 @@ describe('a node', () => {
     };
     for (const runner of keep.parts.pool.runners) watch(runner);
     // A fresh one may take over where one alone serves.
-    keep.parts.pool.on('started', watch);
+    keep.parts.pool.events.on('joined', watch);
     await promote(bench.store, parseReference('sentiment:2'), { to: 'production' });
     await until('it was asked', () => asked.length > 0);
     expect(await asked[0]).toMatchObject({ record: { model: 'sentiment' } });

@@ -38,7 +38,7 @@ function doom(keep: Modelkeep, isDoomed: (key: string) => boolean): void {
     };
   };
   for (const runner of pool.runners) sabotage(runner);
-  pool.on('started', sabotage);
+  pool.events.on('joined', sabotage);
 }
 
 describe('a version that ends its runner whenever it is asked', () => {

@@ -91,7 +91,7 @@ describe('a node with one runner', () => {
     await using keep = await openModelkeep({ store, cacheDir: join(folder, 'cache'), runners: 1 });
     await keep.load('a');
     const [before] = keep.parts.pool.runners;
-    keep.parts.pool.once('started', (fresh) => fresh.kill());
+    keep.parts.pool.events.once('joined', (fresh) => fresh.kill());
     await keep.load('b');
     expect((await keep.predict('a', 'fine')).record.model).toBe('a');
     expect((await keep.predict('b', 'fine')).record.model).toBe('b');

@@ -33,7 +33,7 @@ it('a promoted version that ends its runners under load is moved back from on ev
     };
   };
   for (const runner of bad.parts.pool.runners) sabotage(runner);
-  bad.parts.pool.on('started', sabotage);
+  bad.parts.pool.events.on('joined', sabotage);
 
   const stop = new AbortController();
   const failed: string[] = [];

@@ -87,7 +87,7 @@ describe('a version that is let go', () => {
     const keep = await bench.node();
     const { record } = await keep.load('sentiment');
     const { pool, residency } = keep.parts;
-    const started = once(pool, 'started');
+    const started = once(pool.events, 'joined');
     process.kill(pool.runners[0]?.pid ?? Number.NaN, 'SIGKILL');
     await started;
     await residency.release(record.id);

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Modelkeep } from '../../src/app/index.js';
+import { nextGone } from '../unit/runners/processes.js';
 
 /** What clients saw while runners were killed. */
 export interface KillCounts {
@@ -51,7 +52,7 @@ async function killInTurn(keep: Modelkeep, untilMs: number, random: () => number
     const victim = pool.runners[Math.floor(random() * pool.runners.length)];
     if (victim?.alive !== true) continue;
     const hosted = once(residency, 'hosted');
-    const ended = once(pool, 'ended');
+    const ended = nextGone(pool);
     victim.kill();
     await ended;
     const endedMs = performance.now();

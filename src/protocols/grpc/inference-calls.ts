@@ -32,7 +32,7 @@ export function inferenceCalls(options: InferenceCallsOptions): UntypedServiceIm
   const { service, repository, version, onFailure } = options;
   return {
     ServerLive: unary(() => ({ live: true }), onFailure),
-    ServerReady: unary(() => ({ ready: true }), onFailure),
+    ServerReady: unary(() => ({ ready: service.ready }), onFailure),
     ServerMetadata: unary(() => ({ name: 'modelkeep', version, extensions: EXTENSIONS }), onFailure),
     ModelReady: unary(
       async (call: Call<ModelName>) => ({

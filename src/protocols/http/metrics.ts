@@ -59,8 +59,27 @@ export function nodeMetrics({ service, residency, follower, watchman }: MetricsO
     },
   });
   new Gauge({
+    name: 'modelkeep_runners',
+    help: 'Runner processes by what they do: free, busy, or missing because they hung or ended and no other serves yet',
+    labelNames: ['mode'],
+    registers,
+    collect() {
+      const { runners, runnersMissing } = service.status();
+      for (const mode of ['free', 'busy']) this.set({ mode }, runners.filter((runner) => runner.mode === mode).length);
+      this.set({ mode: 'missing' }, runnersMissing);
+    },
+  });
+  new Gauge({
+    name: 'modelkeep_runners_hung',
+    help: 'Runner processes that did not answer in time since the start, and were replaced',
+    registers,
+    collect() {
+      this.set(service.status().runnersHung);
+    },
+  });
+  new Gauge({
     name: 'modelkeep_runner_restarts',
-    help: 'Runner processes that ended unexpectedly since the start',
+    help: 'Runner processes that hung or ended unexpectedly since the start',
     registers,
     collect() {
       this.set(service.status().runnerRestarts);

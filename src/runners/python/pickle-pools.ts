@@ -1,10 +1,8 @@
-import { EventEmitter } from 'node:events';
 import type { DiskBudget } from '../../cache/index.js';
 import { ModelkeepError, type Manifest } from '../../core/index.js';
 import { openSegmentFiles, readRequirements, REQUIREMENTS_FILE } from '../../formats/index.js';
-import { LazyRunnerPool } from '../lazy-pool.js';
-import type { Replacement, RunnerPoolEvents } from '../pool.js';
-import type { Runner } from '../runner.js';
+import { RunnerPool, type Replacement } from '../pool.js';
+import type { Runner, RunnerEmitter } from '../runner.js';
 import { pythonRunnerCommand, type PythonRunnerOptions } from './command.js';
 import { PythonEnvironments } from './environment.js';
 
@@ -13,13 +11,15 @@ export interface PicklePoolsOptions extends Omit<PythonRunnerOptions, 'packages'
   /** Where environments of versions are kept; see {@link PythonEnvironments}. */
   readonly environmentsFolder: string;
   /** A folder of wheels, from which alone packages are taken; absent or empty: pip's package index. */
-  readonly wheelhouse?: string;
+  readonly wheelhouse?: string | undefined;
   /** The bound on what the cache takes of the disk, to which environments count; absent: none. */
-  readonly budget?: DiskBudget;
+  readonly budget?: DiskBudget | undefined;
+  /** Where the runners tell what happens to them. */
+  readonly events: RunnerEmitter;
 }
 
 interface Shared {
-  readonly pool: LazyRunnerPool;
+  readonly pool: RunnerPool;
   readonly users: Set<string>;
 }
 
@@ -27,9 +27,9 @@ interface Shared {
  * The Python runners for pickled models: one for all versions that name no environment, and one for each environment
  * that a version in use names. Each is started when it is needed first.
  */
-export class PicklePools extends EventEmitter<RunnerPoolEvents> {
+export class PicklePools {
   readonly #options: PicklePoolsOptions;
-  #plain: LazyRunnerPool;
+  #plain: RunnerPool;
   /** Versions in it. */
   readonly #plainUsers = new Set<string>();
   readonly #environments: PythonEnvironments;
@@ -39,10 +39,10 @@ export class PicklePools extends EventEmitter<RunnerPoolEvents> {
   readonly #uses = new Map<string, { readonly digest: string; readonly requirements: string }>();
   readonly #ending = new Set<Promise<void>>();
   #endedRestarts = 0;
+  #endedHung = 0;
   #closed = false;
 
   constructor(options: PicklePoolsOptions) {
-    super();
     this.#options = options;
     const { python, environmentsFolder: directory, wheelhouse = '', budget, onLog } = options;
     this.#environments = new PythonEnvironments({
@@ -70,7 +70,17 @@ export class PicklePools extends EventEmitter<RunnerPoolEvents> {
     return this.#pools.reduce((sum, { restarts }) => sum + restarts, this.#endedRestarts);
   }
 
-  get #pools(): readonly LazyRunnerPool[] {
+  /** Runners that hung since this was made. */
+  get hung(): number {
+    return this.#pools.reduce((sum, { hung }) => sum + hung, this.#endedHung);
+  }
+
+  /** Runners that should serve and do not. */
+  get missing(): number {
+    return this.#pools.reduce((sum, { missing }) => sum + missing, 0);
+  }
+
+  get #pools(): readonly RunnerPool[] {
     return [this.#plain, ...[...this.#shared.values()].map(({ pool }) => pool)];
   }
 
@@ -134,15 +144,16 @@ export class PicklePools extends EventEmitter<RunnerPoolEvents> {
     await this.#end(ended);
   }
 
-  async #end(pool: LazyRunnerPool): Promise<void> {
+  async #end(pool: RunnerPool): Promise<void> {
     this.#endedRestarts += pool.restarts;
+    this.#endedHung += pool.hung;
     const ending = pool.close();
     this.#ending.add(ending);
     await ending.finally(() => this.#ending.delete(ending));
   }
 
   /** The runners of a version's environment. @throws ModelkeepError `INTERNAL` before {@link acquire} */
-  poolFor(manifest: Manifest): LazyRunnerPool {
+  poolFor(manifest: Manifest): RunnerPool {
     const named = requirementsOf(manifest);
     if (named === undefined) return this.#plain;
     const use = [...this.#uses.values()].find(({ requirements }) => requirements === named);
@@ -163,13 +174,8 @@ export class PicklePools extends EventEmitter<RunnerPoolEvents> {
     await this.#environments.close();
   }
 
-  #newPool(options: PythonRunnerOptions): LazyRunnerPool {
-    const pool = new LazyRunnerPool({ command: pythonRunnerCommand(options), size: 1 });
-    pool.on('started', (runner) => this.emit('started', runner));
-    pool.on('ended', (runner, error) => this.emit('ended', runner, error));
-    pool.on('retired', (runner) => this.emit('retired', runner));
-    pool.on('failed', (error) => this.emit('failed', error));
-    return pool;
+  #newPool(options: PythonRunnerOptions): RunnerPool {
+    return new RunnerPool({ command: pythonRunnerCommand(options), size: 1, events: this.#options.events });
   }
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { onnxRunnerCommand, Runner, RunnerPool, type RunnerCommand } from '../../../src/runners/index.js';
-import { children, isRunning } from './processes.js';
+import { children, isRunning, nextGone } from './processes.js';
 
 const pools: RunnerPool[] = [];
 afterEach(async () => {
@@ -46,8 +46,8 @@ describe('a pool of runners', () => {
     const pool = await open(2);
     const [killed, other] = pool.runners;
     if (killed === undefined) throw new Error('The pool is empty');
-    const started = once(pool, 'started');
-    const ended = once(pool, 'ended');
+    const started = once(pool.events, 'joined');
+    const ended = nextGone(pool);
     // Stopped, it leaves the calls unanswered for sure.
     process.kill(killed.pid, 'SIGSTOP');
     const calls = [1, 2, 3].map(() => killed.call('stats', { op: 'stats' }));
@@ -59,7 +59,7 @@ describe('a pool of runners', () => {
         reason: { code: 'RUNNER_CRASHED', details: { signal: 'SIGKILL' } },
       });
     }
-    expect(await ended).toMatchObject([{ pid: killed.pid }, { code: 'RUNNER_CRASHED' }]);
+    expect(await ended).toMatchObject({ pid: killed.pid, whyGone: { code: 'RUNNER_CRASHED' }, mode: 'dead' });
     const [replacement] = (await started) as [Runner];
     expect(pool.runners).toEqual([other, replacement]);
     expect(pool.restarts).toBe(1);
@@ -83,8 +83,8 @@ describe('a pool of runners', () => {
   it('leaves no process behind when it is closed while one is replaced', async () => {
     const pool = await open(1);
     const pids: number[] = [];
-    pool.on('started', ({ pid }) => pids.push(pid));
-    const ended = once(pool, 'ended');
+    pool.events.on('joined', ({ pid }) => pids.push(pid));
+    const ended = nextGone(pool);
     process.kill(pool.runners[0]?.pid ?? 0, 'SIGKILL');
     await ended;
     expect((await children()).length).toBe(1);
@@ -98,7 +98,9 @@ describe('a pool of runners', () => {
     const before = pool.runners.map(({ pid }) => pid);
     const calls = pool.runners.map((runner) => runner.call('stats', { op: 'stats' }));
     const retired: number[] = [];
-    pool.on('retired', ({ pid }) => retired.push(pid));
+    pool.events.on('mode', ({ pid, mode }) => {
+      if (mode === 'retiring') retired.push(pid);
+    });
     await renew(pool);
     expect((await Promise.all(calls)).map(({ result }) => result.pid)).toEqual(before);
     expect(retired).toEqual(before);
@@ -119,7 +121,7 @@ describe('a pool of runners', () => {
 
   it('keeps its size when a process ends while it is renewed', async () => {
     const pool = await open(1);
-    const started = once(pool, 'started');
+    const started = once(pool.events, 'joined');
     const renewing = renew(pool);
     process.kill(pool.runners[0]?.pid ?? Number.NaN, 'SIGKILL');
     await Promise.all([renewing, started]);

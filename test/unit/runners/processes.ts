@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Runner, RunnerPool } from '../../../src/runners/index.js';
 
 /** State and parent of a process, as the kernel tells them; undefined if there is none, or it only waits to be reaped. */
 async function runningProcess(pid: number): Promise<{ readonly parent: number } | undefined> {
@@ -25,4 +26,16 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
   for (const endMs = performance.now() + 10_000; !(await holds()); await delay(5)) {
     if (performance.now() > endMs) throw new Error(`Not within 10 s: ${what}`);
   }
+}
+
+/** The next runner of a pool that hangs or ends. */
+export function nextGone({ events }: RunnerPool): Promise<Runner> {
+  return new Promise((resolve) => {
+    const onMode = (runner: Runner): void => {
+      if (runner.alive) return;
+      events.off('mode', onMode);
+      resolve(runner);
+    };
+    events.on('mode', onMode);
+  });
 }

@@ -1,6 +1,14 @@
 import { ModelkeepError, type VersionRecord } from '../../../src/core/index.js';
 import { Resident } from '../../../src/residency/index.js';
-import type { PredictMessage, PredictReply, Runner } from '../../../src/runners/index.js';
+import {
+  nextMode,
+  type CallOptions,
+  type PredictMessage,
+  type PredictReply,
+  type Runner,
+  type RunnerEmitter,
+  type RunnerMode,
+} from '../../../src/runners/index.js';
 
 /** One run that a fake runner was asked for, to be ended by the test. */
 export interface FakeRun {
@@ -10,6 +18,8 @@ export interface FakeRun {
   readonly inputs: readonly unknown[];
   /** True if it may have the processors for itself. */
   readonly lone: boolean;
+  /** How long it may take before its runner is hung. */
+  readonly limitMs: number | undefined;
   answer(): void;
   fail(error: ModelkeepError): void;
 }
@@ -17,17 +27,37 @@ export interface FakeRun {
 /** Stands for a runner process: records its runs in the order in which they begin. */
 export class FakeRunner {
   readonly #runs: FakeRun[];
-  inFlight = 0;
-  alive = true;
+  readonly #events: RunnerEmitter;
+  mode: RunnerMode = 'free';
 
-  /** @param runs where its runs are recorded, with those of other runners */
-  constructor(runs: FakeRun[]) {
+  /**
+   * @param runs where its runs are recorded, with those of other runners
+   * @param events where it tells its modes
+   */
+  constructor(runs: FakeRun[], events: RunnerEmitter) {
     this.#runs = runs;
+    this.#events = events;
   }
 
-  async call(op: string, message: { readonly key: string }, tensors: object = {}): Promise<unknown> {
+  get alive(): boolean {
+    return this.mode !== 'hung' && this.mode !== 'dead';
+  }
+
+  /** Changes its mode, as a real runner does. */
+  enter(to: RunnerMode): void {
+    const from = this.mode;
+    this.mode = nextMode(from, to);
+    this.#events.emit('mode', this.asRunner(), from);
+  }
+
+  async call(
+    op: string,
+    message: { readonly key: string },
+    tensors: object = {},
+    { limitMs }: CallOptions = {},
+  ): Promise<unknown> {
     const inputs = op === 'infer' ? ['tensors'] : (message as PredictMessage).requests.map((one) => one.inputs);
-    this.inFlight += 1;
+    this.enter('busy');
     try {
       return await new Promise((resolve, reject) => {
         const answer = (): void => {
@@ -40,17 +70,23 @@ export class FakeRunner {
           resolve({ result, tensors });
         };
         const { lone = false } = message as PredictMessage;
-        this.#runs.push({ runner: this, key: message.key, inputs, lone, answer, fail: reject });
+        this.#runs.push({ runner: this, key: message.key, inputs, lone, limitMs, answer, fail: reject });
       });
     } finally {
-      this.inFlight -= 1;
+      if (this.mode === 'busy') this.enter('free');
     }
   }
 
   /** Ends as a killed process does. */
   crash(run: FakeRun): void {
-    this.alive = false;
+    this.enter('dead');
     run.fail(new ModelkeepError('RUNNER_CRASHED', 'The runner was killed'));
+  }
+
+  /** Is found not to answer. */
+  hang(run: FakeRun): void {
+    this.enter('hung');
+    run.fail(new ModelkeepError('DEADLINE_EXCEEDED', 'The runner did not answer'));
   }
 
   asRunner(): Runner {

@@ -1,5 +1,7 @@
+import { EventEmitter } from 'node:events';
 import type { Resident } from '../../../src/residency/index.js';
 import type { Answered } from '../../../src/serving/queue.js';
+import type { RunnerEmitter } from '../../../src/runners/index.js';
 import { Scheduler, type RunReport, type SchedulerLimits } from '../../../src/serving/scheduler.js';
 import { FakeRunner, type FakeRun } from './fake-runner.js';
 
@@ -8,6 +10,8 @@ export interface Bench {
   readonly runs: FakeRun[];
   readonly runners: FakeRunner[];
   readonly reports: RunReport[];
+  /** Models that were blamed for the end of a runner. */
+  readonly blamed: string[];
   readonly scheduler: Scheduler;
   ask(resident: Resident, input: unknown, signal?: AbortSignal): Promise<Answered>;
   /** Ends a run and lets what follows from it happen. */
@@ -19,16 +23,21 @@ export function benchOf(options: Partial<SchedulerLimits> & { runners?: number }
   const { runners: count = 1, maxQueue = 100, maxQueueMs = 0, maxBatchRequests = 32, maxBatchTokens = 512 } = options;
   const runs: FakeRun[] = [];
   const reports: RunReport[] = [];
-  const runners = Array.from({ length: count }, () => new FakeRunner(runs));
+  const blamed: string[] = [];
+  const events: RunnerEmitter = new EventEmitter();
+  const runners = Array.from({ length: count }, () => new FakeRunner(runs, events));
   const scheduler = new Scheduler({
-    limits: { maxQueue, maxQueueMs, maxBatchRequests, maxBatchTokens },
+    limits: { maxQueue, maxQueueMs, maxBatchRequests, maxBatchTokens, requestTimeoutMs: 1_000 },
+    events,
     runners: () => runners.map((runner) => runner.asRunner()),
     onRun: (report) => reports.push(report),
+    onCrash: ({ record }) => blamed.push(record.model),
   });
   return {
     runs,
     runners,
     reports,
+    blamed,
     scheduler,
     ask: (resident, input, signal) =>
       scheduler.submit(

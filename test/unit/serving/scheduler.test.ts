@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ModelkeepError } from '../../../src/core/index.js';
+import { LONGEST_CALL_MS } from '../../../src/runners/index.js';
+import { HUNG_FACTOR } from '../../../src/serving/scheduler.js';
 import { residentOf, type FakeRun } from './fake-runner.js';
 import { benchOf } from './scheduler-bench.js';
 
@@ -254,6 +256,15 @@ describe('a runner that crashes', () => {
     expect(bench.runs).toHaveLength(4);
   });
 
+  it('leaves its version without blame at first, since the system may have ended it', async () => {
+    const bench = benchOf({ runners: 2 });
+    const answer = bench.ask(residentOf('a', bench.runners), '1');
+    await bench.end(bench.runs[0], (run) => run.runner.crash(run));
+    await bench.end(bench.runs[1]);
+    expect(await answer).toMatchObject({ output: '<1>' });
+    expect(bench.blamed).toEqual([]);
+  });
+
   it('is the only reason to try again', async () => {
     const bench = benchOf();
     const resident = residentOf('a', bench.runners);
@@ -261,5 +272,52 @@ describe('a runner that crashes', () => {
     bench.runs[0]?.fail(new ModelkeepError('INTERNAL', 'It is not loaded'));
     await expect(answer).rejects.toMatchObject({ code: 'INTERNAL' });
     expect(bench.runs).toHaveLength(1);
+  });
+});
+
+describe('a runner that hangs', () => {
+  it('has its requests tried once more, alone, and its version is blamed at once', async () => {
+    const bench = benchOf({ runners: 2 });
+    const resident = residentOf('a', bench.runners.slice(0, 1));
+    const first = bench.ask(resident, '0');
+    const answers = ['1', '2'].map((input) => bench.ask(resident, input));
+    await bench.end(bench.runs[0]);
+    await first;
+    resident.runners.add(bench.runners[1]!.asRunner());
+    await bench.end(bench.runs[1], (run) => run.runner.hang(run));
+    for (let i = 2; i < 4; i++) await bench.end(bench.runs[i]);
+    expect(inputsOf(bench.runs)).toEqual([['0'], ['1', '2'], ['1'], ['2']]);
+    expect((await Promise.all(answers)).map(({ output }) => output)).toEqual(['<1>', '<2>']);
+    expect(bench.blamed).toEqual(['a']);
+  });
+
+  it('is one that takes twice as long as its requests may', async () => {
+    const bench = benchOf();
+    const resident = residentOf('a', bench.runners);
+    const answer = bench.ask(resident, '1');
+    // The time of the node's settings, doubled: a caller without patience must not end a runner.
+    expect(HUNG_FACTOR).toBe(2);
+    expect(bench.runs[0]?.limitMs).toBe(LONGEST_CALL_MS);
+    const work = { kind: 'predict', request: { inputs: '2' } } as const;
+    const hasty = bench.scheduler.submit(resident, work, { deadlineMs: performance.now() + 500 });
+    const patient = bench.scheduler.submit(resident, work, { deadlineMs: performance.now() + 60_000 });
+    await bench.end(bench.runs[0]);
+    await bench.end(bench.runs[1]);
+    await Promise.all([answer, hasty, patient]);
+    expect(bench.runs[1]?.limitMs).toBeGreaterThan(119_000);
+    expect(bench.runs[1]?.limitMs).toBeLessThanOrEqual(120_000);
+  });
+});
+
+describe('a runner that has loaded another version', () => {
+  it('is given what waited for it meanwhile', async () => {
+    const bench = benchOf();
+    const resident = residentOf('a', bench.runners);
+    bench.runners[0]?.enter('busy');
+    const answer = bench.ask(resident, '1');
+    expect(bench.runs).toEqual([]);
+    bench.runners[0]?.enter('free');
+    await bench.end(bench.runs[0]);
+    expect(await answer).toMatchObject({ output: '<1>' });
   });
 });

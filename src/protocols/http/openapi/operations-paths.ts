@@ -9,6 +9,10 @@ function text(description: string, type: string): Json {
 /** Health, status, metrics and documentation. */
 export function operationsPaths(): Json {
   const open = { tags: TAGS, security: [] };
+  const responses = {
+    '200': answer('Ready', ref('Ready')),
+    '503': answer('No runner serves; others are being started', ref('Ready')),
+  };
   return {
     '/v2/health/live': {
       get: {
@@ -23,7 +27,7 @@ export function operationsPaths(): Json {
         ...open,
         operationId: 'ready',
         summary: 'Requests can be answered, and whether the store answers too',
-        responses: { '200': answer('Ready', ref('Ready')) },
+        responses,
       },
     },
     ...Object.fromEntries(
@@ -34,7 +38,7 @@ export function operationsPaths(): Json {
             ...open,
             operationId: `ready${path.replace('/', '_')}`,
             summary: 'As /v2/health/ready, where other servers have it',
-            responses: { '200': answer('Ready', ref('Ready')) },
+            responses,
           },
         },
       ]),

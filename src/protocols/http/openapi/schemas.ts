@@ -1,4 +1,5 @@
 import { ERROR_CODES, PRECISIONS } from '../../../core/index.js';
+import { RUNNER_MODES } from '../../../runners/index.js';
 import { BOOLEAN, INTEGER, list, NUMBER, object, ref, STRING, TIME, type Json } from './shapes.js';
 
 const PARAMETERS: Json = { type: 'object', description: 'Free facts, as the protocol has them' };
@@ -170,13 +171,19 @@ const STORE = object({ reachable: BOOLEAN, since: TIME, error: STRING }, ['error
 
 const OPERATIONS: Json = {
   Live: object({ live: BOOLEAN }),
-  Ready: object({ ready: BOOLEAN, store: object({ reachable: BOOLEAN, since: TIME }) }),
+  Ready: object({
+    ready: BOOLEAN,
+    store: object({ reachable: BOOLEAN, since: TIME }),
+    runners: object({ serving: COUNT, missing: COUNT }),
+  }),
   Status: object({
     store: STORE,
     follows: list(FOLLOWED),
     holds: list(HOLDING),
     waiting: { type: 'object', description: 'Requests that wait, by version', additionalProperties: COUNT },
-    runners: list(object({ pid: INTEGER, inFlight: COUNT })),
+    runners: list(object({ pid: INTEGER, mode: { type: 'string', enum: RUNNER_MODES }, inFlight: COUNT })),
+    runnersMissing: { ...COUNT, description: 'Runners that hung or ended, and for which no other serves yet' },
+    runnersHung: { ...COUNT, description: 'Runners that did not answer in time since the start, and were replaced' },
     runnerRestarts: COUNT,
   }),
 };
