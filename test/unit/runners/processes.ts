@@ -21,10 +21,10 @@ export async function children(): Promise<number[]> {
   return found.filter(({ running }) => running?.parent === process.pid).map(({ pid }) => pid);
 }
 
-/** Looks again and again, for 10 s at most, until a condition holds. @throws Error naming what was awaited */
+/** Looks again and again, for 20 s at most, until a condition holds. @throws Error naming what was awaited */
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (const endMs = performance.now() + 10_000; !(await holds()); await delay(5)) {
-    if (performance.now() > endMs) throw new Error(`Not within 10 s: ${what}`);
+  for (const endMs = performance.now() + 20_000; !(await holds()); await delay(5)) {
+    if (performance.now() > endMs) throw new Error(`Not within 20 s: ${what}`);
   }
 }
 
