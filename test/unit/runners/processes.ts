@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Runner, RunnerPool } from '../../../src/runners/index.js';
+import type { Runner, RunnerMode, RunnerPool } from '../../../src/runners/index.js';
 
 /** State and parent of a process, as the kernel tells them; undefined if there is none, or it only waits to be reaped. */
 async function runningProcess(pid: number): Promise<{ readonly parent: number } | undefined> {
@@ -28,11 +28,11 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
   }
 }
 
-/** The next runner of a pool that hangs or ends. */
+/** The next runner of a pool that hangs or ends though it should serve. */
 export function nextGone({ events }: RunnerPool): Promise<Runner> {
   return new Promise((resolve) => {
-    const onMode = (runner: Runner): void => {
-      if (runner.alive) return;
+    const onMode = (runner: Runner, from: RunnerMode): void => {
+      if (runner.alive || from === 'retiring') return;
       events.off('mode', onMode);
       resolve(runner);
     };
