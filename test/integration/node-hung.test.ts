@@ -18,6 +18,8 @@ const TEXT = 'Absolutely wonderful, I loved every minute of it!';
 const ENDLESS = fileURLToPath(new URL('../fixtures/hostile/endless-loop.onnx', import.meta.url));
 const TENSORS = { tensors: { x: { type: 'float32', dims: [1], data: Float32Array.of(1) } } } as const;
 const QUICK = { requestTimeoutMs: 500 };
+/** For what must be answered however crowded the machine is. */
+const PATIENT = { timeoutMs: 20_000 };
 
 const askEndless = (keep: Modelkeep): Promise<unknown> => keep.parts.service.infer('endless', TENSORS);
 
@@ -32,7 +34,7 @@ describe('a version whose graph never ends', () => {
     for (let hung = 1; hung <= 2; hung += 1) {
       await expect(askEndless(keep)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
       // What shares the runners with it is answered meanwhile.
-      expect((await keep.predict('sentiment', TEXT)).record.version).toBe(1);
+      expect((await keep.predict('sentiment', TEXT, PATIENT)).record.version).toBe(1);
       await until(`runner ${hung} is found to hang`, () => keep.status().runnersHung === hung);
       await until('there are two again', () => keep.status().runners.length === 2);
     }
@@ -55,7 +57,7 @@ describe('a version whose graph never ends', () => {
     await gone;
     expect(keep.status().runnersHung).toBe(1);
     expect(keep.parts.service.ready).toBe(false);
-    expect((await keep.predict('sentiment', TEXT, { timeoutMs: 10_000 })).record.version).toBe(1);
+    expect((await keep.predict('sentiment', TEXT, PATIENT)).record.version).toBe(1);
     expect(keep.parts.service.ready).toBe(true);
   });
 });
@@ -77,7 +79,7 @@ describe('a version whose tokenizer backtracks without end', () => {
     await keep.load('sentiment');
     await keep.load('evil');
     const asked = keep.predict('evil', `${'a'.repeat(60)}b`).catch((error: unknown) => error);
-    expect((await keep.predict('sentiment', TEXT, { timeoutMs: 10_000 })).record.version).toBe(1);
+    expect((await keep.predict('sentiment', TEXT, PATIENT)).record.version).toBe(1);
     // By its time, or because its search gives up by ending the runner.
     expect(['DEADLINE_EXCEEDED', 'RUNNER_CRASHED']).toContain(((await asked) as { code?: string }).code);
     await until('both runners hold it', () => keep.status().holds.every(({ runners }) => runners === 2));
@@ -91,7 +93,9 @@ describe('a runner that is stopped by a signal', () => {
     await keep.load('sentiment');
     const stopped = keep.parts.pool.runners[0]!;
     process.kill(stopped.pid, 'SIGSTOP');
-    const answers = await Promise.allSettled(Array.from({ length: 4 }, () => keep.predict('sentiment', TEXT)));
+    const answers = await Promise.allSettled(
+      Array.from({ length: 4 }, () => keep.predict('sentiment', TEXT, { timeoutMs: 3_000 })),
+    );
     const failures = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []));
     // What was in the stopped runner has run out of time; the other runner has answered the rest.
     expect(failures).toEqual(failures.map(() => expect.objectContaining({ code: 'DEADLINE_EXCEEDED' })));
