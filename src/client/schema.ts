@@ -673,3 +673,36 @@ export type TextRankingAnswer = readonly {
   readonly score: number;
   readonly text?: string;
 }[];
+
+/** Gives one sparse vector for each text: weights of tokens of the vocabulary. */
+export type SparseEmbeddings = {
+  readonly inputs: string | readonly string[];
+  readonly parameters?: {
+    /** How many of the largest weights to give. Default: what the model says, or all that are not 0. */
+    readonly top_k?: number | null;
+    /** Whether to name the token beside its index. */
+    readonly return_tokens?: boolean;
+    /** Name of a prompt of the model that goes before each text. */
+    readonly prompt_name?: string;
+    /** Text that goes before each text, instead of a named prompt. */
+    readonly prompt?: string;
+    /** Whether to cut a text that is too long instead of refusing it. */
+    readonly truncate?: boolean;
+    /** The end at which a text is cut. Default: what the tokenizer says. */
+    readonly truncation_direction?: 'right' | 'left' | 'Right' | 'Left';
+  };
+  readonly options?: Readonly<Record<string, unknown>>;
+};
+
+/** The answer of sparse-embeddings, as the transformers pipeline gives it */
+export type SparseEmbeddingsAnswer =
+  | readonly {
+      readonly index: number;
+      readonly value: number;
+      readonly token?: string;
+    }[]
+  | readonly (readonly {
+      readonly index: number;
+      readonly value: number;
+      readonly token?: string;
+    }[])[];

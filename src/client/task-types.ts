@@ -13,6 +13,7 @@ interface Tasks {
   'zero-shot-classification': [Schema.ZeroShotClassification, Schema.ZeroShotClassificationAnswer];
   'sentence-similarity': [Schema.SentenceSimilarity, Schema.SentenceSimilarityAnswer];
   'text-ranking': [Schema.TextRanking, Schema.TextRankingAnswer];
+  'sparse-embeddings': [Schema.SparseEmbeddings, Schema.SparseEmbeddingsAnswer];
 }
 
 /** What a model of a task takes; unknown where the task is not said. */

@@ -31,6 +31,8 @@ export {
   type SentenceModel,
   type SentenceModule,
 } from './sentence-modules.js';
+export { SPARSE_OUTPUT } from './graphs/sparse.js';
+export { readSpladePooling, type SpladePooling } from './splade-pooling.js';
 export { readTrainingFacts, type TrainingFacts } from './training-facts.js';
 export { scanModelFile } from './scan-model-file.js';
 export { type PickleCompression, type PickleReport } from './joblib/scan.js';

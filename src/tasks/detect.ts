@@ -20,6 +20,7 @@ export const TASK_NAMES = Object.freeze([
   'zero-shot-classification',
   'sentence-similarity',
   'text-ranking',
+  'sparse-embeddings',
 ] as const);
 
 /** The name of a task. */
@@ -67,9 +68,10 @@ function taskOfSentenceModel({ modelType }: SentenceModel, config: ModelConfig |
   if (modelType === 'SentenceTransformer') return 'sentence-embeddings';
   // Only scores of one label can be ranked; several are a classification of pairs. transformers leaves out that it is two.
   if (modelType === 'CrossEncoder') return (config?.labels?.length ?? 2) === 1 ? 'text-ranking' : 'text-classification';
+  if (modelType === 'SparseEncoder') return 'sparse-embeddings';
   throw new ModelkeepError(
     'UNSUPPORTED_FORMAT',
     `${SENTENCE_CONFIG_FILE}: model_type ${JSON.stringify(modelType)} is not supported; supported: SentenceTransformer, ` +
-      'CrossEncoder. Publish with --task feature-extraction for token vectors',
+      'CrossEncoder, SparseEncoder. Publish with --task feature-extraction for token vectors',
   );
 }

@@ -27,6 +27,7 @@ const ANSWERS: Readonly<Record<TaskName, { readonly isOne: (value: unknown) => b
   'zero-shot-classification': { isOne: has('labels', 'scores'), form: '{labels, scores}' },
   'sentence-similarity': { isOne: isNumber, form: 'a list of numbers' },
   'text-ranking': { isOne: has('index', 'score'), form: '[{index, score}]' },
+  'sparse-embeddings': { isOne: has('index', 'value'), form: '[{index, value}]' },
 };
 
 /**

@@ -28,6 +28,7 @@ export * from './token-classification.js';
 export * from './zero-shot-classification.js';
 export * from './sentence-embeddings.js';
 export * from './sentence-similarity.js';
+export * from './sparse-embeddings.js';
 export * from './text-ranking.js';
 export * from './golden.js';
 export * from './json-lines.js';

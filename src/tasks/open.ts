@@ -9,6 +9,7 @@ import { featureExtraction } from './feature-extraction.js';
 import { questionAnswering } from './question-answering.js';
 import { sentenceEmbeddings } from './sentence-embeddings.js';
 import { sentenceSimilarity } from './sentence-similarity.js';
+import { sparseEmbeddings } from './sparse-embeddings.js';
 import { textRanking } from './text-ranking.js';
 import { textClassification } from './text-classification.js';
 import { tokenClassification } from './token-classification.js';
@@ -28,6 +29,7 @@ export const TASKS: ReadonlyMap<string, TaskDefinition> = new Map(
     sentenceEmbeddings,
     sentenceSimilarity,
     textRanking,
+    sparseEmbeddings,
   ].map((task) => [task.name, task]),
 );
 

@@ -89,6 +89,7 @@ const FORMS: Readonly<Record<TaskName, RowForm>> = {
     read: (row) => ({ query: fieldOf(row, 'query'), texts: listOf(row, 'texts') }),
     ...whole('ranking'),
   },
+  'sparse-embeddings': { ...oneText, ...whole('embedding') },
 };
 
 /** The fields of a row that a task reads; none for a model without a task. */

@@ -19,6 +19,7 @@ import type {
   SentenceSimilarityOutput,
   SentenceSimilarityParameters,
 } from './sentence-similarity.js';
+import type { SparseEmbeddingsInput, SparseEmbeddingsOutput, SparseEmbeddingsParameters } from './sparse-embeddings.js';
 import type {
   TextClassificationInput,
   TextClassificationOutput,
@@ -49,4 +50,5 @@ export interface TaskTypes {
   'zero-shot-classification': TaskType<ZeroShotInput, ZeroShotParameters, ZeroShotOutput>;
   'sentence-similarity': TaskType<SentenceSimilarityInput, SentenceSimilarityParameters, SentenceSimilarityOutput>;
   'text-ranking': TaskType<TextRankingInput, TextRankingParameters, TextRankingOutput>;
+  'sparse-embeddings': TaskType<SparseEmbeddingsInput, SparseEmbeddingsParameters, SparseEmbeddingsOutput>;
 }

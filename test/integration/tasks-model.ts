@@ -38,7 +38,7 @@ export async function openTaskModel(folder: string, task?: string): Promise<Task
   );
   const files = openDirectoryFiles(root, paths.toSorted());
   const open = await openTask(files, task === undefined ? {} : { task });
-  const plan = await planSession(files);
+  const plan = await planSession(files, { task: open.name });
   const session = await InferenceSession.create(plan.graph, {
     intraOpNumThreads: 1,
     extra: {

@@ -30,7 +30,7 @@ Fields of the data, by task:
   question-answering        question, context, answers
   fill-mask                 text (one mask), label
   zero-shot-classification  text, label, candidate_labels (or --param candidate_labels=[…])
-  sentence-embeddings, sentence-similarity   sentence1, sentence2, score
+  sentence-embeddings, sentence-similarity, sparse-embeddings   sentence1, sentence2, score
   text-ranking              query, texts, relevant
 
 Examples:

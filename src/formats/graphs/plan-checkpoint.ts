@@ -8,6 +8,8 @@ import { FILLING } from './frame.js';
 import { chooseHead, headsOf, type Weights } from './head-choice.js';
 import { judgeLeftovers } from './leftovers.js';
 import { Quantizer } from './quantizer.js';
+import { readSpladePooling } from '../splade-pooling.js';
+import { poolSparsely, SPARSE_TASK } from './sparse.js';
 import { readNamed, weightsOf, type ReadCheckpoint } from './read-checkpoint.js';
 
 function quantizerOf(writer: ModelWriter, options: PlanOptions): Quantizer | undefined {
@@ -82,7 +84,10 @@ export async function planCheckpoint(files: VersionFiles, options: PlanOptions =
   const wordsApart = kind === 'ForMaskedLM' ? Number.POSITIVE_INFINITY : options.wordsApart;
   const { prefix } = family.names;
   const checkpoint = new Checkpoint(writer, adapted.files, adapted.tensors, { prefix, config, quantizer, wordsApart });
-  const outputs = head.author(checkpoint, family.encode(checkpoint, config));
+  const own = head.author(checkpoint, family.encode(checkpoint, config));
+  const [scores] = own;
+  const isSparse = options.task === SPARSE_TASK && scores !== undefined;
+  const outputs = isSparse ? poolSparsely(writer, scores, await readSpladePooling(files)) : own;
   checkLabels(options.task, outputs);
   const unused = checkpoint.unused.filter((name) => adapted.touched.has(name) || !adapted.formerHeads.has(name));
   const leftOut = judgeLeftovers({ family, kind, unused, isNeeded: (name) => adapted.touched.has(name) });

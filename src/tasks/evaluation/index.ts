@@ -4,7 +4,7 @@ import { evaluateAnswers } from './answers.js';
 import { evaluateEntities } from './entities.js';
 import type { TaskEvaluation } from './evaluation.js';
 import { evaluateClassification, evaluateFillMask, evaluateZeroShot } from './labels.js';
-import { evaluateEmbeddings, evaluateRanking, evaluateSimilarity } from './sentences.js';
+import { evaluateEmbeddings, evaluateRanking, evaluateSimilarity, evaluateSparse } from './sentences.js';
 
 export { SIGNIFICANCE_LEVEL } from './evaluation.js';
 export type { EvaluationMetrics, LabelledExample, PairedTest, TaskEvaluation } from './evaluation.js';
@@ -18,6 +18,7 @@ const EVALUATIONS: Readonly<Partial<Record<TaskName, TaskEvaluation>>> = {
   'zero-shot-classification': evaluateZeroShot,
   'sentence-similarity': evaluateSimilarity,
   'text-ranking': evaluateRanking,
+  'sparse-embeddings': evaluateSparse,
 };
 
 /**

@@ -3,6 +3,7 @@ import { meanOf, pairedBootstrap, pairedBootstrapOf, requireSameLength, type Sta
 import { spearman } from '../metrics/spearman.js';
 import { cosine } from '../similarity.js';
 import { inputOfRow, type DataRow } from '../rows.js';
+import type { TokenWeight } from '../sparse-embeddings.js';
 import type { RankedText } from '../text-ranking.js';
 import { byBootstrap, everyPlace, numberField, take, textField, type TaskEvaluation } from './evaluation.js';
 
@@ -57,6 +58,16 @@ export const evaluateEmbeddings: TaskEvaluation<number, ScoreOutcome> = {
   outcome: (expected, output) => {
     const [first = [], second = []] = output as readonly (readonly number[])[];
     return { expected, given: cosine(first, second) };
+  },
+};
+
+/** The same of a model that gives sparse vectors, which are compared by their product. */
+export const evaluateSparse: TaskEvaluation<number, ScoreOutcome> = {
+  ...evaluateEmbeddings,
+  outcome: (expected, output) => {
+    const [first = [], second = []] = output as readonly (readonly TokenWeight[])[];
+    const weights = new Map(second.map(({ index, value }) => [index, value]));
+    return { expected, given: first.reduce((sum, { index, value }) => sum + value * (weights.get(index) ?? 0), 0) };
   },
 };
 

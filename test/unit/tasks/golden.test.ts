@@ -42,6 +42,7 @@ describe('a golden example', () => {
       'zero-shot-classification': { sequence: 'a', labels: ['x'], scores: [1] },
       'sentence-similarity': [0.5],
       'text-ranking': [{ index: 0, score: 1 }],
+      'sparse-embeddings': [{ index: 0, value: 1 }],
     };
     const numbers = ['feature-extraction', 'sentence-embeddings', 'sentence-similarity'];
     for (const task of TASK_NAMES) {

@@ -17,6 +17,7 @@ const ANSWER = object({ score: NUMBER, start: INTEGER, end: INTEGER, answer: STR
 const TOKEN = object({ score: NUMBER, token: INTEGER, token_str: STRING, sequence: STRING });
 const ZERO_SHOT = object({ sequence: STRING, labels: list(STRING), scores: list(NUMBER) });
 const VECTOR = list(NUMBER);
+const WEIGHT = object({ index: INTEGER, value: NUMBER, token: STRING }, ['token']);
 const PAIR = object({ text: STRING, text_pair: STRING }, ['text_pair']);
 const QUESTION = object({ question: STRING, context: STRING });
 const TEXTS: Json = { anyOf: [STRING, list(STRING)] };
@@ -45,6 +46,7 @@ const SHAPES: Readonly<Record<TaskName, { readonly inputs: Json; readonly output
     inputs: object({ query: STRING, texts: list(STRING) }),
     output: list(object({ index: INTEGER, score: NUMBER, text: STRING }, ['text'])),
   },
+  'sparse-embeddings': { inputs: TEXTS, output: anyOf(list(WEIGHT), list(list(WEIGHT))) },
 };
 
 function schemasOf({ name, summary, parameters }: TaskDefinition): readonly (readonly [string, Json])[] {
