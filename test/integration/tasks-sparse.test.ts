@@ -37,6 +37,11 @@ function weightsOf({ indexes, values }: SparseRow): readonly TokenWeight[] {
   return indexes.map((index, at) => ({ index, value: values[at] ?? 0 }));
 }
 
+/** Weights without the names of their tokens. */
+function bare(weights: readonly TokenWeight[] = []): readonly TokenWeight[] {
+  return weights.map(({ index, value }) => ({ index, value }));
+}
+
 test.each(readdirSync(SPARSE))('the sparse encoder %s gives the vectors of sentence-transformers 6', async (name) => {
   const { texts, requests, few, tokens } = golden<SparseGolden>(`tasks/sparse/${name}/golden.json`);
   // Its task is found by itself.
@@ -47,7 +52,6 @@ test.each(readdirSync(SPARSE))('the sparse encoder %s gives the vectors of sente
   }
   const parameters = { top_k: 3, return_tokens: true };
   const [first, second] = (await model.ask({ inputs: texts.slice(0, 2), parameters })) as TokenWeight[][];
-  const bare = (weights: readonly TokenWeight[] = []) => weights.map(({ index, value }) => ({ index, value }));
   expect(differenceOf([bare(first), bare(second)], few.map(weightsOf))).toBeUndefined();
   expect(first?.map(({ token }) => token)).toEqual(tokens);
   await model.close();

@@ -27,14 +27,16 @@ function changed(changes: Readonly<Record<string, unknown>> = {}) {
 const modules = (...kinds: readonly string[]) =>
   kinds.map((kind, at) => ({ idx: at, name: String(at), path: at === 0 ? '' : `${at}_${kind}`, type: CLASS + kind }));
 
+/** The task of a sparse encoder, and what it says of its pooling. */
+async function toldPooling(changes: Readonly<Record<string, unknown>>): Promise<readonly unknown[]> {
+  const { name, facts } = await openTask(changed(changes));
+  return [name, facts.pooling];
+}
+
 test('a sparse encoder says how it pools', async () => {
-  const pooling = async (changes: Readonly<Record<string, unknown>>) => {
-    const { name, facts } = await openTask(changed(changes));
-    return [name, facts.pooling];
-  };
-  expect(await pooling({})).toEqual(['sparse-embeddings', 'SPLADE, max of log(1 + relu)']);
+  expect(await toldPooling({})).toEqual(['sparse-embeddings', 'SPLADE, max of log(1 + relu)']);
   expect(
-    await pooling({
+    await toldPooling({
       [POOLING]: { pooling_strategy: 'sum', activation_function: 'log1p_relu', word_embedding_dimension: 2000 },
       'config_sentence_transformers.json': { model_type: 'SparseEncoder', max_active_dims: 8 },
     }),
