@@ -1,5 +1,5 @@
 import type { VersionFiles } from '../core/index.js';
-import { readJson as readObject, readJsonValue } from '../formats/index.js';
+import { readJson } from '../formats/index.js';
 
 /** A JSON object as training wrote it. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -10,14 +10,5 @@ export type JsonObject = Readonly<Record<string, unknown>>;
  * @throws ModelkeepError `INVALID_ARTIFACT` if the file is not a JSON object
  */
 export async function readJsonObject(files: VersionFiles, path: string): Promise<JsonObject | undefined> {
-  return files.size(path) === undefined ? undefined : readObject(files, path);
-}
-
-/**
- * Reads a JSON file of a version; undefined if there is no such file.
- *
- * @throws ModelkeepError `INVALID_ARTIFACT` if the file is not JSON
- */
-export async function readJson(files: VersionFiles, path: string): Promise<unknown> {
-  return files.size(path) === undefined ? undefined : readJsonValue(files, path);
+  return files.size(path) === undefined ? undefined : readJson(files, path);
 }
