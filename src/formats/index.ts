@@ -1,6 +1,7 @@
 /** What a version is made of: detection and checks at publish, cutting at tensor boundaries, and session plans. */
-export { hasAdapter } from './adapter/adapt.js';
-export { adaptedConfig, inspectAdapter } from './adapter/inspect.js';
+export { hasAdapter } from './adapter/adapter.js';
+export { adaptedConfig } from './adapter/adapted-config.js';
+export { inspectAdapter } from './adapter/inspect.js';
 export { openDirectoryFiles, openLocalFiles, openSegmentFiles } from './version-files.js';
 export { planSession } from './plan-session.js';
 export { isCheckpoint, resolvedConfig, servableTasks, taskOfCheckpoint, type Servable } from './graphs/servable.js';

@@ -1,7 +1,7 @@
 import { realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { checkFilePath, fileError, ModelkeepError, type Format } from '../core/index.js';
-import { ADAPTER_CONFIG_FILE } from './adapter/lora-config.js';
+import { ADAPTER_CONFIG_FILE } from './adapter/refusal.js';
 import type { Artifact, ArtifactFile } from './artifact.js';
 import { decides, isTokenizerFile, PICKLED, warningOf, summaryOf, type LeftOut } from './folder/file-kinds.js';
 import { refusePointers } from './folder/lfs-pointer.js';

@@ -110,12 +110,14 @@ function checkBase(record: VersionRecord, files: VersionFiles): void {
 
 /** The adapter's files, with a config.json that names the adapter's head where the base has another. */
 async function withConfig(artifact: Artifact, stored: VersionFiles, folder: string): Promise<Artifact> {
-  const config = await adaptedConfig(overlay(artifact, stored));
+  const isOwn = artifact.files.some(({ path }) => path === 'config.json');
+  const { config, notes } = await adaptedConfig(overlay(artifact, stored), isOwn);
   if (config === undefined) return artifact;
   const absolutePath = join(folder, 'config.json');
   writeFileSync(absolutePath, `${JSON.stringify(config, undefined, 2)}\n`);
   const made = { path: 'config.json', absolutePath, size: statSync(absolutePath).size };
-  return { ...artifact, files: [...artifact.files.filter(({ path }) => path !== made.path), made] };
+  const others = artifact.files.filter(({ path }) => path !== made.path);
+  return { ...artifact, files: [...others, made], warnings: [...artifact.warnings, ...notes] };
 }
 
 /** The files of a base with those of the adapter before them. */

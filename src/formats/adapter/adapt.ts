@@ -8,14 +8,15 @@ import {
 } from '../../core/index.js';
 import { readFloats } from '../float-tensor.js';
 import type { PlacedTensor } from '../graphs/checkpoint.js';
+import type { FamilyNames } from '../graphs/family.js';
 import type { TensorNames } from '../graphs/tensor-names.js';
 import type { StoredTensor } from '../tensor-table.js';
-import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, readLoraConfig } from './lora-config.js';
-import { readLoraTensors, type LoraPair } from './lora-tensors.js';
-import { mergeLora } from './merge.js';
+import type { Adapter } from './adapter.js';
+import { changesOf, type Change } from './changes.js';
+import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, MERGE_IT } from './refusal.js';
 
 /** Changes when the arithmetic of merging does: tensors of another edition are not found. */
-const EDITION = 1;
+const EDITION = 2;
 /** Paths of merged tensors, which lie in no file of the version: no file can have such a name. */
 const MERGED = '\0merged/';
 
@@ -24,7 +25,7 @@ export interface Adapted {
   readonly tensors: ReadonlyMap<string, PlacedTensor>;
   /** The version's files, and the merged tensors as files of their own. */
   readonly files: VersionFiles;
-  /** Tensors that the adapter touches: the architecture must use each. */
+  /** Tensors beside the encoder that the adapter touches: the architecture must use each. */
   readonly touched: ReadonlySet<string>;
   /** Heads of the base model, which the adapter may have replaced by one of another kind. */
   readonly formerHeads: ReadonlySet<string>;
@@ -41,64 +42,46 @@ function invalid(message: string): ModelkeepError {
   return new ModelkeepError('INVALID_ARTIFACT', message);
 }
 
-/** True if a version has an adapter beside its weights. */
-export function hasAdapter(files: VersionFiles): boolean {
-  return files.size(ADAPTER_CONFIG_FILE) !== undefined;
-}
-
 /** How the tensors of the base are named. */
 export interface BaseNames {
   /** Gives the names of an adapter the form that those of the base have. */
   readonly naming: Pick<TensorNames, 'of'>;
-  /** Name of the encoder, such as `bert.`. */
-  readonly prefix: string;
+  readonly names: FamilyNames;
+  /** True if the decoder of a masked language model is the table of words. */
+  readonly isTied: boolean;
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-/** What is merged: a layer's weight of the base and the adapter's pair. */
-interface Merge {
-  readonly base: PlacedTensor;
-  readonly pair: LoraPair;
-  readonly scale: number;
-}
-
-function checkShapes({ base, pair: { module, a, b, isEmbedding } }: Merge): void {
-  const product = [b.shape[0], a.shape[1]];
-  const [rows, columns] = isEmbedding ? product.toReversed() : product;
-  if (base.shape.length === 2 && base.shape[0] === rows && base.shape[1] === columns) return;
-  throw invalid(
-    `The adapter changes "${module}" by [${rows}, ${columns}], but tensor "${base.name}" of the base has the shape ` +
-      `[${base.shape.join(', ')}]. Name the base that it was trained on`,
-  );
-}
-
-function recipeOf(files: VersionFiles, merge: Merge): TensorRecipe & { readonly hasSources: boolean } {
-  const { base, pair, scale } = merge;
-  const { a, b, isEmbedding } = pair;
+function recipeOf(
+  files: VersionFiles,
+  base: PlacedTensor,
+  changes: readonly Change[],
+): TensorRecipe & { readonly hasSources: boolean } {
   const place = (path: string, { start, end }: StoredTensor): SourceBytes | undefined => {
     const span = files.locate(path, start, end);
     return span?.digest === undefined
       ? undefined
       : { digest: span.digest, start: span.offset, end: span.offset + end - start };
   };
-  const sources = [place(base.path, base), place(ADAPTER_WEIGHTS_FILE, a), place(ADAPTER_WEIGHTS_FILE, b)];
+  const needs = changes.flatMap((change) => change.needs);
+  const sources = [place(base.path, base), ...needs.map((tensor) => place(ADAPTER_WEIGHTS_FILE, tensor))];
   const known = sources.filter((source) => source !== undefined);
-  const shapes = [base, a, b].map(({ dtype, shape }) => `${dtype} [${shape.join(', ')}]`).join(' + ');
+  const shapes = [base, ...needs].map(({ dtype, shape }) => `${dtype} [${shape.join(', ')}]`).join(' + ');
   return {
-    recipe: `LoRA ${isEmbedding ? 'embedding' : 'linear'} ${shapes}, scale ${scale}, edition ${EDITION}`,
+    recipe: `${changes.map(({ recipe }) => recipe).join('; ')}: ${shapes}, edition ${EDITION}`,
     sources: known,
     hasSources: known.length === sources.length,
     make: async () => {
-      const weight = await readFloats(files, base.path, base);
-      const factors = {
-        a: await readFloats(files, ADAPTER_WEIGHTS_FILE, a),
-        b: await readFloats(files, ADAPTER_WEIGHTS_FILE, b),
-      };
-      const rank = a.shape[0] ?? 1;
-      return bytesOf(mergeLora(weight, { ...factors, rank, scale, transposed: isEmbedding }));
+      let weight = await readFloats(files, base.path, base);
+      for (const change of changes) {
+        const needed: Float32Array[] = [];
+        for (const tensor of change.needs) needed.push(await readFloats(files, ADAPTER_WEIGHTS_FILE, tensor));
+        weight = change.make(weight, needed);
+      }
+      return bytesOf(weight);
     },
   };
 }
@@ -122,6 +105,58 @@ function withMerged(files: VersionFiles, merged: ReadonlyMap<string, Merged>): V
   };
 }
 
+/** True if a tensor is of a module. */
+function isOf(name: string, module: string): boolean {
+  return `.${name}`.includes(`.${module}.`);
+}
+
+/** Each module that is to be in the weights as a whole is there, unless the base has none of the name. */
+function checkWhole(
+  { config, tensors }: Adapter,
+  base: ReadonlyMap<string, PlacedTensor>,
+  naming: BaseNames['naming'],
+): void {
+  const saved = [...tensors.replacements.keys()].map((name) => naming.of(name));
+  for (const module of config.whole) {
+    if (saved.some((name) => isOf(name, module)) || ![...base.keys()].some((name) => isOf(name, module))) continue;
+    throw invalid(
+      `${ADAPTER_CONFIG_FILE}: modules_to_save names "${module}", of which ${ADAPTER_WEIGHTS_FILE} has nothing, so what was ` +
+        `trained of it is lost. Save the adapter again. ${MERGE_IT}, if the base's is meant`,
+    );
+  }
+}
+
+/** The tensors of the base with those of the adapter in their places, and a decoder where it no longer follows the words. */
+function replaced(
+  { tensors: { replacements }, leavesDecoder }: Adapter,
+  base: ReadonlyMap<string, PlacedTensor>,
+  { naming, names, isTied }: BaseNames,
+): Map<string, PlacedTensor> {
+  const adapted = new Map(base);
+  const put = (isBase: boolean): void => {
+    for (const [name, one] of replacements) {
+      const place = naming.of(name);
+      if (one.isBase === isBase) adapted.set(place, { ...one.tensor, name: place, path: ADAPTER_WEIGHTS_FILE });
+    }
+  };
+  put(true);
+  const decoder = `${names.decoder}.weight`;
+  const words = adapted.get(names.prefix + names.words);
+  if (leavesDecoder && isTied && words !== undefined) adapted.set(decoder, { ...words, name: decoder });
+  put(false);
+  return adapted;
+}
+
+/** The changes of each tensor, by its name in the base. */
+function byPlace(changes: readonly Change[], naming: BaseNames['naming']): ReadonlyMap<string, readonly Change[]> {
+  const places = new Map<string, Change[]>();
+  for (const change of changes) {
+    const place = naming.of(change.name);
+    places.set(place, [...(places.get(place) ?? []), change]);
+  }
+  return places;
+}
+
 /**
  * Merges the adapter of a version into the tensors that it touches; all others stay those of the base.
  *
@@ -131,38 +166,44 @@ function withMerged(files: VersionFiles, merged: ReadonlyMap<string, Merged>): V
  * or does not fit the base, naming the layer
  */
 export async function adaptCheckpoint(
+  adapter: Adapter,
   files: VersionFiles,
   tensors: ReadonlyMap<string, PlacedTensor>,
-  { naming, prefix }: BaseNames,
+  base: BaseNames,
   derive?: DeriveTensor,
 ): Promise<Adapted> {
-  const config = await readLoraConfig(files);
-  const { pairs, replacements } = await readLoraTensors(files);
-  const formerHeads = new Set([...tensors.keys()].filter((name) => !name.startsWith(prefix)));
-  const adapted = new Map(tensors);
-  const touched = new Set<string>();
-  for (const [name, tensor] of replacements) {
-    const place = naming.of(name);
-    adapted.set(place, { ...tensor, name: place, path: ADAPTER_WEIGHTS_FILE });
-    touched.add(place);
-  }
+  const { naming, names } = base;
+  checkWhole(adapter, tensors, naming);
+  const adapted = replaced(adapter, tensors, base);
   const merged = new Map<string, Merged>();
-  for (const pair of pairs) {
-    const name = naming.of(`${pair.module}.weight`);
-    const base = adapted.get(name);
-    if (base === undefined)
+  const places = byPlace(changesOf(adapter.tensors, adapter.config), naming);
+  for (const [place, changes] of places) {
+    const before = adapted.get(place);
+    if (before === undefined) {
       throw invalid(
-        `The adapter changes "${pair.module}", which the base does not have. Name the base it was trained on`,
+        `The adapter changes "${changes[0]?.name ?? place}", which the base does not have. Name the base it was trained on. ` +
+          `${MERGE_IT}, if that has no such tensor`,
       );
-    const merge = { base, pair, scale: config.scale(pair.module, pair.a.shape[0] ?? 1) };
-    checkShapes(merge);
-    const { hasSources, ...recipe } = recipeOf(files, merge);
-    const path = MERGED + name;
-    const size = 4 * base.shape.reduce((product, dim) => product * dim, 1);
+    }
+    for (const change of changes) change.check(before);
+    const { hasSources, ...recipe } = recipeOf(files, before, changes);
+    const path = MERGED + place;
+    const size = 4 * before.shape.reduce((product, dim) => product * dim, 1);
     const span = derive !== undefined && hasSources ? await derive(recipe) : undefined;
     merged.set(path, { size, make: recipe.make, ...(span === undefined ? {} : { span }) });
-    adapted.set(name, { name, path, dtype: 'F32', shape: base.shape, start: 0, end: size });
-    touched.add(name);
+    adapted.set(place, { name: place, path, dtype: 'F32', shape: before.shape, start: 0, end: size });
   }
-  return { tensors: adapted, files: withMerged(files, merged), touched, formerHeads };
+  const changed = [...[...adapter.tensors.replacements.keys()].map((name) => naming.of(name)), ...places.keys()];
+  const formerHeads = new Set([...tensors.keys()].filter((name) => !name.startsWith(names.prefix)));
+  const isNeeded = (name: string): boolean =>
+    !name.startsWith(names.prefix) &&
+    // Where all biases are saved, those of parts that no answer reads are, too.
+    !(adapter.config.hasAllBiases && name.endsWith('.bias') && formerHeads.has(name)) &&
+    (adapter.leavesDecoder || !base.isTied || name !== `${names.decoder}.weight`);
+  return {
+    tensors: adapted,
+    files: withMerged(files, merged),
+    touched: new Set(changed.filter(isNeeded)),
+    formerHeads,
+  };
 }

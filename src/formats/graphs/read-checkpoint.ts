@@ -1,5 +1,6 @@
 import { ModelkeepError, type DeriveTensor, type VersionFiles } from '../../core/index.js';
-import { adaptCheckpoint, hasAdapter, type Adapted } from '../adapter/adapt.js';
+import { adaptCheckpoint, type Adapted } from '../adapter/adapt.js';
+import { hasAdapter, readAdapter } from '../adapter/adapter.js';
 import { readJson } from '../read-json.js';
 import { readTensors, type PlacedTensor } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
@@ -21,20 +22,21 @@ export interface ReadCheckpoint extends KnownFamily {
  * files that are damaged
  */
 export async function readNamed(files: VersionFiles, derive?: DeriveTensor): Promise<ReadCheckpoint> {
-  const fields = await readJson(files, 'config.json');
+  const adapter = hasAdapter(files) ? await readAdapter(files) : undefined;
+  const read = await readJson(files, 'config.json');
+  const fields = adapter?.leavesDecoder === true ? { ...read, tie_word_embeddings: false } : read;
   const stored = await readTensors(files);
   const known = familyOf(fields, stored.keys());
   const { names } = known.family;
   const config = configOf(known, fields);
   checkHeads(config);
   known.family.check(config);
-  const tensors = withWords(new TensorNames(stored.keys(), names).all(stored), known.family, config);
+  const tensors = withWords(new TensorNames(stored.keys(), names).all(stored), known.family, read);
   // An adapter is saved of a model as transformers loads it, whatever its base's file calls the tensors.
   const naming = new TensorNames([], names);
   const none = { files, tensors, touched: new Set<string>(), formerHeads: new Set<string>() };
-  const adapted = hasAdapter(files)
-    ? await adaptCheckpoint(files, tensors, { naming, prefix: names.prefix }, derive)
-    : none;
+  const base = { naming, names, isTied: read['tie_word_embeddings'] !== false };
+  const adapted = adapter === undefined ? none : await adaptCheckpoint(adapter, files, tensors, base, derive);
   return { ...known, config, adapted };
 }
 
@@ -42,11 +44,11 @@ export async function readNamed(files: VersionFiles, derive?: DeriveTensor): Pro
 function withWords(
   tensors: ReadonlyMap<string, PlacedTensor>,
   { names }: Family,
-  config: ModelConfig,
+  fields: Readonly<Record<string, unknown>>,
 ): ReadonlyMap<string, PlacedTensor> {
   const words = names.prefix + names.words;
   const decoder = tensors.get(`${names.decoder}.weight`);
-  if (tensors.has(words) || decoder === undefined || config.raw('tie_word_embeddings') === false) return tensors;
+  if (tensors.has(words) || decoder === undefined || fields['tie_word_embeddings'] === false) return tensors;
   return new Map([...tensors, [words, decoder]]);
 }
 

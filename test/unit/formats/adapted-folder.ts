@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { VersionFiles } from '../../../src/core/index.js';
-import { adaptedConfig } from '../../../src/formats/adapter/inspect.js';
+import { adaptedConfig } from '../../../src/formats/adapter/adapted-config.js';
+import { inspectAdapter } from '../../../src/formats/index.js';
 import { compareFiles, type Compared } from './golden-folder.js';
 import { memoryFiles } from './memory-files.js';
 
@@ -19,8 +20,11 @@ export async function adaptedFiles(
   changes: Readonly<Record<string, Buffer>> = {},
 ): Promise<VersionFiles> {
   const base = readFileSync(join(folder, 'base.txt'), 'utf8').trim();
-  const contents = { ...contentsOf(join(FIXTURES, base)), ...contentsOf(folder), ...changes };
-  const config = await adaptedConfig(memoryFiles(contents));
+  const { files } = await inspectAdapter(folder);
+  const own = Object.fromEntries(files.map(({ path, absolutePath }) => [path, readFileSync(absolutePath)]));
+  const contents = { ...contentsOf(join(FIXTURES, base)), ...own, ...changes };
+  const isOwn = own['config.json'] !== undefined;
+  const { config } = await adaptedConfig(memoryFiles(contents), isOwn);
   return memoryFiles(
     config === undefined ? contents : { ...contents, 'config.json': Buffer.from(JSON.stringify(config)) },
   );

@@ -1,0 +1,105 @@
+import { unsupportedKey } from './refusal.js';
+import { isOff, type Fields } from './settings.js';
+
+/** What is known of the settings of a method of peft. */
+interface Keys {
+  /** Settings that are read and checked where they are read. */
+  readonly read: readonly string[];
+  /** Settings that change no answer, whatever they hold: of training, of memory, or of another setting that must be off. */
+  readonly ignored: readonly string[];
+  /** Settings that change answers and must be off, with what they do. */
+  readonly off: Readonly<Record<string, string>>;
+}
+
+/** Of every method, in all releases of peft. */
+const COMMON: Keys = {
+  read: [
+    'peft_type',
+    'task_type',
+    'auto_mapping',
+    'peft_version',
+    'target_modules',
+    'exclude_modules',
+    'modules_to_save',
+  ],
+  ignored: ['base_model_name_or_path', 'revision', 'inference_mode'],
+  off: {},
+};
+
+/** The fields of `LoraConfig` in the releases 0.2 to 0.21 of peft. */
+const LORA: Keys = {
+  read: [
+    'alpha_pattern',
+    'bias',
+    'init_lora_weights',
+    'layers_pattern',
+    'layers_to_transform',
+    'lora_alpha',
+    'lora_bias',
+    'r',
+    'rank_pattern',
+    'target_parameters',
+    'trainable_token_indices',
+    'use_dora',
+    'use_rslora',
+  ],
+  ignored: [
+    // Training alone.
+    'lora_dropout',
+    'monteclora_config',
+    'velora_config',
+    // How the first weights are made, which the saved ones took the place of. Where they change the base, the setting
+    // init_lora_weights says so.
+    'corda_config',
+    'eva_config',
+    'loftq_config',
+    'lora_ga_config',
+    // Of layers called embed_tokens and lm_head, which no family here has.
+    'ensure_weight_tying',
+    // Of layers of GPT-2 alone: of linear layers peft turns it off.
+    'fan_in_fan_out',
+    'megatron_core',
+    'merge_weights',
+    'qalora_group_size',
+    'runtime_config',
+  ],
+  off: {
+    alora_invocation_tokens: 'it changes the layers only behind certain tokens (aLoRA), which no merged weight can',
+    arrow_config: 'it mixes several adapters by what the text is (Arrow)',
+    enable_lora: 'it changes parts of joint layers (LoRA of releases before 0.3)',
+    kasa_config: 'it cuts the weights of the base down (KaSA)',
+    layer_replication: 'it repeats layers of the base',
+    megatron_config: 'it is for layers of Megatron-LM',
+    use_bdlora: 'its pairs are block-diagonal (BD-LoRA)',
+    use_qalora: 'its pairs are for pooled inputs (QA-LoRA)',
+  },
+};
+
+const KEYS: Readonly<Record<string, Keys>> = { LORA };
+
+/** The methods whose adapters are served, as `peft_type` calls them. */
+export const METHODS: readonly string[] = Object.keys(KEYS);
+
+/**
+ * Checks that an adapter has no setting that would be passed over: each is read, changes no answer, or is off. Settings
+ * that are not known are those of later releases of peft, which has each new one off by itself.
+ *
+ * @param method one of {@link METHODS}
+ * @throws ModelkeepError `UNSUPPORTED_FORMAT` naming the setting
+ */
+export function checkKeys(method: string, fields: Fields): void {
+  const own = KEYS[method] ?? COMMON;
+  const harmless = new Set([...COMMON.read, ...COMMON.ignored, ...own.read, ...own.ignored]);
+  for (const [key, value] of Object.entries(fields)) {
+    if (harmless.has(key) || isOff(value)) continue;
+    const does = Object.hasOwn(own.off, key) ? own.off[key] : undefined;
+    if (does !== undefined) throw unsupportedKey(key, value, `${does}, and adapters are served with it off`);
+    throw unsupportedKey(
+      key,
+      value,
+      'modelkeep does not know this setting of peft, and it may change answers',
+      'If it has no effect on a trained adapter, take it out of the file; else merge the adapter in Python ' +
+        '(model.merge_and_unload()), save the model that this gives, and publish the result',
+    );
+  }
+}
