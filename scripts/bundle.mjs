@@ -27,6 +27,7 @@ const ENTRIES = {
   compile: 'runners/onnx/compile-main.js',
   quantize: 'runners/onnx/quantize-main.js',
   text: 'runners/onnx/text-check-main.js',
+  trial: 'runners/onnx/trial-main.js',
 };
 /** Packages that are native, start a thread from a file of theirs, or look for optional packages beside them. */
 const EXTERNAL = /^(?:onnxruntime-node|tokenizers|lmdb|mongodb|pino)(?:\/|$)/;

@@ -28,6 +28,7 @@ export {
   weightChanges,
   type EvaluationSet,
   type EvidenceOptions,
+  type TextOptions,
   type MoveOptions,
   type PolicyChange,
   type GateRequest,
@@ -102,7 +103,7 @@ export {
 } from '../webhooks/index.js';
 export { Registry, type RegistryNode } from './registry.js';
 export { readKeyFiles } from './signature-policy.js';
-export type { PickleReport } from '../formats/index.js';
+export { POOLING_NAMES, type PickleReport, type PoolingName } from '../formats/index.js';
 export { openStore } from '../stores/index.js';
 export type * from '../tasks/index.js';
 export {

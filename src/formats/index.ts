@@ -17,6 +17,8 @@ export { readFloats, widenFloats, type FloatDtype } from './float-tensor.js';
 export { readSafetensorsHeader, type SafetensorsHeader } from './safetensors.js';
 export { DTYPE_BYTES, type StoredTensor } from './tensor-table.js';
 export {
+  checkTextChoices,
+  parseTextChoices,
   POOLING_NAMES,
   readTextChoices,
   TEXT_FILE,
@@ -39,6 +41,7 @@ export { scanModelFile } from './scan-model-file.js';
 export { type PickleCompression, type PickleReport } from './joblib/scan.js';
 export { parseRequirements, readRequirements, REQUIREMENTS_FILE } from './joblib/requirements.js';
 export { isSafeGlobal, SAFE_GLOBALS, type GlobalsPolicy } from './joblib/safe-globals.js';
+export type { Activation } from './onnx/activations.js';
 export { ModelWriter } from './onnx/model-writer.js';
 export { textInputs, type FedType, type InputRole, type TextInput, type TextInputs } from './onnx/text-inputs.js';
 export { bytesField, fieldsIn, type Field } from './onnx/wire.js';

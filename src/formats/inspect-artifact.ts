@@ -10,7 +10,7 @@ import { selectFiles } from './folder/select.js';
 import { withFirstModuleInRoot } from './folder/first-module.js';
 import { REQUIREMENTS_FILE } from './joblib/requirements.js';
 import { listModelFiles } from './listing.js';
-import { onnxModelPath } from './onnx/model-path.js';
+import { chooseGraph, tokenizerBeside, type ChosenGraph } from './onnx/model-path.js';
 import { externalFilesOf } from './onnx/model-reader.js';
 import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from './shards.js';
 import { openLocalFiles } from './version-files.js';
@@ -25,6 +25,8 @@ export interface InspectOptions {
   readonly requirements?: string | undefined;
   /** Which checkpoint of a training run: its number or name, or `best`. @defaultValue the newest */
   readonly checkpoint?: string | undefined;
+  /** Which of several `.onnx` files: its path in the folder. @defaultValue see `chooseGraph` */
+  readonly file?: string | undefined;
   /**
    * Gives a temporary folder for files that are written anew; it must live until the files were read.
    *
@@ -97,11 +99,12 @@ async function complete(
 ): Promise<Artifact> {
   const { path, task, from } = located;
   const listed = options.requirements === undefined ? found : withRequirements(found, options.requirements);
-  const format = formatOf(path, listed, unlisted, options.format);
+  const graph = chosenGraph(listed, options);
+  const format = formatOf(path, listed, unlisted, graph);
   if (options.format !== undefined && options.format !== format) {
     throw new ModelkeepError('UNSUPPORTED_FORMAT', `${path} holds the format ${format}, not ${options.format}`);
   }
-  const { files, leftOut } = await belonging(format, directory, listed);
+  const { files, leftOut } = await belonging(format, directory, listed, graph?.path);
   refusePointers(files);
   const all = [...unlisted, ...leftOut].filter((one) => !files.some((file) => file.path === one.path));
   refuseBroken(all);
@@ -112,7 +115,12 @@ async function complete(
     task: options.task ?? task,
     from,
     leftOut: summaryOf(all),
-    warnings: [...located.warnings, ...adapterWarning(format, files), ...[warningOf(all) ?? []].flat()],
+    warnings: [
+      ...located.warnings,
+      ...adapterWarning(format, files),
+      ...(format === 'onnx' && graph?.warning !== undefined ? [graph.warning] : []),
+      ...[warningOf(all) ?? []].flat(),
+    ],
   };
 }
 
@@ -126,6 +134,7 @@ async function belonging(
   format: Format,
   directory: string,
   listed: readonly ArtifactFile[],
+  path: string | undefined,
 ): Promise<{ readonly files: readonly ArtifactFile[]; readonly leftOut: readonly LeftOut[] }> {
   if (format === 'joblib') {
     const model = pickledModel(listed);
@@ -133,14 +142,34 @@ async function belonging(
     const others = listed.filter((file) => !files.includes(file));
     return { files, leftOut: others.map(({ path }) => ({ path, why: 'not needed' })) };
   }
-  const path = format === 'onnx' ? onnxModelPath(listed.map((file) => file.path)) : undefined;
-  if (path === undefined) return selectFiles(listed, format, undefined);
+  if (format !== 'onnx' || path === undefined) return selectFiles(listed, format, undefined);
   const graph = listed.filter((file) => file.path === path);
   refusePointers(graph);
   const data = await externalFilesOf(openLocalFiles(graph), path);
   const extra = [...data].filter((one) => !listed.some((file) => file.path === one));
   const files = [...listed, ...extra.map((one) => externalFile(directory, path, one))].toSorted(byPath);
-  return selectFiles(files, format, { path, data });
+  return selectFiles(withTokenizerBeside(files, path), format, { path, data });
+}
+
+/** Takes `x-tokenizer.json` beside `x.onnx` for its tokenizer, where there is no other. */
+function withTokenizerBeside(files: readonly ArtifactFile[], graph: string): readonly ArtifactFile[] {
+  const beside = tokenizerBeside(
+    graph,
+    files.map(({ path }) => path),
+  );
+  if (beside === undefined || files.some(({ path }) => path === 'tokenizer.json')) return files;
+  return files.map((file) => (file.path === beside ? { ...file, path: 'tokenizer.json' } : file)).toSorted(byPath);
+}
+
+/** The graph to publish, if there is one; of a folder with a checkpoint only where it is asked for. */
+function chosenGraph(files: readonly ArtifactFile[], { file, format }: InspectOptions): ChosenGraph | undefined {
+  const paths = files.map(({ path }) => path);
+  const isAsked = file !== undefined || format === 'onnx';
+  return isCheckpointFolder(new Set(paths)) && !isAsked ? undefined : chooseGraph(paths, file);
+}
+
+function isCheckpointFolder(paths: ReadonlySet<string>): boolean {
+  return paths.has('config.json') && (paths.has(WEIGHTS_FILE) || paths.has(WEIGHTS_INDEX_FILE));
 }
 
 function externalFile(directory: string, model: string, path: string): ArtifactFile {
@@ -214,14 +243,12 @@ function formatOf(
   shown: string,
   files: readonly ArtifactFile[],
   leftOut: readonly LeftOut[],
-  wanted: Format | undefined,
+  graph: ChosenGraph | undefined,
 ): Format {
   const paths = new Set(files.map(({ path }) => path));
-  const graph = onnxModelPath([...paths]);
   // A directory with a checkpoint and its export is a checkpoint, unless the export is asked for.
-  if (wanted === 'onnx' && graph !== undefined) return 'onnx';
-  if (paths.has('config.json') && (paths.has(WEIGHTS_FILE) || paths.has(WEIGHTS_INDEX_FILE))) return 'hf';
   if (graph !== undefined) return 'onnx';
+  if (isCheckpointFolder(paths)) return 'hf';
   // A broken file says more than what its loss makes of the others.
   refuseBroken(leftOut);
   const hasConfiguration = paths.has('config.json') || paths.has('modules.json') || paths.has(ADAPTER_CONFIG_FILE);
@@ -251,7 +278,7 @@ function noModel(shown: string, paths: ReadonlySet<string>, leftOut: readonly Le
     );
   }
   if (graphs.length > 1)
-    return invalid(`${shown} holds several ONNX models: ${graphs.join(', ')}. Publish one of them`);
+    return invalid(`${shown} holds several ONNX models: ${graphs.join(', ')}. Choose one with --file, such as --file ${graphs[0]}`);
   if (pickles.length > 1) {
     return invalid(`${shown} holds several models: ${pickles.join(', ')}. Publish one of these files by itself`);
   }

@@ -31,7 +31,8 @@ export async function readText(files: VersionFiles, path: string): Promise<strin
   throw new ModelkeepError('INVALID_ARTIFACT', `${path} has ${size} bytes, at most ${MAX_JSON_BYTES} are read`);
 }
 
-function objectOf(path: string, value: unknown): Record<string, unknown> {
+/** A JSON value that must be an object. @throws ModelkeepError `INVALID_ARTIFACT` naming the file */
+export function objectOf(path: string, value: unknown): Record<string, unknown> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   const what = Array.isArray(value) ? 'a list' : JSON.stringify(value)?.slice(0, 40);
   throw new ModelkeepError('INVALID_ARTIFACT', `${path} holds ${what}, not a JSON object. Save the model again`);

@@ -1,5 +1,6 @@
 import type { DerivedTensor, DeriveTensor, Digest, FileSpan, Precision, TensorInfo } from '../core/index.js';
 import type { FloatDtype } from './float-tensor.js';
+import type { Activation } from './onnx/activations.js';
 import type { Operator } from './onnx/nodes.js';
 import type { WeightBits } from './quantize/quantize.js';
 
@@ -84,6 +85,8 @@ export interface SessionPlan {
    * it: one sequence must run alone.
    */
   readonly mixesRows?: boolean | undefined;
+  /** By name of output, what the graph puts it through at its very end; absent for a checkpoint, whose graph gives logits. */
+  readonly activations?: ReadonlyMap<string, Activation> | undefined;
   /** Absent for an ONNX file. */
   readonly facts?: PlanFacts | undefined;
   /** Tensors of the graph that were made on this machine; empty in `fp32`. */

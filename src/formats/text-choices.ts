@@ -1,6 +1,8 @@
-import { checkFilePath, EVIDENCE_FOLDER, ModelkeepError, type VersionFiles } from '../core/index.js';
+import { EVIDENCE_FOLDER, ModelkeepError, type VersionFiles } from '../core/index.js';
+import type { Activation } from './onnx/activations.js';
 import { INPUT_ROLES, type InputRole } from './onnx/text-inputs.js';
-import { readJson } from './read-json.js';
+import { objectOf, readJson } from './read-json.js';
+import { decodeText, parseJson } from './text-file.js';
 
 /**
  * The file of a version that says how its graph is to be asked with text, where that is not to be read from the model's
@@ -27,12 +29,12 @@ export type SharedRuns = 'equal-lengths' | 'alone';
 
 /** Contents of {@link TEXT_FILE}; what is absent is decided by the model's own files. */
 export interface TextChoices {
-  /** The `.onnx` file that is run, where there are several. */
-  readonly file?: string | undefined;
   /** What inputs are fed whose names do not say it. */
   readonly inputs?: Readonly<Record<string, InputRole>> | undefined;
   /** Names of the graph's outputs that the task reads; of question-answering the start and the end. */
   readonly outputs?: readonly string[] | undefined;
+  /** What the output that a task reads as logits was put through, where the graph's last node does not say it. */
+  readonly activation?: Activation | undefined;
   /** How the vectors of tokens become one vector. */
   readonly pooling?: PoolingName | undefined;
   /** Whether vectors get length 1. */
@@ -49,13 +51,13 @@ export interface TextChoices {
 }
 
 const CHECKS: Readonly<Record<keyof TextChoices, (value: unknown) => boolean>> = {
-  file: (value) => typeof value === 'string' && checkFilePath(value).endsWith('.onnx'),
   inputs: (value) =>
     typeof value === 'object' &&
     value !== null &&
     Object.values(value).every((role) => (INPUT_ROLES as readonly unknown[]).includes(role)),
   outputs: (value) =>
     Array.isArray(value) && value.length > 0 && value.length <= 2 && value.every((name) => typeof name === 'string'),
+  activation: (value) => value === 'softmax' || value === 'sigmoid',
   pooling: (value) => (POOLING_NAMES as readonly unknown[]).includes(value),
   normalize: (value) => typeof value === 'boolean',
   shared: (value) => value === 'equal-lengths' || value === 'alone',
@@ -71,6 +73,11 @@ const CHECKS: Readonly<Record<keyof TextChoices, (value: unknown) => boolean>> =
 export async function readTextChoices(files: VersionFiles): Promise<TextChoices> {
   if (files.size(TEXT_FILE) === undefined) return {};
   return checkTextChoices(await readJson(files, TEXT_FILE));
+}
+
+/** Reads the bytes of a {@link TEXT_FILE}. @throws ModelkeepError `INVALID_ARTIFACT` naming the key that cannot be */
+export function parseTextChoices(bytes: Uint8Array): TextChoices {
+  return checkTextChoices(objectOf(TEXT_FILE, parseJson(decodeText(bytes, TEXT_FILE), TEXT_FILE)));
 }
 
 /** @throws ModelkeepError `INVALID_ARTIFACT` naming the key that cannot be */

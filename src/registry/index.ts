@@ -28,6 +28,8 @@ export { storeSource, type SegmentSource } from './repair.js';
 export { verify, type Verified, type VerifyOptions } from './verify.js';
 export { setRetention, type SetRetentionOptions } from './retention.js';
 export { pull, type Pulled, type PullOptions } from './pull.js';
+export { POOLING_NAMES, type PoolingName } from '../formats/index.js';
+export type { TextOptions } from './prepare-text.js';
 export { push, type Pushed, type PushOptions, type PushPhase } from './push.js';
 export { show, type HoldingNode, type Shown } from './show.js';
 export { findEvaluation, readEvaluation, readGolden, type EvaluationSet, type EvidenceOptions } from './evidence.js';

@@ -23,8 +23,9 @@ import {
   type Validated,
 } from '../formats/index.js';
 import { checkGraph, checkText, type CheckedText } from '../runners/index.js';
-import { detectTask } from '../tasks/index.js';
+import { detectTask, hasVocabulary, taskOfGraph, TASK_NAMES } from '../tasks/index.js';
 import { addEvidence, examplesOf } from './evidence.js';
+import { addTextChoices, poolingNotes, SAMPLE_TEXTS, triedArtifact } from './prepare-text.js';
 import { openPath, type OpenedPath } from './open-path.js';
 import type { PushOptions } from './push.js';
 import { Workspace } from './workspace.js';
@@ -67,20 +68,22 @@ async function prepareOpened(
   options: PushOptions,
   workspace: Workspace,
 ): Promise<Omit<Prepared, 'discard'>> {
-  const { signal, onProgress, format, task, requirements, checkpoint, allowCustomOperators } = options;
+  const { signal, onProgress, format, task, requirements, checkpoint, file, allowCustomOperators } = options;
   const abortable = signal === undefined ? {} : { signal };
   const found = await inspectArtifact(path, {
     format,
     task,
     requirements,
     checkpoint,
+    file,
     workspace: () => workspace.folder(),
   });
   onProgress?.('inspect', { doneBytes: 0, totalBytes: found.files.reduce((sum, { size }) => sum + size, 0) });
   const check: CheckFor = (asked) => validateArtifact(found, { allowCustomOperators, task: asked });
-  const evident = addEvidence(found, path, options);
-  const { validated, text: _text, ...artifact } = await withTask(evident, check, abortable);
-  if (validated.graph !== undefined) await checkGraph(validated.graph.path, validated.graph.plan, abortable);
+  const folder = (): string => workspace.folder();
+  const evident = addTextChoices(addEvidence(found, path, options), path, options, folder);
+  const { validated, text, ...asked } = await withTask(evident, check, abortable);
+  const artifact = await checkRuns(asked, { validated, text }, folder, abortable);
   const precision = precisionFor(artifact, options.precision);
   const pickle = await scanIfPickled(artifact);
   const { warnings: unread, ...facts } = await readTrainingFacts(artifact);
@@ -98,6 +101,22 @@ async function prepareOpened(
     facts,
     metadata: pickle === undefined ? {} : { pickle },
   };
+}
+
+/** Has the runtime open the graph of an export and, where it takes texts, answer some. */
+async function checkRuns(
+  artifact: Artifact,
+  { validated: { graph }, text }: Pick<FoundTask, 'text' | 'validated'>,
+  folder: () => string,
+  options: Abortable,
+): Promise<Artifact> {
+  const { task } = artifact;
+  if (artifact.format === 'onnx' && graph !== undefined && text !== undefined && task !== undefined) {
+    return triedArtifact(artifact, { graph, task, text }, folder, options);
+  }
+  if (graph !== undefined) await checkGraph(graph.path, graph.plan, options);
+  const notes = artifact.format === 'hf' ? poolingNotes(artifact, task) : [];
+  return { ...artifact, warnings: [...artifact.warnings, ...notes] };
 }
 
 /** @throws ModelkeepError `INVALID_INPUT` for another precision than there is, or than the format can have */
@@ -144,7 +163,7 @@ export type CheckFor = (task: string | undefined) => Promise<Validated>;
 interface FoundTask {
   readonly task?: string;
   /** What opening it showed; absent for a version that takes tensors only. */
-  readonly text?: CheckedText;
+  readonly text?: CheckedText | undefined;
   /** What checking the files for it found. */
   readonly validated: Validated;
   readonly warnings: readonly string[];
@@ -164,12 +183,15 @@ export async function taskOf(
   options: Abortable,
 ): Promise<FoundTask> {
   const { task: asked } = artifact;
-  const task = asked ?? (await detectTask(files));
-  const validated = await check(task);
+  const detected = asked ?? (await detectTask(files));
+  const validated = await check(detected);
+  const outputs = artifact.format === 'onnx' ? (validated.graph?.plan.outputs ?? []) : [];
+  const task = detected ?? taskOfGraph(files, outputs);
   const examples = examplesOf(artifact, task);
-  if (task === undefined) return { validated, warnings: [] };
+  if (task === undefined) return { validated, warnings: tensorsOnly(files) };
   try {
-    const text = await checkText(files, { task, requests: examples.requests }, options);
+    const samples = artifact.format === 'onnx' ? SAMPLE_TEXTS : [];
+    const text = await checkText(files, { task, requests: examples.requests, samples }, options);
     if (text.problem !== undefined) throw examples.blame(text.problem);
     return { task, text, validated, warnings: [] };
   } catch (error) {
@@ -178,6 +200,14 @@ export async function taskOf(
     examplesOf(artifact, undefined);
     return { validated: await check(undefined), warnings: [`it takes tensors only: ${error.message}`] };
   }
+}
+
+/** What to say of a version that has a tokenizer and no task. */
+function tensorsOnly(files: VersionFiles): readonly string[] {
+  if (!hasVocabulary(files)) return [];
+  return [
+    `it takes tensors only: it has a tokenizer, but nothing says its task. Publish it with --task, one of ${TASK_NAMES.join(', ')}`,
+  ];
 }
 
 /** Reads an artifact's files for a store. */

@@ -14,12 +14,13 @@ import type { EvidenceOptions } from './evidence.js';
 import { resolveParent } from './lineage.js';
 import { prepareAdapter } from './prepare-adapter.js';
 import { prepareFiles } from './prepare.js';
+import type { TextOptions } from './prepare-text.js';
 
 /** What a push is doing: `inspect` reads and checks the files, `hash` cuts them, `send` stores what is missing. */
 export type PushPhase = 'inspect' | 'hash' | 'send';
 
 /** Options of {@link push}. */
-export interface PushOptions extends Abortable, EvidenceOptions {
+export interface PushOptions extends Abortable, EvidenceOptions, TextOptions {
   /** The model's name. */
   readonly name: string;
   /** The format, where it is not to be found out. */
@@ -32,6 +33,8 @@ export interface PushOptions extends Abortable, EvidenceOptions {
    * @defaultValue the model in the folder itself, else the newest checkpoint
    */
   readonly checkpoint?: string | undefined;
+  /** Which of several `.onnx` files: its path in the folder. @defaultValue the nearest to full precision */
+  readonly file?: string | undefined;
   /**
    * The precision in which nodes serve it unless they are told otherwise. Its files stay as they are; versions of the
    * same files in two precisions are two versions. Only of checkpoints. @defaultValue 'fp32'

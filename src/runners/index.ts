@@ -7,6 +7,7 @@ export type * from './messages.js';
 export { padded } from './onnx/batches.js';
 export { checkGraph } from './onnx/check.js';
 export { checkText, type CheckedText } from './onnx/text-check.js';
+export { tryGraph } from './onnx/trial.js';
 export { compileTarget, compileVersion, type CompileJob } from './onnx/compile.js';
 export { COMPILED_GRAPH } from './onnx/compiled-model.js';
 export { formKey, planForm, type QuantizedForm, type VersionForm } from './onnx/form.js';

@@ -4,6 +4,7 @@
  */
 export * from './definition.js';
 export * from './detect.js';
+export { taskOfGraph } from './graph-task.js';
 export { firstPosition } from './model-config.js';
 export * from './open.js';
 export * from './old-parameters.js';
@@ -17,6 +18,7 @@ export {
   type OutputDim,
   type TaskOutput,
 } from './outputs.js';
+export { hasVocabulary } from './tokenizer/resolve/sources.js';
 export { OpenTokenizers } from './tokenizer/open-tokenizers.js';
 export * from './task.js';
 export * from './text-classification.js';

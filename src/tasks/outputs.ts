@@ -1,11 +1,15 @@
 import { ModelkeepError, type TensorType } from '../core/index.js';
+import type { Activation } from '../formats/index.js';
 import type { EncodingOutputs } from './task.js';
 
 /** One output tensor of one encoding. */
 export type Output = EncodingOutputs[string];
 
-/** The size of a dimension, or what it follows: the rows of a run or their length. */
-export type OutputDim = number | 'rows' | 'length';
+/**
+ * The size of a dimension, or what it follows: the rows of a run or their length. `either` is a size that is also the one
+ * length of the graph's runs, `other` one that varies with neither.
+ */
+export type OutputDim = number | 'rows' | 'length' | 'either' | 'other';
 
 /** What is known of a graph's output. */
 export interface GraphOutput {
@@ -14,7 +18,7 @@ export interface GraphOutput {
   /** Absent where no run showed it. */
   readonly dims?: readonly OutputDim[] | undefined;
   /** What the graph did to the numbers at its very end, where that is known. */
-  readonly activation?: 'softmax' | 'sigmoid' | undefined;
+  readonly activation?: Activation | undefined;
 }
 
 /** An output that a task reads. */
@@ -25,6 +29,8 @@ export interface TaskOutput {
   readonly name: string;
   /** True if it has numbers for each token; absent: as many dimensions as it has say. */
   readonly perToken?: boolean | undefined;
+  /** What logits were put through that the task wants as they were. */
+  readonly activation?: Activation | undefined;
 }
 
 /** One output that a task needs. */
@@ -87,18 +93,21 @@ const FLOATS: ReadonlySet<TensorType> = new Set(['float32', 'float16', 'float64'
 function fits({ dims, type }: GraphOutput, { perToken, rank }: Need): boolean {
   if (!FLOATS.has(type)) return false;
   if (dims === undefined) return true;
-  return dims.length === rank && dims[0] === 'rows' && (perToken ? dims[1] === 'length' : typeof dims[1] === 'number');
+  if (dims.length !== rank || dims[0] !== 'rows') return false;
+  if (dims[1] === 'either') return true;
+  return perToken ? dims[1] === 'length' : typeof dims[1] === 'number';
 }
 
 /** An output in words, for messages. */
 export function describeOutput({ name, type, dims }: GraphOutput): string {
-  const shape = dims?.map((dim) => (dim === 'length' ? 'tokens' : dim)).join(', ');
+  const shape = dims?.map((dim) => (dim === 'length' || dim === 'either' ? 'tokens' : dim)).join(', ');
   return `${name} (${type}${shape === undefined ? '' : ` [${shape}]`})`;
 }
 
 /** @param sure false where another need of the task has other dimensions: those of the answer decide then */
-function taken({ role, perToken }: Need, { name, dims }: GraphOutput, sure: boolean): TaskOutput {
-  return { role, name, perToken: sure || dims !== undefined ? perToken : undefined };
+function taken({ role, perToken }: Need, { name, dims, activation }: GraphOutput, sure: boolean): TaskOutput {
+  const put = role.endsWith('logits') ? activation : undefined;
+  return { role, name, perToken: sure || dims !== undefined ? perToken : undefined, activation: put };
 }
 
 function byName(outputs: readonly GraphOutput[], needs: readonly Need[]): readonly TaskOutput[] | undefined {
@@ -127,9 +136,10 @@ function byShape(
 ): readonly TaskOutput[] | undefined {
   const [need, other] = needs;
   if (need === undefined) return undefined;
-  const fitting = outputs.filter(
-    (output) => !NEVER.test(plain(output.name)) && output.activation === undefined && fits(output, need),
-  );
+  const all = outputs.filter((output) => !NEVER.test(plain(output.name)) && fits(output, need));
+  const raw = all.filter(({ activation }) => activation === undefined);
+  // Scores are read where the graph gives no logits.
+  const fitting = raw.length === 0 ? all : raw;
   if (other === undefined) return fitting.length === 1 && fitting[0] ? [taken(need, fitting[0], sure)] : undefined;
   const [first, second] = numbered(fitting) ?? [];
   return first && second && [taken(need, first, sure), taken(other, second, sure)];

@@ -1,12 +1,14 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import {
   checkPrecision,
   formatBytes,
   FORMATS,
+  POOLING_NAMES,
   PRECISIONS,
   push,
   versionName,
   type Format,
+  type PoolingName,
   type Pushed,
   type PushPhase,
 } from '../../app/index.js';
@@ -18,6 +20,10 @@ interface Flags {
   readonly format?: string;
   readonly task?: string;
   readonly checkpoint?: string;
+  readonly file?: string;
+  readonly output?: readonly string[];
+  readonly pooling?: string;
+  readonly normalize?: boolean;
   readonly precision?: string;
   readonly requirements?: string;
   readonly golden?: string;
@@ -51,6 +57,22 @@ export function pushCommand(program: Command, world: World): void {
       'which checkpoint-N of a training run: its number or name, or best; the newest if not given',
     )
     .option(
+      '--file <PATH>',
+      'which of several .onnx files, such as onnx/model_quantized.onnx; the nearest to full precision if not given',
+    )
+    .option(
+      '--output <NAME...>',
+      'the output of an ONNX graph that the task reads; of question-answering the start and the end',
+    )
+    .addOption(
+      new Option(
+        '--pooling <MODE>',
+        'how the vectors of tokens become one; what modules.json says, else mean, if not given',
+      ).choices(POOLING_NAMES),
+    )
+    .option('--normalize', 'give vectors length 1; what modules.json says if not given')
+    .option('--no-normalize', 'leave vectors as long as they are')
+    .option(
       '--precision <PRECISION>',
       `how nodes serve a checkpoint unless they are told otherwise: ${PRECISIONS.join(', ')}; its files stay as they are`,
     )
@@ -81,7 +103,7 @@ export function pushCommand(program: Command, world: World): void {
   withSettings(command, STORE_SETTINGS).action(async (path: string, flags: Flags) =>
     invoke(world, { ...flags }, async ({ out, openStore, signal, user }) => {
       const { name, format, task, checkpoint, precision, requirements, golden, message } = flags;
-      const { parent, base, force, allowCustomOperators } = flags;
+      const { parent, base, force, allowCustomOperators, file, output, pooling, normalize } = flags;
       const metadata = await readMetadata(flags);
       const store = await openStore();
       const pushed = await push(store, path, {
@@ -91,6 +113,10 @@ export function pushCommand(program: Command, world: World): void {
         ...(format === undefined ? {} : { format: format as Format }),
         ...(task === undefined ? {} : { task }),
         checkpoint,
+        file,
+        outputs: output,
+        pooling: pooling as PoolingName | undefined,
+        normalize,
         ...(precision === undefined ? {} : { precision: checkPrecision(precision) }),
         ...(requirements === undefined ? {} : { requirements }),
         ...(golden === undefined ? {} : { golden }),

@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import { ModelkeepError, type TensorInfo, type VersionFiles } from '../../core/index.js';
 import type { SessionPlan } from '../session-plan.js';
+import { ActivationWatch, type Activation } from './activations.js';
 import {
   customOperatorError,
   cutZipMap,
@@ -45,6 +46,7 @@ export async function planOnnx(
   const infos: { field: Field; info: ReturnType<typeof readValueInfo> }[] = [];
   const initialized = new Set<string>();
   let mixes = await functionsMixRows(model);
+  const watch = new ActivationWatch();
   for (const field of model.graph) {
     const bytes = (start = field.at, end = field.end): Promise<Buffer> => model.window.bytes(start, end);
     const large = model.large.get(field.at);
@@ -55,6 +57,7 @@ export async function planOnnx(
       const node = readNode(await bytes(field.start));
       const { functionDomains: own } = model;
       mixes ||= node.operators.some(mixesRows);
+      watch.see(node);
       node.operators.filter((one) => isCustom(one) && !own.has(one.domain)).forEach(onCustomOperator);
       parts.push(node.op === 'ZipMap' ? withoutZipMap(path, node, zipMaps) : await bytes());
     } else if (field.field === 11 || field.field === 12) {
@@ -80,8 +83,18 @@ export async function planOnnx(
   const rest: Uint8Array[] = [];
   for (const { at, end } of model.fields) rest.push(await model.window.bytes(at, end));
   const graph = concat([...rest, bytesField(7, concat(parts))]);
-  const plan = { graph, inputs, outputs, ...(mixes ? { mixesRows: true } : {}), derived: [], replaced: [] };
+  const activations = activationsOf(outputs, watch);
+  const plan = { graph, inputs, outputs, activations, ...(mixes ? { mixesRows: true } : {}), derived: [], replaced: [] };
   return placing.folder === undefined ? plan : { ...plan, externalDataFolder: placing.folder };
+}
+
+function activationsOf(outputs: readonly TensorInfo[], watch: ActivationWatch): ReadonlyMap<string, Activation> {
+  return new Map(
+    outputs.flatMap(({ name }): [string, Activation][] => {
+      const found = watch.of(name);
+      return found === undefined ? [] : [[name, found]];
+    }),
+  );
 }
 
 /** True if a function that the file itself defines has an operator that mixes rows. */

@@ -2,12 +2,7 @@
 import { buffer } from 'node:stream/consumers';
 import { InferenceSession } from 'onnxruntime-node';
 import { asModelkeepError } from '../../core/index.js';
-
-/** The runtime's words without the place in its own sources. */
-function plainly(error: unknown): Error {
-  const words = error instanceof Error ? error.message : String(error);
-  return new Error(words.replace(/^\/onnxruntime_src\/.*?\) (?=ONNX|[A-Z])/, '').trim(), { cause: error });
-}
+import { runtimeWords } from './runtime-words.js';
 
 const input = await buffer(process.stdin);
 const line = input.indexOf('\n');
@@ -28,6 +23,6 @@ try {
   });
   await session.release();
 } catch (error) {
-  console.log(JSON.stringify(asModelkeepError(plainly(error), 'LOAD_FAILED')));
+  console.log(JSON.stringify(asModelkeepError(runtimeWords(error), 'LOAD_FAILED')));
   process.exitCode = 1;
 }

@@ -13,8 +13,21 @@ const NODE_DOMAIN = /In Node, \("[^"]*", \S+, "(?<domain>[^"]*)", /;
 const NEWER_OPSET =
   /Opset (?<opset>\d+) is under development[^]*support for domain (?<domain>\S+) is till opset (?<most>\d+)/;
 
+/** What a process that opened or ran a graph says of its end: in words that name operator, domain and opset. */
+export function explained(path: string, error: unknown, late?: { readonly late: boolean; readonly limitMs: number }) {
+  if (late?.late === true) {
+    return new ModelkeepError(
+      'INVALID_ARTIFACT',
+      `${path} takes longer than ${late.limitMs / 1_000} s on a few short texts. Export the model again`,
+      { cause: error },
+    );
+  }
+  const failed = error instanceof ModelkeepError && error.code === 'LOAD_FAILED';
+  return failed ? inWords(path, error.message) : error;
+}
+
 /** The runtime's words as an error that names operator, domain and opset. */
-function explained(path: string, words: string): ModelkeepError {
+function inWords(path: string, words: string): ModelkeepError {
   const opset = NEWER_OPSET.exec(words)?.groups;
   if (opset !== undefined) {
     return new ModelkeepError(
@@ -51,7 +64,6 @@ export async function checkGraph(path: string, plan: SessionPlan, options: Abort
   try {
     await runChildJob('check', input, what, options);
   } catch (error) {
-    if (error instanceof ModelkeepError && error.code === 'LOAD_FAILED') throw explained(path, error.message);
-    throw error;
+    throw explained(path, error);
   }
 }

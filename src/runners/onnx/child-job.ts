@@ -12,7 +12,7 @@ import { asModelkeepError, errorFromJson, ModelkeepError, packageFile, type Abor
  * @throws ModelkeepError what the program says; `RUNNER_CRASHED` if it ends otherwise; `CANCELLED` when the signal fires
  */
 export async function runChildJob(
-  program: 'check' | 'compile' | 'quantize',
+  program: 'check' | 'compile' | 'quantize' | 'trial',
   input: string | Uint8Array,
   what: { readonly doer: string; readonly consequence: string },
   { signal }: Abortable = {},

@@ -1,6 +1,14 @@
 /** Opens a task, tokenizes with it, says what came of it and ends; reads files through the process that started it. */
 import { asModelkeepError, errorFromJson, ModelkeepError, type VersionFiles } from '../../core/index.js';
-import { openTask, type Encoding, type OpenTask, type TaskRequest } from '../../tasks/index.js';
+import {
+  firstPosition,
+  openTask,
+  OpenTokenizers,
+  type Encoding,
+  type OpenTask,
+  type OpenTaskOptions,
+  type TaskRequest,
+} from '../../tasks/index.js';
 import type { FromTextCheck, TextCheckJob, ToTextCheck } from './text-check.js';
 
 const waiting = new Map<number, { resolve(bytes: Buffer): void; reject(error: Error): void }>();
@@ -39,13 +47,26 @@ async function firstProblem(task: OpenTask, requests: readonly TaskRequest[]) {
   return undefined;
 }
 
-async function check({ task: name, requests = [], probes = [], maxTokens }: TextCheckJob, files: VersionFiles) {
-  const task = await openTask(files, { task: name, maxTokens });
+async function sequencesOf(files: VersionFiles, texts: readonly string[], options: OpenTaskOptions): Promise<readonly Encoding[]> {
+  if (texts.length === 0) return [];
+  const task = await openTask(files, { ...options, task: 'feature-extraction' });
+  return (await task.prepare({ inputs: texts })).encodings;
+}
+
+async function check({ task: name, requests = [], samples = [], maxTokens }: TextCheckJob, files: VersionFiles) {
+  const options = { tokenizers: new OpenTokenizers(), maxTokens };
+  const task = await openTask(files, { ...options, task: name });
   const problem = await firstProblem(task, requests);
-  const encodings: (readonly Encoding[])[] = [];
-  for (const probe of probes) encodings.push((await task.prepare(probe)).encodings);
-  const { facts, padId, padLeft } = task;
-  const found = { name: task.name, facts, padId, padLeft, maxTokens: task.maxTokens, probes: encodings };
+  const { facts, padId, padLeft, maxTokens: limit } = task;
+  const found = {
+    name: task.name,
+    facts,
+    padId,
+    padLeft,
+    maxTokens: limit,
+    samples: await sequencesOf(files, samples, options),
+    firstPosition: await firstPosition(files),
+  };
   tell(problem === undefined ? { found } : { found, problem });
 }
 

@@ -15,8 +15,8 @@ export interface TextCheckJob {
   readonly task: string;
   /** Requests that must be ones that the task takes. */
   readonly requests?: readonly TaskRequest[] | undefined;
-  /** Requests whose encodings are wanted. */
-  readonly probes?: readonly TaskRequest[] | undefined;
+  /** Texts whose sequences are wanted, as the tokenizer makes them, whatever the task does with texts. */
+  readonly samples?: readonly string[] | undefined;
   /** Tokens of a sequence at the most, where a graph says so. */
   readonly maxTokens?: number | undefined;
 }
@@ -31,8 +31,10 @@ export interface CheckedText {
   readonly maxTokens: number;
   /** The first of `requests` that the task does not take. */
   readonly problem?: { readonly at: number; readonly error: ModelkeepError } | undefined;
-  /** The sequences of each of `probes`. */
-  readonly probes: readonly (readonly Encoding[])[];
+  /** The sequences of `samples`. */
+  readonly samples: readonly Encoding[];
+  /** The place of the first token. */
+  readonly firstPosition: number;
 }
 
 /** From the process: it wants bytes of a file, begins a request, or has ended. */

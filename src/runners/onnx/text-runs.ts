@@ -1,10 +1,17 @@
 import type { InferenceSession } from 'onnxruntime-node';
-import { asModelkeepError, ModelkeepError, type TensorInfo } from '../../core/index.js';
+import { asModelkeepError, ModelkeepError } from '../../core/index.js';
 import type { SessionPlan, TextChoices, TextInputs } from '../../formats/index.js';
-import { taskOutputs, type Encoding, type EncodingOutputs, type OpenTask, type TaskOutput } from '../../tasks/index.js';
+import {
+  taskOutputs,
+  type Encoding,
+  type EncodingOutputs,
+  type GraphOutput,
+  type OpenTask,
+  type TaskOutput,
+} from '../../tasks/index.js';
 import { groupByLength, type Batch, type BatchLimits, type RunForm } from './batches.js';
 import { TextFeeds } from './feeds.js';
-import { toFloats } from './floats.js';
+import { toFloats, toLogits } from './floats.js';
 
 /** Length of a short sentence: a graph that fails on it fails on any text. */
 const SHORT_TOKENS = 16;
@@ -40,7 +47,7 @@ export class TextRuns {
     const { padId, padLeft } = task;
     this.#task = task;
     this.#feeds = new TextFeeds(inputs, { padId, padLeft, filling: plan.filling, firstPosition });
-    this.#outputs = taskOutputs(task.name, plan.outputs.map(undimensioned), choices.outputs);
+    this.#outputs = taskOutputs(task.name, outputsOf(plan, choices), choices.outputs);
     this.#names = this.#outputs.map(({ name }) => name);
     this.#form = {
       skipsPadding: plan.filling !== undefined,
@@ -125,13 +132,14 @@ interface WholeOutput {
   readonly perToken: boolean;
 }
 
-function undimensioned({ name, type }: TensorInfo) {
-  return { name, type };
+/** A graph's outputs without their dimensions, which exports declare as they please. */
+function outputsOf({ outputs, activations }: SessionPlan, { activation }: TextChoices): readonly GraphOutput[] {
+  return outputs.map(({ name, type }) => ({ name, type, activation: activations?.get(name) ?? activation }));
 }
 
 function tensorOf(
   results: InferenceSession.OnnxValueMapType,
-  { name, role, perToken: known }: TaskOutput,
+  { name, role, perToken: known, activation }: TaskOutput,
   rows: number,
   length: number,
 ): WholeOutput {
@@ -147,5 +155,6 @@ function tensorOf(
   }
   // One vector a text is no list of tokens' vectors, by whatever name it goes.
   const read = role === 'last_hidden_state' && !perToken ? 'sentence_embedding' : role;
-  return { role: read, dims, data: toFloats(tensor), perToken };
+  const data = toFloats(tensor);
+  return { role: read, dims, data: activation === undefined ? data : toLogits(data, activation), perToken };
 }

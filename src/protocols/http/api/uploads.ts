@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { authorize } from '../../../access/index.js';
 import { isDigest, PRECISIONS, type Digest } from '../../../core/index.js';
-import { UploadFolder } from '../../../registry/index.js';
+import { POOLING_NAMES, UploadFolder } from '../../../registry/index.js';
 import { message, modelOf, queryFlag, route, type ApiOptions, type ApiRoute } from './route.js';
 
 const part = z.object({
@@ -89,6 +89,18 @@ export const UPLOAD_ROUTES: readonly ApiRoute[] = [
       precision: z.enum(PRECISIONS).optional().describe('How nodes serve it unless they are told otherwise'),
       parent: z.string().optional().describe('Reference of the version that it was made from'),
       base: z.string().optional().describe('Reference of the version that a PEFT adapter was trained on'),
+      checkpoint: z.string().optional().describe('Which checkpoint of a training run: its number or name, or best'),
+      file: z.string().optional().describe('Which of several .onnx files: its path in the directory'),
+      output: z
+        .union([z.string(), z.array(z.string()).max(2)])
+        .optional()
+        .describe('The output of an ONNX graph that the task reads; of question-answering the start and the end'),
+      pooling: z.enum(POOLING_NAMES).optional().describe('How the vectors of tokens become one'),
+      normalize: z
+        .enum(['true', 'false'])
+        .transform((value) => value === 'true')
+        .optional()
+        .describe('Whether vectors get length 1'),
       metadata: jsonObject.optional().describe('Free facts, a JSON object'),
       force: queryFlag.describe('Make a new version even if the newest has the same contents'),
       message,
@@ -96,9 +108,11 @@ export const UPLOAD_ROUTES: readonly ApiRoute[] = [
     handle: async ({ store, options, params, query, body, principal, by, signal, onProgress }) => {
       if (principal !== undefined && query.parent !== undefined) authorize(principal, 'inspect', query.parent);
       if (principal !== undefined && query.base !== undefined) authorize(principal, 'read', query.base);
-      const given = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined));
+      const { output, ...others } = query;
+      const given = Object.fromEntries(Object.entries(others).filter(([, value]) => value !== undefined));
       return folderOf(options).pushTar(store, body as AsyncIterable<Uint8Array>, {
         ...given,
+        outputs: output === undefined ? undefined : [output].flat(),
         name: modelOf({ params }),
         by,
         signal,
