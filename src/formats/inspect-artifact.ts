@@ -278,7 +278,9 @@ function noModel(shown: string, paths: ReadonlySet<string>, leftOut: readonly Le
     );
   }
   if (graphs.length > 1)
-    return invalid(`${shown} holds several ONNX models: ${graphs.join(', ')}. Choose one with --file, such as --file ${graphs[0]}`);
+    return invalid(
+      `${shown} holds several ONNX models: ${graphs.join(', ')}. Choose one with --file, such as --file ${graphs[0]}`,
+    );
   if (pickles.length > 1) {
     return invalid(`${shown} holds several models: ${pickles.join(', ')}. Publish one of these files by itself`);
   }

@@ -20,11 +20,13 @@ import {
   hasAdapter,
   inspectAdapter,
   openLocalFiles,
+  readTextChoices,
   validateFiles,
   type Artifact,
   readTrainingFacts,
 } from '../formats/index.js';
 import { addEvidence } from './evidence.js';
+import { addTextChoices } from './prepare-text.js';
 import { sourceOf, taskOf, type Prepared } from './prepare.js';
 import type { PushOptions } from './push.js';
 import { openStoredFiles } from './stored-files.js';
@@ -53,8 +55,8 @@ export async function prepareAdapter(
   const { signal, onProgress, task: asked } = options;
   const abortable = signal === undefined ? {} : { signal };
   const record = await store.resolve(parseReference(base), abortable);
-  const below = await store.readManifest(record, abortable);
-  const stored = openStoredFiles(store, record, below);
+  const manifestBelow = await store.readManifest(record, abortable);
+  const stored = openStoredFiles(store, record, manifestBelow);
   checkBase(record, stored);
   const own = await inspectAdapter(path);
   onProgress?.('inspect', { doneBytes: 0, totalBytes: own.files.reduce((sum, { size }) => sum + size, 0) });
@@ -62,8 +64,10 @@ export async function prepareAdapter(
   const discard = (): void => rmSync(temporary, { recursive: true, force: true });
   try {
     const artifact = await withConfig(own, stored, temporary);
-    const files = overlay(artifact, stored);
-    const evident = addEvidence({ ...artifact, task: asked }, path, options);
+    const below = await readTextChoices(stored);
+    const chosen = addTextChoices({ ...artifact, task: asked }, path, options, () => temporary, below);
+    const files = overlay(chosen, stored);
+    const evident = addEvidence(chosen, path, options);
     const { task, warnings } = await taskOf(
       evident,
       files,
@@ -73,13 +77,13 @@ export async function prepareAdapter(
     const numbers: string[] = [];
     const manifest = await buildManifest(evident, {
       ...abortable,
-      precision: checkPrecision(options.precision ?? below.precision ?? 'fp32'),
+      precision: checkPrecision(options.precision ?? manifestBelow.precision ?? 'fp32'),
       onProgress: (progress: TransferProgress) => onProgress?.('hash', progress),
       onWarning: (sentence) => numbers.push(sentence),
     });
     const { warnings: unread, ...facts } = await readTrainingFacts(artifact);
     return {
-      manifest: joined(manifest, below, task),
+      manifest: joined(manifest, manifestBelow, task),
       source: sourceFrom(evident, record),
       warnings: [...artifact.warnings, ...numbers, ...warnings, ...unread],
       facts,

@@ -39,9 +39,16 @@ export const SAMPLE_TEXTS: readonly string[] = Object.freeze([
  *
  * @param path what is published
  * @param folder gives a folder for the file that is written
+ * @param below choices of the version that an adapter was trained on, which hold where no other is made
  * @throws ModelkeepError `INVALID_INPUT` for choices that the format cannot have; `INVALID_ARTIFACT` for a damaged file
  */
-export function addTextChoices(artifact: Artifact, path: string, options: TextOptions, folder: () => string): Artifact {
+export function addTextChoices(
+  artifact: Artifact,
+  path: string,
+  options: TextOptions,
+  folder: () => string,
+  below: TextChoices = {},
+): Artifact {
   const { outputs, pooling, normalize } = options;
   const given = Object.entries({ outputs, pooling, normalize }).filter(([, value]) => value !== undefined);
   if (artifact.format === 'joblib' && given[0] !== undefined) {
@@ -50,7 +57,7 @@ export function addTextChoices(artifact: Artifact, path: string, options: TextOp
   if (artifact.format === 'hf' && outputs !== undefined) {
     throw wrong('output', 'is for ONNX models; of a checkpoint the task decides what is read');
   }
-  const choices = checkTextChoices({ ...pulledChoices(path), ...Object.fromEntries(given) });
+  const choices = checkTextChoices({ ...below, ...pulledChoices(path), ...Object.fromEntries(given) });
   return withChoices(artifact, choices, folder);
 }
 
@@ -106,17 +113,31 @@ export async function triedArtifact(
   const choices = choicesOf(artifact);
   const { padId, padLeft, firstPosition, samples } = text;
   const maxTokens = Number.isFinite(text.maxTokens) ? text.maxTokens : undefined;
-  const asked = { task, choices, padId, padLeft, maxTokens, firstPosition, encodings: samples };
+  const asked = {
+    task,
+    choices,
+    padId,
+    padLeft,
+    maxTokens,
+    firstPosition,
+    saysPooling: saysPooling(artifact),
+    encodings: samples,
+  };
   const { found, reads, width, role } = await tryGraph(graph.path, graph.plan, asked, options);
   checkLabels(text, { task, width, path: graph.path });
   if (role === 'sentence_embedding' && choices.pooling !== undefined) {
     throw wrong('pooling', `has nothing to do: ${graph.path} gives one vector a text, ${reads.join(', ')}`);
   }
   const notes = [
-    ...(found.outputs === undefined ? [] : [`By the dimensions of its outputs ${task} reads ${reads.join(' and ')}; --output names another`]),
+    ...(found.outputs === undefined
+      ? []
+      : [`By the dimensions of its outputs ${task} reads ${reads.join(' and ')}; --output names another`]),
     ...(found.maxTokens === undefined
       ? []
-      : [`No file says how long a text may be; ${graph.path} takes ${found.maxTokens} tokens, to which texts are cut`]),
+      : [
+          `${maxTokens === undefined ? 'No file says how long a text may be' : `Its files say that a text may have ${maxTokens} tokens`}, ` +
+            `and ${graph.path} takes ${found.maxTokens}, which is the limit`,
+        ]),
     ...(role === 'sentence_embedding' ? [] : poolingNotes(artifact, task)),
   ];
   return { ...withChoices(artifact, { ...choices, ...found }, folder), warnings: [...artifact.warnings, ...notes] };
@@ -132,7 +153,12 @@ function checkLabels(
   { task, width, path }: { readonly task: string; readonly width: number | undefined; readonly path: string },
 ): void {
   const { labels } = facts;
-  const isLabelled = ['text-classification', 'token-classification', 'zero-shot-classification', 'text-ranking'].includes(task);
+  const isLabelled = [
+    'text-classification',
+    'token-classification',
+    'zero-shot-classification',
+    'text-ranking',
+  ].includes(task);
   if (!isLabelled || labels === undefined || width === undefined || labels.length === width) return;
   throw new ModelkeepError(
     'INVALID_ARTIFACT',
@@ -141,11 +167,14 @@ function checkLabels(
   );
 }
 
+function saysPooling(artifact: Artifact): boolean {
+  return choicesOf(artifact).pooling !== undefined || artifact.files.some(({ path }) => path === 'modules.json');
+}
+
 /** Says that vectors are pooled by default, where nothing of the model says how. */
 export function poolingNotes(artifact: Artifact, task: string | undefined): readonly string[] {
-  const { pooling, normalize } = choicesOf(artifact);
-  const says = pooling !== undefined || artifact.files.some(({ path }) => path === 'modules.json');
-  if (says || task === undefined || !POOLED.has(task)) return [];
+  const { normalize } = choicesOf(artifact);
+  if (saysPooling(artifact) || task === undefined || !POOLED.has(task)) return [];
   return [
     `No modules.json says how the vectors of tokens become one: it is their mean, ${normalize === true ? 'with' : 'without'} ` +
       'length 1. --pooling and --normalize say otherwise',

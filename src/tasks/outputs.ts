@@ -82,6 +82,9 @@ const NEEDS: Readonly<Record<string, readonly (readonly Need[])[]>> = {
 /** Outputs that no task reads unless it is told to, by their names. */
 const NEVER = /^(pooler_output|hidden_states?(_\d+)?|attentions?(_\d+)?|present.*|past.*|loss|cross_attentions.*)$/;
 
+/** Outputs that are no vectors of texts or tokens, by their names, besides. */
+const NO_VECTORS = new RegExp(`${NEVER.source}|logits|score|prob|label|start|end_`);
+
 /** `StatefulPartitionedCall/logits:0` as `logits`. */
 function plain(name: string): string {
   return (name.replace(/:\d+$/, '').split('/').at(-1) ?? '').toLowerCase().replace(/[^a-z0-9]+/g, '_');
@@ -136,7 +139,8 @@ function byShape(
 ): readonly TaskOutput[] | undefined {
   const [need, other] = needs;
   if (need === undefined) return undefined;
-  const all = outputs.filter((output) => !NEVER.test(plain(output.name)) && fits(output, need));
+  const never = need.role.endsWith('logits') ? NEVER : NO_VECTORS;
+  const all = outputs.filter((output) => !never.test(plain(output.name)) && fits(output, need));
   const raw = all.filter(({ activation }) => activation === undefined);
   // Scores are read where the graph gives no logits.
   const fitting = raw.length === 0 ? all : raw;
@@ -173,17 +177,25 @@ function unsuited(message: string): ModelkeepError {
   return new ModelkeepError('UNSUPPORTED_FORMAT', message);
 }
 
+/** See {@link taskOutputs}. */
+export interface OutputPreference {
+  /** True if a vector that the graph pooled, and names so, goes before those of the tokens: where nothing else says how to pool these. */
+  readonly prefersPooled?: boolean | undefined;
+}
+
 /**
  * The outputs of a graph that a task reads: those that were chosen, else by their names, else by their dimensions where
  * only one fits.
  *
  * @param chosen names of outputs; of question-answering the start and the end
+ * @param preference which output counts where a graph has several that the task can read
  * @throws ModelkeepError `UNSUPPORTED_FORMAT` naming the outputs and what is needed
  */
 export function taskOutputs(
   task: string,
   outputs: readonly GraphOutput[],
   chosen?: readonly string[],
+  { prefersPooled = false }: OutputPreference = {},
 ): readonly TaskOutput[] {
   const options = NEEDS[task];
   // A task that names no outputs reads them by the names that the graph gives them.
@@ -191,9 +203,11 @@ export function taskOutputs(
     return outputs.filter(({ type }) => FLOATS.has(type)).map(({ name }) => ({ role: name, name }));
   }
   if (chosen !== undefined) return byChoice(task, outputs, options, chosen);
-  for (const choose of [byName, byShape]) {
-    for (const needs of options) {
-      const found = choose(outputs, needs, options.length === 1);
+  const sure = options.length === 1;
+  const named = prefersPooled ? options.toReversed() : options;
+  for (const [choose, all] of [[byName, named] as const, [byShape, options] as const]) {
+    for (const needs of all) {
+      const found = choose(outputs, needs, sure);
       if (found !== undefined) return found;
     }
   }

@@ -1,7 +1,7 @@
 import type { TaskContext } from './definition.js';
 import { paddingOf } from './definition.js';
 import { invalidInput } from './input.js';
-import { outputNamed } from './outputs.js';
+import { outputNamed, type Output } from './outputs.js';
 import { pool, unit } from './pooling.js';
 import { promptsOf, USUAL_PROMPTS, type Prompts } from './prompts.js';
 import { countOf, similarityOf, type NamedSimilarity } from './sentence-config.js';
@@ -54,6 +54,12 @@ function afterPooling(
   return normalize === true && steps.at(-1) !== 'normalize' ? unit(vector) : vector;
 }
 
+/** A vector that the graph itself pooled: with all modules in it, of which only the length 1 may be done again. */
+function pooledByGraph({ data }: Output, { steps }: SentencePipeline, normalize: boolean | undefined): number[] {
+  const vector = Array.from(data);
+  return (normalize ?? steps.at(-1) === 'normalize') ? unit(vector) : vector;
+}
+
 /** The first numbers of a vector. @throws ModelkeepError `INVALID_INPUT` for more than there are */
 export function firstOf(vector: number[], dimensions: number, unitLength: boolean): number[] {
   if (dimensions > vector.length) {
@@ -88,6 +94,13 @@ export async function openSentenceEncoder({ files, tokenizer: own }: TaskContext
   const padding = paddingOf(tokenizer);
   const cut = usualDimensions === undefined ? '' : `, the first ${usualDimensions} numbers`;
   const compared = similarity.name === 'cosine' ? '' : `; compared by ${similarity.name}`;
+  const pooled = async (tokens: Output, prompt: string): Promise<number[]> => {
+    const skip = prompt === '' || pipeline.includePrompt ? 0 : await promptLength(await encode(prompt), tokenizer);
+    if (skip > 0 && skip >= (tokens.dims[0] ?? 0)) {
+      throw invalidInput('parameters.prompt', `leaves no room for the text within ${maxTokens} tokens; shorten it`);
+    }
+    return pool(tokens, pipeline.modes, skip);
+  };
   return {
     about: { ...padding, facts: { ...padding.facts, pooling: `${describePipeline(pipeline)}${cut}${compared}` } },
     ...prompts,
@@ -101,12 +114,11 @@ export async function openSentenceEncoder({ files, tokenizer: own }: TaskContext
       }
     },
     vector: async (outputs, prompt, { normalize, dimensions } = {}) => {
-      const tokens = outputNamed(outputs, 'last_hidden_state', 'token_embeddings');
-      const skip = prompt === '' || pipeline.includePrompt ? 0 : await promptLength(await encode(prompt), tokenizer);
-      if (skip > 0 && skip >= (tokens.dims[0] ?? 0)) {
-        throw invalidInput('parameters.prompt', `leaves no room for the text within ${maxTokens} tokens; shorten it`);
-      }
-      const whole = afterPooling(pool(tokens, pipeline.modes, skip), pipeline, normalize);
+      const output = outputNamed(outputs, 'last_hidden_state', 'token_embeddings', 'sentence_embedding');
+      const whole =
+        output === outputs?.['sentence_embedding']
+          ? pooledByGraph(output, pipeline, normalize)
+          : afterPooling(await pooled(output, prompt), pipeline, normalize);
       if (dimensions !== undefined) {
         return firstOf(whole, dimensions, normalize ?? pipeline.steps.at(-1) === 'normalize');
       }

@@ -13,7 +13,7 @@ const FORMS: readonly RegExp[] = [
 ];
 
 /** Parts of models that write texts: they run one after the other. */
-const PART = /(^|[_-])(encoder|decoder)([_-]|$)/;
+const PART = /(^|[/_-])(encoder|decoder)([._-]|$)/;
 
 /** The ONNX model among the files of a version: the usual name, or the only .onnx file; undefined if there is none. */
 export function onnxModelPath(paths: readonly string[]): string | undefined {
@@ -67,7 +67,9 @@ export function chooseGraph(paths: readonly string[], asked?: string): ChosenGra
         'them by itself with --file to ask it with tensors',
     );
   }
-  const [best] = forms.toSorted((a, b) => a.rank - b.rank || depth(a.path) - depth(b.path) || (a.path < b.path ? -1 : 1));
+  const [best] = forms.toSorted(
+    (a, b) => a.rank - b.rank || depth(a.path) - depth(b.path) || (a.path < b.path ? -1 : 1),
+  );
   if (best === undefined || forms.some(({ stem }) => stem !== best.stem)) return undefined;
   const others = models.filter((path) => path !== best.path);
   return {

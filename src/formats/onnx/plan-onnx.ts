@@ -84,7 +84,15 @@ export async function planOnnx(
   for (const { at, end } of model.fields) rest.push(await model.window.bytes(at, end));
   const graph = concat([...rest, bytesField(7, concat(parts))]);
   const activations = activationsOf(outputs, watch);
-  const plan = { graph, inputs, outputs, activations, ...(mixes ? { mixesRows: true } : {}), derived: [], replaced: [] };
+  const plan = {
+    graph,
+    inputs,
+    outputs,
+    activations,
+    ...(mixes ? { mixesRows: true } : {}),
+    derived: [],
+    replaced: [],
+  };
   return placing.folder === undefined ? plan : { ...plan, externalDataFolder: placing.folder };
 }
 

@@ -47,7 +47,11 @@ async function firstProblem(task: OpenTask, requests: readonly TaskRequest[]) {
   return undefined;
 }
 
-async function sequencesOf(files: VersionFiles, texts: readonly string[], options: OpenTaskOptions): Promise<readonly Encoding[]> {
+async function sequencesOf(
+  files: VersionFiles,
+  texts: readonly string[],
+  options: OpenTaskOptions,
+): Promise<readonly Encoding[]> {
   if (texts.length === 0) return [];
   const task = await openTask(files, { ...options, task: 'feature-extraction' });
   return (await task.prepare({ inputs: texts })).encodings;

@@ -20,7 +20,12 @@ export class TrialGraph {
   readonly #feeds: TextFeeds;
   readonly #form: Pick<TextInputs, 'rows' | 'length'>;
 
-  constructor(session: InferenceSession, inputs: TextInputs, { padId, padLeft, firstPosition }: TrialText, filling?: number) {
+  constructor(
+    session: InferenceSession,
+    inputs: TextInputs,
+    { padId, padLeft, firstPosition }: TrialText,
+    filling?: number,
+  ) {
     this.#session = session;
     this.#form = inputs;
     this.#feeds = new TextFeeds(inputs, { padId, padLeft, filling, firstPosition });

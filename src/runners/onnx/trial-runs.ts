@@ -33,23 +33,26 @@ export async function tryTexts(plan: SessionPlan, text: TrialText): Promise<Tria
       const dims = dimsOf(name, runs, inputs);
       return { name, type, dims, activation: plan.activations?.get(name) };
     });
-    const reads = taskOutputs(text.task, outputs, text.choices.outputs);
+    const reads = taskOutputs(text.task, outputs, text.choices.outputs, { prefersPooled: !text.saysPooling });
     const activation = scoresOf(reads, outputs, runs);
     const names = reads.map(({ name }) => name);
     const company =
       alone || plan.mixesRows === true
         ? { shared: 'alone' as const }
         : await sharedRuns(graph, { text, names, most, perToken: reads.map(({ perToken }) => perToken === true) });
-    const limit = text.maxTokens ?? inputs.length ?? (await longest(graph, text.encodings, names));
-    const isNamed = text.choices.outputs !== undefined || outputsAreNamed(text.task, outputs);
+    const maxTokens = inputs.length === undefined ? await limitOf(graph, text, names) : undefined;
+    const usual = outputsAreNamed(text.task, outputs) ? taskOutputs(text.task, outputs) : [];
+    const isNamed = text.choices.outputs !== undefined || usual[0]?.name === names[0];
     return {
       found: {
         ...(isNamed ? {} : { outputs: names }),
         ...(activation === undefined ? {} : { activation }),
         ...company,
-        ...(text.maxTokens === undefined && limit !== undefined && inputs.length === undefined ? { maxTokens: limit } : {}),
+        ...(maxTokens === undefined ? {} : { maxTokens }),
       },
-      reads: reads.map(({ name }) => describeOutput(outputs.find((each) => each.name === name) ?? { name, type: 'float32' })),
+      reads: reads.map(({ name }) =>
+        describeOutput(outputs.find((each) => each.name === name) ?? { name, type: 'float32' }),
+      ),
       width: widthOf(reads[0], runs),
       role: reads[0]?.role,
     };
@@ -123,11 +126,16 @@ function widthOf(read: TaskOutput | undefined, [run]: readonly TrialRun[]): numb
 
 /** Lengths at which tables of positions end. */
 const USUAL_LIMITS = [128, 256, 512, 1024];
+/** Longer texts are not tried: each costs a large model seconds. */
+const LONGEST_TRIED = 1024;
 
-/** The most tokens on which the graph does not fail, where that is no more than the largest of the usual limits. */
-async function longest(
+/**
+ * The most tokens on which the graph does not fail, where that is less than the model's files say, or they do not say it;
+ * undefined for a graph that takes all that was tried.
+ */
+async function limitOf(
   graph: TrialGraph,
-  encodings: readonly Encoding[],
+  { encodings, maxTokens = Number.POSITIVE_INFINITY }: TrialText,
   names: readonly string[],
 ): Promise<number | undefined> {
   const fails = async (length: number): Promise<boolean> => {
@@ -139,21 +147,24 @@ async function longest(
       return true;
     }
   };
-  let below = 12;
-  for (const limit of USUAL_LIMITS) {
-    if (!(await fails(limit + 1))) {
-      below = limit + 1;
-      continue;
+  if (Number.isFinite(maxTokens) && !(await fails(Math.min(maxTokens, LONGEST_TRIED)))) return undefined;
+  const lengths = [...USUAL_LIMITS.flatMap((limit) => [limit, limit + 1]), maxTokens].filter(
+    (each) => each <= maxTokens,
+  );
+  let below = 1;
+  let above: number | undefined;
+  for (const length of lengths) {
+    if (await fails(length)) {
+      above = length;
+      break;
     }
-    let above = limit + 1;
-    if (!(await fails(limit))) return limit;
-    above = limit;
-    while (above - below > 1) {
-      const middle = Math.floor((above + below) / 2);
-      if (await fails(middle)) above = middle;
-      else below = middle;
-    }
-    return below;
+    below = length;
   }
-  return undefined;
+  if (above === undefined) return undefined;
+  while (above - below > 1) {
+    const middle = Math.floor((above + below) / 2);
+    if (await fails(middle)) above = middle;
+    else below = middle;
+  }
+  return below;
 }

@@ -14,6 +14,8 @@ export interface TrialText {
   readonly maxTokens?: number | undefined;
   /** The place of the first token. */
   readonly firstPosition: number;
+  /** True if the model's files or its publisher say how vectors of tokens become one. */
+  readonly saysPooling: boolean;
   /** Sequences of texts of two lengths or more. */
   readonly encodings: readonly Encoding[];
 }

@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import type { Modelkeep, PushOptions } from '../../../src/app/index.js';
-import { ModelkeepError } from '../../../src/core/index.js';
+import { pull, type Modelkeep, type PushOptions } from '../../../src/app/index.js';
+import { ModelkeepError, parseReference } from '../../../src/core/index.js';
 import { temporaryFolder } from '../../unit/formats/temporary-folder.js';
 import { Bench } from '../node-bench.js';
 
@@ -58,7 +58,7 @@ export class CaseBench {
   async answer(path: string, inputs: unknown, options: Partial<PushOptions> = {}, parameters = {}): Promise<unknown> {
     const { record } = await this.publish(path, options);
     const model = await this.#keep.load(`${record.model}:${record.version}`);
-    return model.predict(inputs, parameters);
+    return model.predict(inputs, { parameters });
   }
 
   /** The error with which a push of a path is refused; nothing may be stored then. */
@@ -69,6 +69,11 @@ export class CaseBench {
     if (stored.length > 0) throw new Error(`It was published: ${path}`);
     if (error instanceof ModelkeepError) return error;
     throw new Error(`It ended otherwise: ${String(error)}`, { cause: error });
+  }
+
+  /** Writes a version into a folder. */
+  async pull(reference: string, folder: string): Promise<void> {
+    await pull(this.#bench.store, parseReference(reference), folder);
   }
 
   async close(): Promise<void> {

@@ -19,6 +19,7 @@ describe('the bundled programs', () => {
       'quantize.js',
       'runner.js',
       'text.js',
+      'trial.js',
     ]);
   });
 

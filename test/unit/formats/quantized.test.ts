@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { SessionPlan } from '../../../src/formats/index.js';
+import { detectWeightBits } from '../../../src/runners/index.js';
 import { WordRows } from '../../../src/runners/onnx/word-rows.js';
 import { segmentModel } from './segments-on-disk.js';
 import { goldenRows, largestGap, numbers, openSession, runBatch, type GoldenRow } from './session.js';
@@ -66,13 +67,15 @@ const RANDOM = ARCHS.map((name) => ({ name: `archs/${name}`, mean: 0.98, sevenBi
 const TRAINED = ['v1', 'v2', 'v3-head'].map((name) => {
   return { name: `sentiment/${name}`, mean: 0.98, sevenBits: 0.98, sameTop: 0.95 };
 });
+/** Bits with which the sums of this machine do not overflow: a node takes no others by itself. */
+const BITS = await detectWeightBits();
 const FORMS = [
-  ['int8', 8],
+  ['int8', BITS],
   ['int8', 7],
-  ['int8-fast', 8],
+  ['int8-fast', BITS],
   ['int8-weights', 8],
   ['int8-weights', 7],
-  ['int8+embeddings', 8],
+  ['int8+embeddings', BITS],
 ] as const;
 /** Rows that are compared: short and long ones, and pairs where the model takes them. */
 const COMPARED = 24;
@@ -97,7 +100,7 @@ type HeadRow = GoldenRow & Record<string, readonly number[]>;
 
 test.each(readdirSync(HEADS))('%s in int8 answers nearly as the reference', async (name) => {
   const directory = join(HEADS, name);
-  const plan = await (await segmentModel(directory, folder)).plan('int8+embeddings');
+  const plan = await (await segmentModel(directory, folder)).plan('int8+embeddings', BITS);
   const session = await openSession(plan);
   const rows = JSON.parse(readFileSync(join(directory, 'golden.json'), 'utf8')) as HeadRow[];
   const padId = padIdOf(directory);
@@ -105,7 +108,7 @@ test.each(readdirSync(HEADS))('%s in int8 answers nearly as the reference', asyn
     const found = await runBatch(session, [row], padId);
     for (const output of plan.outputs)
       expect(cosine(numbers(found, output.name), row[output.name] ?? []), `output ${output.name}`).toBeGreaterThan(
-        0.97,
+        BITS === 8 ? 0.97 : 0.94,
       );
   }
   await session.release();

@@ -12,7 +12,6 @@ test('what is not chosen is left to the model’s own files', async () => {
 
 test('choices are read as they were written', async () => {
   const choices = {
-    file: 'onnx/model_quantized.onnx',
     outputs: ['output_0'],
     pooling: 'cls',
     normalize: true,
@@ -25,8 +24,8 @@ test('choices are read as they were written', async () => {
 test.each<object>([
   { pooling: 'median' },
   { normalize: 'yes' },
-  { file: '../model.onnx' },
-  { file: 'model.bin' },
+  { file: 'model.onnx' },
+  { activation: 'tanh' },
   { outputs: [] },
   { outputs: ['a', 'b', 'c'] },
   { shared: 'sometimes' },
