@@ -134,7 +134,7 @@ async function belonging(
   format: Format,
   directory: string,
   listed: readonly ArtifactFile[],
-  path: string | undefined,
+  graphPath: string | undefined,
 ): Promise<{ readonly files: readonly ArtifactFile[]; readonly leftOut: readonly LeftOut[] }> {
   if (format === 'joblib') {
     const model = pickledModel(listed);
@@ -142,13 +142,13 @@ async function belonging(
     const others = listed.filter((file) => !files.includes(file));
     return { files, leftOut: others.map(({ path }) => ({ path, why: 'not needed' })) };
   }
-  if (format !== 'onnx' || path === undefined) return selectFiles(listed, format, undefined);
-  const graph = listed.filter((file) => file.path === path);
+  if (format !== 'onnx' || graphPath === undefined) return selectFiles(listed, format, undefined);
+  const graph = listed.filter((file) => file.path === graphPath);
   refusePointers(graph);
-  const data = await externalFilesOf(openLocalFiles(graph), path);
+  const data = await externalFilesOf(openLocalFiles(graph), graphPath);
   const extra = [...data].filter((one) => !listed.some((file) => file.path === one));
-  const files = [...listed, ...extra.map((one) => externalFile(directory, path, one))].toSorted(byPath);
-  return selectFiles(withTokenizerBeside(files, path), format, { path, data });
+  const files = [...listed, ...extra.map((one) => externalFile(directory, graphPath, one))].toSorted(byPath);
+  return selectFiles(withTokenizerBeside(files, graphPath), format, { path: graphPath, data });
 }
 
 /** Takes `x-tokenizer.json` beside `x.onnx` for its tokenizer, where there is no other. */
