@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync, writeFileSync } from 'node:fs';
+import { lstatSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileError, ModelkeepError, type Abortable } from '../core/index.js';
 import {
@@ -67,6 +67,7 @@ function wrong(option: string, why: string): ModelkeepError {
 
 /** The choices that a pulled version has in its folder. */
 function pulledChoices(path: string): TextChoices {
+  if (!statSync(path).isDirectory()) return {};
   const file = join(path, TEXT_FILE);
   const stat = lstatSync(file, { throwIfNoEntry: false });
   if (stat?.isFile() !== true) return {};
