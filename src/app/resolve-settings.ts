@@ -1,4 +1,4 @@
-import { ModelkeepError } from '../core/index.js';
+import { didYouMean, ModelkeepError } from '../core/index.js';
 import { SETTINGS, type SettingName, type Settings } from './settings.js';
 
 /** Where a setting's value came from, the strongest first. */
@@ -37,10 +37,11 @@ export interface SettingSources {
 export function resolveSettings({ flags = {}, environment = {}, file = {} }: SettingSources): ResolvedSettings {
   const unknown = Object.keys(file).find((name) => !Object.hasOwn(SETTINGS, name));
   if (unknown !== undefined) {
-    const known = Object.keys(SETTINGS).join(', ');
+    const known = Object.keys(SETTINGS);
     throw new ModelkeepError(
       'INVALID_INPUT',
-      `The configuration file has the unknown setting ${JSON.stringify(unknown)}; known are ${known}`,
+      `The configuration file has the unknown setting ${JSON.stringify(unknown)}; known are ${known.join(', ')}` +
+        didYouMean(unknown, known),
     );
   }
   const values: Record<string, unknown> = {};

@@ -357,6 +357,8 @@ export type TextClassification = {
     readonly return_all_scores?: boolean;
     /** Whether to cut what is too long instead of refusing it, or which text of a pair gives way. */
     readonly truncation?: boolean | 'longest_first' | 'only_first' | 'only_second' | 'do_not_truncate';
+    /** Another name of truncation, as Text Embeddings Inference has it: true or false. */
+    readonly truncate?: boolean;
     /** Most tokens of a sequence, special ones included; no more than the model takes. A longer one is cut. */
     readonly max_length?: number;
     /** The end at which a text is cut. Default: what the tokenizer says. */
@@ -404,6 +406,10 @@ export type TokenClassification = {
     readonly ignore_labels?: readonly string[];
     /** Tokens that windows of a long text share; without it a long text is cut. Needs an aggregation. */
     readonly stride?: number | null;
+    /** Whether a text is a list of its words, which are tokenized one by one. */
+    readonly is_split_into_words?: boolean;
+    /** What stands between the words of a list in the text that start and end are places of. */
+    readonly delimiter?: string;
   };
   readonly options?: Readonly<Record<string, unknown>>;
 };
@@ -494,6 +500,8 @@ export type FillMask = {
     readonly targets?: string | readonly string[];
     /** Whether to cut what is too long instead of refusing it, or which text of a pair gives way. */
     readonly truncation?: boolean | 'longest_first' | 'only_first' | 'only_second' | 'do_not_truncate';
+    /** Another name of truncation, as Text Embeddings Inference has it: true or false. */
+    readonly truncate?: boolean;
     /** Most tokens of a sequence, special ones included; no more than the model takes. A longer one is cut. */
     readonly max_length?: number;
     /** The end at which a text is cut. Default: what the tokenizer says. */
@@ -535,6 +543,8 @@ export type FeatureExtraction = {
   readonly parameters?: {
     /** Whether to cut what is too long instead of refusing it, or which text of a pair gives way. */
     readonly truncation?: boolean | 'longest_first' | 'only_first' | 'only_second' | 'do_not_truncate';
+    /** Another name of truncation, as Text Embeddings Inference has it: true or false. */
+    readonly truncate?: boolean;
     /** Most tokens of a sequence, special ones included; no more than the model takes. A longer one is cut. */
     readonly max_length?: number;
     /** The end at which a text is cut. Default: what the tokenizer says. */
@@ -566,6 +576,8 @@ export type ZeroShotClassification = {
     readonly multi_label?: boolean;
     /** Whether to cut what is too long instead of refusing it, or which text of a pair gives way. */
     readonly truncation?: boolean | 'longest_first' | 'only_first' | 'only_second' | 'do_not_truncate';
+    /** Another name of truncation, as Text Embeddings Inference has it: true or false. */
+    readonly truncate?: boolean;
     /** Most tokens of a sequence, special ones included; no more than the model takes. A longer one is cut. */
     readonly max_length?: number;
     /** The end at which a text is cut. Default: what the tokenizer says. */
@@ -603,10 +615,12 @@ export type SentenceEmbeddings = {
     readonly prompt?: string;
     /** How many of the first numbers of each vector to give. */
     readonly dimensions?: number;
-    /** Whether to cut a text that is too long instead of refusing it. */
+    /** Whether to cut a text that is too long instead of refusing it. Default: true. */
     readonly truncate?: boolean;
-    /** Accepted for compatibility: texts are cut at their end. */
-    readonly truncation_direction?: 'right' | 'Right';
+    /** Another name of truncate, as the tokenizers of transformers have it. */
+    readonly truncation?: boolean | 'longest_first' | 'only_first' | 'do_not_truncate';
+    /** The end at which a text is cut. Default: what the tokenizer says. */
+    readonly truncation_direction?: 'right' | 'left' | 'Right' | 'Left';
   };
   readonly options?: Readonly<Record<string, unknown>>;
 };
@@ -625,10 +639,12 @@ export type SentenceSimilarity = {
     readonly prompt_name?: string;
     /** Text that goes before each text, instead of a named prompt. */
     readonly prompt?: string;
-    /** Whether to cut a text that is too long instead of refusing it. */
+    /** Whether to cut a text that is too long instead of refusing it. Default: true. */
     readonly truncate?: boolean;
-    /** Accepted for compatibility: texts are cut at their end. */
-    readonly truncation_direction?: 'right' | 'Right';
+    /** Another name of truncate, as the tokenizers of transformers have it. */
+    readonly truncation?: boolean | 'longest_first' | 'only_first' | 'do_not_truncate';
+    /** The end at which a text is cut. Default: what the tokenizer says. */
+    readonly truncation_direction?: 'right' | 'left' | 'Right' | 'Left';
   };
   readonly options?: Readonly<Record<string, unknown>>;
 };
@@ -655,6 +671,8 @@ export type TextRanking = {
     readonly prompt?: string;
     /** Whether to cut what is too long instead of refusing it, or which text of a pair gives way. */
     readonly truncation?: boolean | 'longest_first' | 'only_first' | 'only_second' | 'do_not_truncate';
+    /** Another name of truncation, as Text Embeddings Inference has it: true or false. */
+    readonly truncate?: boolean;
     /** Most tokens of a sequence, special ones included; no more than the model takes. A longer one is cut. */
     readonly max_length?: number;
     /** The end at which a text is cut. Default: what the tokenizer says. */
@@ -686,8 +704,10 @@ export type SparseEmbeddings = {
     readonly prompt_name?: string;
     /** Text that goes before each text, instead of a named prompt. */
     readonly prompt?: string;
-    /** Whether to cut a text that is too long instead of refusing it. */
+    /** Whether to cut a text that is too long instead of refusing it. Default: true. */
     readonly truncate?: boolean;
+    /** Another name of truncate, as the tokenizers of transformers have it. */
+    readonly truncation?: boolean | 'longest_first' | 'only_first' | 'do_not_truncate';
     /** The end at which a text is cut. Default: what the tokenizer says. */
     readonly truncation_direction?: 'right' | 'left' | 'Right' | 'Left';
   };

@@ -20,6 +20,7 @@ export * from './manifest.js';
 export * from './package-file.js';
 export * from './precision.js';
 export * from './metadata.js';
+export * from './nearest.js';
 export * from './reference.js';
 export * from './rest.js';
 export * from './seal.js';

@@ -3,6 +3,7 @@
  * version, tokenizes, and turns a model's outputs into answers; runs no model itself. `metrics/` measures answers.
  */
 export * from './definition.js';
+export { TOO_LONG } from './input.js';
 export * from './detect.js';
 export { taskOfGraph } from './graph-task.js';
 export { firstPosition } from './model-config.js';

@@ -1,9 +1,21 @@
 import { z } from 'zod';
-import { ModelkeepError } from '../core/index.js';
+import { ModelkeepError, unknownFields } from '../core/index.js';
 
 /** The error for an input that a task cannot take. `field` is a path such as `inputs[2].text`. */
 export function invalidInput(field: string, why: string): ModelkeepError {
   return new ModelkeepError('INVALID_INPUT', `${field} ${why}`, { details: { field } });
+}
+
+/** `details.reason` of an error for an input that is longer than the model takes. */
+export const TOO_LONG = 'too-long';
+
+/** The error for a text that may not be cut and is longer than the model takes. */
+export function tooLong(field: string, maxTokens: number): ModelkeepError {
+  return new ModelkeepError(
+    'INVALID_INPUT',
+    `${field} has more than the ${maxTokens} tokens the model takes; shorten it, or set truncate to true`,
+    { details: { field, reason: TOO_LONG } },
+  );
 }
 
 /**
@@ -12,7 +24,7 @@ export function invalidInput(field: string, why: string): ModelkeepError {
  * @throws ModelkeepError `INVALID_INPUT` naming the parameter
  */
 export function parseParameters<T>(schema: z.ZodType<T>, parameters: Readonly<Record<string, unknown>> | undefined): T {
-  const parsed = schema.safeParse(parameters ?? {});
+  const parsed = schema.safeParse(parameters ?? {}, { error: unknownFields });
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const path = ['parameters', ...(issue?.path ?? [])].map(String).join('.');

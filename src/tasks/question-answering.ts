@@ -4,7 +4,7 @@ import { inOrder, invalidInput, isObject, kindOf, parseParameters, textOf } from
 import { bestSpans } from './spans.js';
 import { outputNamed } from './outputs.js';
 import type { EncodingOutputs, OpenTask, PreparedRequest, TaskRequest } from './task.js';
-import type { AlignedText } from './tokenizer/tokenizer.js';
+import type { AlignedText } from './tokenizer/aligned-text.js';
 import type { Assembled } from './tokenizer/template.js';
 import { windowsOf } from './tokenizer/windows.js';
 
@@ -94,7 +94,11 @@ async function prepareQuestion(
   const [asked, aligned] = await Promise.all([tokenizer.ids(question, maxSeqLen), tokenizer.aligned(context)]);
   const room = maxSeqLen - tokenizer.added(true) - asked.length;
   if (room < 1) throw invalidInput(`${field}.question`, `leaves no room for the context in ${maxSeqLen} tokens`);
-  const windows = windowsOf(aligned.ids.length, room, stride, 'parameters.doc_stride').map(([first, end]): Window => {
+  const windows = windowsOf(
+    aligned.ids.length,
+    { room, stride, fromEnd: tokenizer.truncateLeft },
+    'parameters.doc_stride',
+  ).map(([first, end]): Window => {
     const part = aligned.ids.slice(first, end);
     const assembled = tokenizer.padLeft ? tokenizer.assemble(part, asked) : tokenizer.assemble(asked, part);
     return { assembled, at: tokenizer.padLeft ? assembled.startA : assembled.startB, first, length: end - first };

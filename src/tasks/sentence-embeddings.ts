@@ -3,6 +3,7 @@ import type { TaskDefinition } from './definition.js';
 import { inOrder, invalidInput, kindOf, parseParameters, textOf } from './input.js';
 import { openSentenceEncoder, type SentenceEncoder } from './sentence-encoder.js';
 import type { Encoding, PreparedRequest, TaskRequest } from './task.js';
+import { TEXT_CUTTING, tokenizingOf } from './tokenizer-arguments.js';
 
 /** Schema of the parameters of sentence-embeddings. */
 export const SentenceEmbeddingsParametersSchema = z.strictObject({
@@ -10,11 +11,7 @@ export const SentenceEmbeddingsParametersSchema = z.strictObject({
   prompt_name: z.string().optional().describe('Name of a prompt of the model that goes before each text.'),
   prompt: z.string().optional().describe('Text that goes before each text, instead of a named prompt.'),
   dimensions: z.number().int().positive().optional().describe('How many of the first numbers of each vector to give.'),
-  truncate: z.boolean().default(true).describe('Whether to cut a text that is too long instead of refusing it.'),
-  truncation_direction: z
-    .enum(['right', 'Right'])
-    .optional()
-    .describe('Accepted for compatibility: texts are cut at their end.'),
+  ...TEXT_CUTTING,
 });
 
 /** Parameters of sentence-embeddings. */
@@ -33,12 +30,11 @@ async function prepare(encoder: SentenceEncoder, { inputs, parameters: asked }: 
     throw invalidInput('inputs', `must be a text or texts, not ${kindOf(inputs)}`);
   const many = list !== undefined && typeof list[0] !== 'number';
   const prompt = textOf(encoder.promptOf(parameters), 'parameters.prompt');
-  const encode = async (value: unknown, field: string): Promise<Encoding> => {
-    if (Array.isArray(value)) return encoder.encodeIds(value, field);
-    const text = textOf(value, field);
-    if (!parameters.truncate) await encoder.checkLength(text, prompt, field);
-    return encoder.encode(text, prompt);
-  };
+  const tokenizing = tokenizingOf(parameters, true);
+  const encode = async (value: unknown, field: string): Promise<Encoding> =>
+    Array.isArray(value)
+      ? encoder.encodeIds(value, field)
+      : encoder.encode(prompt + textOf(value, field), field, tokenizing);
   const values = many ? list : [inputs];
   return {
     encodings: await inOrder(values, (each, i) => encode(each, many ? `inputs[${i}]` : 'inputs')),

@@ -7,7 +7,9 @@ import { promptsOf, USUAL_PROMPTS, type Prompts } from './prompts.js';
 import { countOf, similarityOf, type NamedSimilarity } from './sentence-config.js';
 import { describePipeline, readSentencePipeline, type SentencePipeline } from './sentence-pipeline.js';
 import type { Encoding, EncodingOutputs, OpenTask } from './task.js';
+import type { Tokenizing } from './tokenizer-arguments.js';
 import type { TextTokenizer } from './tokenizer/tokenizer.js';
+import { encodeWhole } from './whole-text.js';
 
 /** How a vector is wanted. */
 export interface VectorForm {
@@ -23,15 +25,18 @@ export interface SentenceEncoder extends Prompts {
   readonly about: Pick<OpenTask, 'padId' | 'padLeft' | 'maxTokens' | 'facts'>;
   /** How vectors of the model are compared. */
   readonly similarity: NamedSimilarity;
-  encode(text: string, prompt: string): Promise<Encoding>;
+  /**
+   * The tokens of a text, whose prompt is part of it.
+   *
+   * @throws ModelkeepError `INVALID_INPUT` naming `field` for a text that is too long and may not be cut
+   */
+  encode(text: string, field: string, tokenizing: Tokenizing): Promise<Encoding>;
   /**
    * Takes ids of tokens as they are; special ones are the caller's.
    *
    * @throws ModelkeepError `INVALID_INPUT` for none, too many, or one that is no token of the model
    */
   encodeIds(ids: readonly unknown[], field: string): Encoding;
-  /** @throws ModelkeepError `INVALID_INPUT` for a text that would be cut */
-  checkLength(text: string, prompt: string, field: string): Promise<void>;
   /**
    * The vector of one text.
    *
@@ -105,14 +110,8 @@ export async function openSentenceEncoder({ files, tokenizer: own }: TaskContext
     about: { ...padding, facts: { ...padding.facts, pooling: `${describePipeline(pipeline)}${cut}${compared}` } },
     ...prompts,
     similarity,
-    encode: (text, prompt) => encode(prompt + text),
+    encode: (text, field, tokenizing) => encodeWhole(tokenizer, [texts.clean(text)], field, tokenizing),
     encodeIds: (ids, field) => ({ ids: checkIds(tokenizer, ids, maxTokens, field) }),
-    checkLength: async (text, prompt, field) => {
-      const room = maxTokens - tokenizer.added(false);
-      if ((await tokenizer.ids(texts.clean(prompt + text), room)).length > room) {
-        throw invalidInput(field, `has more than the ${maxTokens} tokens the model takes; set parameters.truncate`);
-      }
-    },
     vector: async (outputs, prompt, { normalize, dimensions } = {}) => {
       const output = outputNamed(outputs, 'last_hidden_state', 'token_embeddings', 'sentence_embedding');
       const whole =

@@ -3,16 +3,13 @@ import type { TaskDefinition } from './definition.js';
 import { inOrder, invalidInput, isObject, kindOf, parseParameters, textOf } from './input.js';
 import { openSentenceEncoder, type SentenceEncoder } from './sentence-encoder.js';
 import type { PreparedRequest, TaskRequest } from './task.js';
+import { TEXT_CUTTING, tokenizingOf } from './tokenizer-arguments.js';
 
 /** Schema of the parameters of sentence-similarity. */
 export const SentenceSimilarityParametersSchema = z.strictObject({
   prompt_name: z.string().optional().describe('Name of a prompt of the model that goes before each text.'),
   prompt: z.string().optional().describe('Text that goes before each text, instead of a named prompt.'),
-  truncate: z.boolean().default(true).describe('Whether to cut a text that is too long instead of refusing it.'),
-  truncation_direction: z
-    .enum(['right', 'Right'])
-    .optional()
-    .describe('Accepted for compatibility: texts are cut at their end.'),
+  ...TEXT_CUTTING,
 });
 
 /** Parameters of sentence-similarity. */
@@ -38,12 +35,11 @@ async function prepare(encoder: SentenceEncoder, { inputs, parameters: asked }: 
   if (!Array.isArray(sentences)) throw invalidInput('inputs.sentences', `must be a list, not ${kindOf(sentences)}`);
   const texts = sentences.map((each: unknown, i) => textOf(each, `inputs.sentences[${i}]`));
   const prompt = textOf(encoder.promptOf(parameters), 'parameters.prompt');
+  const tokenizing = tokenizingOf(parameters, true);
   return {
-    encodings: await inOrder([source, ...texts], async (text, i) => {
-      const field = i === 0 ? 'inputs.source_sentence' : `inputs.sentences[${i - 1}]`;
-      if (!parameters.truncate) await encoder.checkLength(text, prompt, field);
-      return encoder.encode(text, prompt);
-    }),
+    encodings: await inOrder([source, ...texts], (text, i) =>
+      encoder.encode(prompt + text, i === 0 ? 'inputs.source_sentence' : `inputs.sentences[${i - 1}]`, tokenizing),
+    ),
     finish: async (outputs): Promise<SentenceSimilarityOutput> => {
       const [first = [], ...others] = await inOrder(outputs, (each) => encoder.vector(each, prompt));
       return others.map((other) => encoder.similarity.of(first, other));

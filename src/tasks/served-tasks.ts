@@ -1,4 +1,4 @@
-import { ModelkeepError } from '../core/index.js';
+import { didYouMean, ModelkeepError } from '../core/index.js';
 import { isTaskName, type TaskName } from './detect.js';
 import { isObject } from './input.js';
 import { TOKEN_TASKS } from './token-tasks.js';
@@ -62,7 +62,7 @@ export function taskToServe(published: string, hints: TaskHints): string {
   const why = isTaskName(name) ? 'the version serves' : 'there is no such task; the version serves';
   throw new ModelkeepError(
     'INVALID_INPUT',
-    `The task ${JSON.stringify(task.slice(0, 100))}: ${why} ${served.join(', ')}`,
+    `The task ${JSON.stringify(task.slice(0, 100))}: ${why} ${served.join(', ')}${didYouMean(name, served)}`,
     {
       details: { field: 'parameters.task' },
     },

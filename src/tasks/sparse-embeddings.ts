@@ -10,6 +10,7 @@ import { countOf } from './sentence-config.js';
 import { transformerOf } from './sentence-pipeline.js';
 import type { EncodingOutputs, PreparedRequest, TaskRequest } from './task.js';
 import type { TextTokenizer } from './tokenizer/tokenizer.js';
+import { TEXT_CUTTING, tokenizingOf } from './tokenizer-arguments.js';
 import { readTransformerSettings } from './transformer-settings.js';
 import { encodeWhole } from './whole-text.js';
 
@@ -25,12 +26,7 @@ export const SparseEmbeddingsParametersSchema = z.strictObject({
   return_tokens: z.boolean().default(false).describe('Whether to name the token beside its index.'),
   prompt_name: z.string().optional().describe('Name of a prompt of the model that goes before each text.'),
   prompt: z.string().optional().describe('Text that goes before each text, instead of a named prompt.'),
-  truncate: z.boolean().default(true).describe('Whether to cut a text that is too long instead of refusing it.'),
-  truncation_direction: z
-    .enum(['right', 'left', 'Right', 'Left'])
-    .transform((side) => side.toLowerCase() as 'right' | 'left')
-    .optional()
-    .describe('The end at which a text is cut. Default: what the tokenizer says.'),
+  ...TEXT_CUTTING,
 });
 
 /** Parameters of sparse-embeddings. */
@@ -106,7 +102,7 @@ async function prepare(encoder: SparseEncoder, { inputs, parameters: asked }: Ta
     throw invalidInput('inputs', `must be a text or texts, not ${kindOf(inputs)}`);
   const { tokenizer } = encoder;
   const prompt = textOf(encoder.promptOf(parameters), 'parameters.prompt');
-  const tokenizing = { truncate: parameters.truncate, side: parameters.truncation_direction };
+  const tokenizing = tokenizingOf(parameters, true);
   const values: readonly unknown[] = many ? inputs : [inputs];
   const most = parameters.top_k === null ? undefined : (parameters.top_k ?? encoder.most);
   const answer = (outputs: EncodingOutputs): readonly TokenWeight[] => {

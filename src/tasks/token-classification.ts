@@ -7,7 +7,7 @@ import { outputNamed, row } from './outputs.js';
 import { softmax } from './scores.js';
 import type { EncodingOutputs, OpenTask, PreparedRequest, TaskRequest } from './task.js';
 import type { Assembled } from './tokenizer/template.js';
-import type { AlignedText } from './tokenizer/tokenizer.js';
+import type { AlignedText } from './tokenizer/aligned-text.js';
 import { windowsOf } from './tokenizer/windows.js';
 
 /** Schema of the parameters of token-classification. */
@@ -23,13 +23,22 @@ export const TokenClassificationParametersSchema = z.strictObject({
     .nullable()
     .optional()
     .describe('Tokens that windows of a long text share; without it a long text is cut. Needs an aggregation.'),
+  is_split_into_words: z
+    .boolean()
+    .default(false)
+    .describe('Whether a text is a list of its words, which are tokenized one by one.'),
+  delimiter: z
+    .string()
+    .max(100)
+    .default(' ')
+    .describe('What stands between the words of a list in the text that start and end are places of.'),
 });
 
 /** Parameters of token-classification, as asked. */
 export type TokenClassificationParameters = z.input<typeof TokenClassificationParametersSchema>;
 
-/** One text or a list of texts. */
-export type TokenClassificationInput = string | readonly string[];
+/** One text or a list of texts; with `is_split_into_words` the words of a text, or of several texts. */
+export type TokenClassificationInput = string | readonly string[] | readonly (readonly string[])[];
 
 /** Entities of one text, or of each of a list. Places are Unicode code points of the text. */
 export type TokenClassificationOutput = readonly Entity[] | readonly (readonly Entity[])[];
@@ -48,20 +57,33 @@ interface PreparedText {
 
 type Parameters = z.output<typeof TokenClassificationParametersSchema>;
 
-async function prepareText({ tokenizer }: TaskContext, text: string, parameters: Parameters): Promise<PreparedText> {
+/** A text, or the words that it is split into. */
+type Text = string | readonly string[];
+
+async function prepareText({ tokenizer }: TaskContext, text: Text, parameters: Parameters): Promise<PreparedText> {
   const room = tokenizer.maxTokens - tokenizer.added(false);
   const stride = parameters.stride ?? undefined;
-  const aligned = await tokenizer.aligned(text, stride === undefined ? room : undefined);
+  const wanted = stride === undefined ? room : undefined;
+  const whole = typeof text === 'string' ? text : text.join(parameters.delimiter);
+  const aligned =
+    typeof text === 'string'
+      ? await tokenizer.aligned(text, wanted)
+      : await tokenizer.alignedWords(text, parameters.delimiter, wanted);
+  const length = aligned.ids.length;
   const spans =
     stride === undefined
-      ? [[0, Math.min(room, aligned.ids.length)] as const]
-      : windowsOf(aligned.ids.length, room, stride, 'parameters.stride');
+      ? [
+          tokenizer.truncateLeft
+            ? ([Math.max(0, length - room), length] as const)
+            : ([0, Math.min(room, length)] as const),
+        ]
+      : windowsOf(length, { room, stride, fromEnd: tokenizer.truncateLeft }, 'parameters.stride');
   const windows = spans.map(([first, end]) => ({
     assembled: tokenizer.assemble(aligned.ids.slice(first, end)),
     first,
     length: end - first,
   }));
-  return { characters: Array.from(text), aligned, windows };
+  return { characters: Array.from(whole), aligned, windows };
 }
 
 /** Scores, place and text of each token of a window, special tokens left out. */
@@ -117,18 +139,35 @@ function finishText(
   return text.windows.length > 1 ? mergeOverlapping(entities) : entities;
 }
 
+/** The words of a text. @throws ModelkeepError `INVALID_INPUT` for anything but a list of texts */
+function wordsOf(value: unknown, field: string): readonly string[] {
+  if (!Array.isArray(value)) {
+    throw invalidInput(field, `must be a list of words, as is_split_into_words says, not ${kindOf(value)}`);
+  }
+  return value.map((word: unknown, at) => textOf(word, `${field}[${at}]`));
+}
+
+/** The texts of a request, and whether they are several. As in the pipeline, the words of one text are a list of one. */
+function textsOf(inputs: unknown, split: boolean): { readonly many: boolean; readonly texts: readonly Text[] } {
+  if (split) {
+    if (!Array.isArray(inputs)) return { many: true, texts: [wordsOf(inputs, 'inputs')] };
+    const lists = inputs as readonly unknown[];
+    if (lists.length === 0) throw invalidInput('inputs', 'has no word');
+    if (!lists.every((each) => Array.isArray(each))) return { many: true, texts: [wordsOf(inputs, 'inputs')] };
+    return { many: true, texts: lists.map((each, i) => wordsOf(each, `inputs[${i}]`)) };
+  }
+  if (Array.isArray(inputs)) return { many: true, texts: inputs.map((each, i) => textOf(each, `inputs[${i}]`)) };
+  if (typeof inputs === 'string') return { many: false, texts: [textOf(inputs, 'inputs')] };
+  throw invalidInput('inputs', `must be a text or texts, not ${kindOf(inputs)}`);
+}
+
 async function prepare(context: TaskContext, { inputs, parameters: asked }: TaskRequest): Promise<PreparedRequest> {
   const parameters = parseParameters(TokenClassificationParametersSchema, asked);
   if (parameters.stride !== undefined && parameters.stride !== null && parameters.aggregation_strategy === 'none') {
     throw invalidInput('parameters.stride', 'needs an aggregation_strategy other than none');
   }
-  const many = Array.isArray(inputs);
-  if (!many && typeof inputs !== 'string')
-    throw invalidInput('inputs', `must be a text or texts, not ${kindOf(inputs)}`);
-  const values: readonly unknown[] = many ? inputs : [inputs];
-  const texts = await inOrder(values, (each, i) =>
-    prepareText(context, textOf(each, many ? `inputs[${i}]` : 'inputs'), parameters),
-  );
+  const { many, texts: given } = textsOf(inputs, parameters.is_split_into_words);
+  const texts = await inOrder(given, (each) => prepareText(context, each, parameters));
   return {
     encodings: texts.flatMap((text) => text.windows.map((window) => window.assembled)),
     finish: (outputs): TokenClassificationOutput => {

@@ -1,4 +1,4 @@
-import { invalidInput } from './input.js';
+import { invalidInput, tooLong } from './input.js';
 import type { Tokenizing } from './tokenizer-arguments.js';
 import type { Assembled } from './tokenizer/template.js';
 import type { TextTokenizer } from './tokenizer/tokenizer.js';
@@ -21,12 +21,7 @@ export async function encodeWhole(
     tokenizer.ids(text, room),
     pair === undefined ? undefined : tokenizer.ids(pair, room),
   ]);
-  if (ids.length + (pairIds?.length ?? 0) > room) {
-    throw invalidInput(
-      field,
-      `has more than the ${tokenizer.maxTokens} tokens the model takes; set parameters.truncation`,
-    );
-  }
+  if (ids.length + (pairIds?.length ?? 0) > room) throw tooLong(field, tokenizer.maxTokens);
   return withTokens(tokenizer.assemble(ids, pairIds, options.special), field);
 }
 

@@ -16,6 +16,8 @@ afterAll(async () => {
 });
 
 const EMBEDDINGS = '/tei/team/embeddings';
+/** One vector, to 5 digits. */
+const near = (vector: readonly number[]) => [vector.map((value): unknown => expect.closeTo(value, 5))];
 const vectors = (body: unknown): readonly (readonly number[])[] => body as number[][];
 
 /** What the Hugging Face form gives for the same. */
@@ -73,10 +75,52 @@ describe('embed', () => {
   test('refuses a long text unless it may cut it', async () => {
     const inputs = 'cat '.repeat(600);
     expect(await server.post(`${EMBEDDINGS}/embed`, { inputs })).toMatchObject({
-      status: 422,
+      status: 413,
       body: { error_type: 'Validation' },
     });
-    expect((await server.post(`${EMBEDDINGS}/embed`, { inputs, truncate: true })).status).toBe(200);
+    const cut = vectors(await asked(`${EMBEDDINGS}/embed`, { inputs, truncate: true }));
+    const right = vectors(
+      await asked(`${EMBEDDINGS}/embed`, { inputs, truncate: true, truncation_direction: 'Right' }),
+    );
+    expect(right).toEqual(cut);
+  });
+
+  test('cuts a long text at the end that is asked for, and so does similarity', async () => {
+    const text = `${'cat '.repeat(60)}${'dog '.repeat(60)}`;
+    const [tokens] = (await asked(`${EMBEDDINGS}/tokenize`, { inputs: text })) as { id: number }[][];
+    const ids = tokens!.map(({ id }) => id);
+    const inner = ids.slice(1, -1);
+    const around = (part: readonly number[]) => [ids[0], ...part, ids.at(-1)];
+    const [left, right] = vectors(
+      await asked(`${EMBEDDINGS}/embed`, { inputs: [around(inner.slice(-94)), around(inner.slice(0, 94))] }),
+    );
+    const cut = { inputs: [text], truncate: true };
+    expect(await asked(`${EMBEDDINGS}/embed`, { ...cut, truncation_direction: 'Left' })).toEqual(near(left!));
+    expect(await asked(`${EMBEDDINGS}/embed`, cut)).toEqual(near(right!));
+    const parameters = { truncation: true, truncation_direction: 'left' };
+    expect(await asked('/models/team/embeddings', { inputs: [text], parameters })).toEqual(near(left!));
+
+    const dog = vectors(await asked(`${EMBEDDINGS}/embed`, { inputs: ['a dog'] }))[0]!;
+    const cosine = (vector: readonly number[]) => vector.reduce((sum, value, at) => sum + value * dog[at]!, 0);
+    const inputs = { source_sentence: 'a dog', sentences: [text] };
+    for (const [side, vector] of [
+      ['Left', left!],
+      ['Right', right!],
+    ] as const) {
+      const similar = { inputs, parameters: { truncate: true, truncation_direction: side } };
+      const wanted = [expect.closeTo(cosine(vector), 5)];
+      expect(await asked(`${EMBEDDINGS}/similarity`, similar)).toEqual(wanted);
+      expect(await asked('/models/team/embeddings', similar)).toEqual(wanted);
+    }
+    expect((await server.post(`${EMBEDDINGS}/similarity`, { inputs })).status).toBe(413);
+    expect((await server.post('/models/team/embeddings', { inputs })).status).toBe(200);
+    expect(await server.post('/models/team/embeddings', { inputs, parameters: { truncation: false } })).toMatchObject({
+      status: 400,
+      body: { error: expect.stringContaining('inputs.sentences[0]') },
+    });
+    expect(
+      await server.post('/models/team/embeddings', { inputs, parameters: { truncation: false, truncate: true } }),
+    ).toMatchObject({ status: 400, body: { error: expect.stringContaining('parameters.truncate') } });
   });
 
   test('embed_all gives the vectors of tokens', async () => {
@@ -146,7 +190,7 @@ describe('errors', () => {
     ['no text', `${EMBEDDINGS}/embed`, { inputs: [] }, 400, 'Empty'],
     ['no inputs', `${EMBEDDINGS}/embed`, {}, 422, 'Validation'],
     ['a number', `${EMBEDDINGS}/embed`, { inputs: 5 }, 422, 'Validation'],
-    ['too many texts', `${EMBEDDINGS}/embed`, { inputs: Array.from({ length: 2_049 }, () => 'x') }, 422, 'Validation'],
+    ['too many texts', `${EMBEDDINGS}/embed`, { inputs: Array.from({ length: 2_049 }, () => 'x') }, 413, 'Validation'],
     ['three texts as a pair', '/tei/sentiment/predict', { inputs: ['a', 'b', 'c'] }, 422, 'Validation'],
     ['another kind of model', '/tei/sentiment/embed', { inputs: 'x' }, 422, 'Validation'],
     ['several labels', '/tei/sentiment/rerank', { query: 'a', texts: ['b'] }, 422, 'Validation'],

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import { ModelkeepError } from '../../core/index.js';
+import { ModelkeepError, unknownFields } from '../../core/index.js';
 import type { Prediction, RequestOptions } from '../../serving/index.js';
 
 /** Header by which a client says how long it waits, in ms; `0`: no limit. */
@@ -13,7 +13,7 @@ const KEY_HEADER = 'x-modelkeep-key';
 
 /** The value of a body, checked. @throws ModelkeepError `INVALID_INPUT` naming the field */
 export function checkBody<T>(schema: z.ZodType<T>, body: unknown): T {
-  const parsed = schema.safeParse(body);
+  const parsed = schema.safeParse(body, { error: unknownFields });
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const field = issue === undefined || issue.path.length === 0 ? 'The body' : `Field "${issue.path.join('.')}"`;

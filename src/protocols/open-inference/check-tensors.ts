@@ -1,8 +1,15 @@
-import { ModelkeepError, type Tensor, type TensorInfo } from '../../core/index.js';
+import { didYouMean, ModelkeepError, type Tensor, type TensorInfo } from '../../core/index.js';
 import { datatypeOf } from './datatypes.js';
 
 function namesOf(tensors: readonly TensorInfo[]): string {
   return tensors.map(({ name }) => `"${name}"`).join(', ');
+}
+
+function meant(name: string, known: readonly TensorInfo[]): string {
+  return didYouMean(
+    name,
+    known.map((one) => one.name),
+  );
 }
 
 /**
@@ -19,7 +26,9 @@ export function checkTensors(
   const known = `${namesOf(declared)}${instead.map(({ name }) => `, or one input "${name}" of BYTES alone`).join('')}`;
   for (const name of Object.keys(tensors)) {
     if (declared.some((one) => one.name === name)) continue;
-    throw wrong(`The model has no input "${name.slice(0, 100)}"; it takes ${known}`);
+    throw wrong(
+      `The model has no input "${name.slice(0, 100)}"; it takes ${known}${meant(name, [...declared, ...instead])}`,
+    );
   }
   for (const info of declared) {
     const tensor = Object.hasOwn(tensors, info.name) ? tensors[info.name] : undefined;
@@ -32,7 +41,9 @@ export function checkTensors(
 export function checkOutputs(declared: readonly TensorInfo[], wanted: readonly string[]): void {
   const unknown = wanted.find((name) => !declared.some((one) => one.name === name));
   if (unknown === undefined) return;
-  throw wrong(`The model has no output "${unknown.slice(0, 100)}"; it gives ${namesOf(declared)}`);
+  throw wrong(
+    `The model has no output "${unknown.slice(0, 100)}"; it gives ${namesOf(declared)}${meant(unknown, declared)}`,
+  );
 }
 
 function checkTensor({ name, type, dims }: TensorInfo, tensor: Tensor): void {

@@ -1,4 +1,4 @@
-import { ModelkeepError, type TensorInfo } from '../../core/index.js';
+import { didYouMean, ModelkeepError, type TensorInfo } from '../../core/index.js';
 import type { NamedTensor } from './datatypes.js';
 
 /** What a task takes over this protocol: BYTES inputs by name, and how they become its `inputs`. */
@@ -98,6 +98,6 @@ export function readTextInputs(task: string, tensors: readonly NamedTensor[]): u
   const odd = [...given.keys()].find((name) => !known.includes(name));
   if (odd === undefined) return form.read(given);
   throw wrong(
-    `Input "${odd.slice(0, 100)}" is none of ${task}; it takes ${known.map((name) => `"${name}"`).join(', ')}`,
+    `Input "${odd.slice(0, 100)}" is none of ${task}; it takes ${known.map((name) => `"${name}"`).join(', ')}${didYouMean(odd, known)}`,
   );
 }

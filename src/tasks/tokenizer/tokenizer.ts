@@ -6,6 +6,7 @@ import { resolveTokenizer } from './resolve/resolve.js';
 import type { ResolvedTokenizer } from './resolved.js';
 import { assemble, templateOf, type Assembled, type Template } from './template.js';
 import { prefixesOf } from './text-prefix.js';
+import { placedIn, type AlignedText } from './aligned-text.js';
 import { kept, truncatedLengths, type TruncationStrategy } from './truncate.js';
 
 /** How a text or pair is to be cut. */
@@ -18,17 +19,6 @@ export interface EncodeOptions {
   readonly side?: 'left' | 'right' | undefined;
   /** False to put no special tokens around the texts. @defaultValue true */
   readonly special?: boolean | undefined;
-}
-
-/** Tokens of a text with their places. All lists have one entry a token. */
-export interface AlignedText {
-  readonly ids: readonly number[];
-  /** First Unicode code point of each token in the original text. */
-  readonly starts: readonly number[];
-  /** Code point behind the last one of each token. */
-  readonly ends: readonly number[];
-  /** Number of the word (pre-token) that each token belongs to. */
-  readonly words: readonly (number | undefined)[];
 }
 
 /**
@@ -52,7 +42,8 @@ export class TextTokenizer {
   readonly #single: Template;
   readonly #pair: Template;
   readonly #withTypeIds: boolean;
-  readonly #truncateLeft: boolean;
+  /** True if a long text loses its beginning. */
+  readonly truncateLeft: boolean;
   readonly #splitsHan: boolean;
   readonly #cleansUp: boolean;
 
@@ -68,7 +59,7 @@ export class TextTokenizer {
     const idOf = (token: string | undefined): number | undefined =>
       token === undefined ? undefined : this.idOf(token);
     this.#withTypeIds = resolved.inputNames.includes('token_type_ids');
-    this.#truncateLeft = resolved.truncationSide === 'left';
+    this.truncateLeft = resolved.truncationSide === 'left';
     this.#cleansUp = resolved.cleanUpSpaces;
     this.#splitsHan = resolved.splitsHan;
     this.padLeft = resolved.paddingSide === 'left';
@@ -130,7 +121,7 @@ export class TextTokenizer {
   }
 
   /** Ids of the tokens of a text, without special tokens; at least the first `wanted` of them. */
-  async ids(text: string, wanted = Number.POSITIVE_INFINITY, left = this.#truncateLeft): Promise<number[]> {
+  async ids(text: string, wanted = Number.POSITIVE_INFINITY, left = this.truncateLeft): Promise<number[]> {
     for (const prefix of this.#prefixes(text, wanted, left)) {
       const encoding = await this.#library.encode(prefix, null, WITHOUT_SPECIAL);
       if (encoding.getLength() > wanted || prefix.length === text.length) return encoding.getIds();
@@ -140,7 +131,7 @@ export class TextTokenizer {
 
   /** Tokens with their places in the text, without special tokens; at least the first `wanted` of them. */
   async aligned(text: string, wanted = Number.POSITIVE_INFINITY): Promise<AlignedText> {
-    for (const prefix of this.#prefixes(text, wanted, this.#truncateLeft)) {
+    for (const prefix of this.#prefixes(text, wanted, this.truncateLeft)) {
       const encoding = await this.#library.encode(prefix, null, WITHOUT_SPECIAL);
       if (encoding.getLength() <= wanted && prefix.length < text.length) continue;
       const offsets = encoding.getOffsets();
@@ -152,6 +143,25 @@ export class TextTokenizer {
       };
     }
     return { ids: [], starts: [], ends: [], words: [] };
+  }
+
+  /**
+   * Tokens of words that are tokenized one by one, with their places in the words joined by `delimiter`; without special
+   * tokens; at least the first `wanted` of them.
+   */
+  async alignedWords(
+    words: readonly string[],
+    delimiter: string,
+    wanted = Number.POSITIVE_INFINITY,
+  ): Promise<AlignedText> {
+    // As the library does with words: each has the tokens that it would have alone.
+    let count = this.truncateLeft || wanted === Number.POSITIVE_INFINITY ? words.length : wanted + 1;
+    for (;;) {
+      const encodings = await this.#library.encodeBatch(words.slice(0, count), WITHOUT_SPECIAL);
+      const length = encodings.reduce((sum, encoding) => sum + encoding.getLength(), 0);
+      if (length > wanted || count >= words.length) return placedIn(words, delimiter, encodings);
+      count *= 4;
+    }
   }
 
   #prefixes(text: string, wanted: number, left: boolean): Iterable<string> {
@@ -175,7 +185,7 @@ export class TextTokenizer {
     const maxTokens = Math.min(options.maxTokens ?? this.maxTokens, this.maxTokens);
     const room = maxTokens - (special ? this.added(pair !== undefined) : 0);
     if (room < 0) throw new ModelkeepError('INVALID_INPUT', `${maxTokens} tokens leave no room for the special tokens`);
-    const left = options.side === undefined ? this.#truncateLeft : options.side === 'left';
+    const left = options.side === undefined ? this.truncateLeft : options.side === 'left';
     if (pair === undefined) {
       return this.assemble(kept(await this.ids(text, room, left), room, left), undefined, special);
     }

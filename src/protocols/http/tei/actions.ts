@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { ModelkeepError } from '../../../core/index.js';
-import type { RankedText, TaskRequest } from '../../../tasks/index.js';
+import { TOO_LONG, type RankedText, type TaskRequest } from '../../../tasks/index.js';
 import { checkBody } from '../request.js';
 import {
   decodeBody,
@@ -44,7 +44,7 @@ function checkBatch(field: string, length: number): void {
       'INVALID_INPUT',
       `Field "${field}" has ${length} elements: give ${MAX_BATCH} at the most`,
       {
-        details: { field },
+        details: { field, reason: TOO_LONG },
       },
     );
   }
@@ -69,9 +69,9 @@ interface Cutting {
   readonly truncation_direction?: 'left' | 'right' | null | undefined;
 }
 
-/** How texts are cut: this form refuses a long text unless it is told to cut it. */
-function cutting({ truncate, truncation_direction: side }: Cutting, name: 'truncate' | 'truncation'): object {
-  return { [name]: truncate ?? false, ...(side === 'left' ? { truncation_direction: side } : {}) };
+/** How texts are cut: this form refuses a long text unless it is told to cut it, and cuts at the end by itself. */
+function cutting({ truncate, truncation_direction: side }: Cutting): object {
+  return truncate === true ? { truncate, truncation_direction: side ?? 'right' } : { truncate: false };
 }
 
 function promptOf(name: string | null | undefined): object {
@@ -116,7 +116,7 @@ export const TEI_ACTIONS = {
         normalize: normalize ?? true,
         ...(typeof dimensions === 'number' ? { dimensions } : {}),
         ...promptOf(prompt_name),
-        ...cutting(rest, 'truncate'),
+        ...cutting(rest),
       },
     },
     shape: same,
@@ -125,7 +125,7 @@ export const TEI_ACTIONS = {
     request: {
       task: 'feature-extraction',
       inputs: listOf(inputs),
-      parameters: { ...promptOf(prompt_name), ...cutting(rest, 'truncation') },
+      parameters: { ...promptOf(prompt_name), ...cutting(rest) },
     },
     // The pipeline puts each text into a batch of one.
     shape: (output) => (output as readonly (readonly unknown[])[]).map(([tokens]) => tokens),
@@ -134,7 +134,7 @@ export const TEI_ACTIONS = {
     request: {
       task: 'sparse-embeddings',
       inputs: listOf(inputs),
-      parameters: { ...promptOf(prompt_name), ...cutting(rest, 'truncate') },
+      parameters: { ...promptOf(prompt_name), ...cutting(rest) },
     },
     shape: same,
   })),
@@ -148,7 +148,7 @@ export const TEI_ACTIONS = {
         parameters: {
           raw_scores: true,
           return_text: return_text ?? false,
-          ...cutting(rest, 'truncation'),
+          ...cutting(rest),
         },
       },
       // Such servers give the logistic function, whatever activation the model's own library has.
@@ -167,7 +167,7 @@ export const TEI_ACTIONS = {
           parameters: {
             top_k: null,
             ...(raw_scores === true ? { function_to_apply: 'none' } : {}),
-            ...cutting(rest, 'truncation'),
+            ...cutting(rest),
           },
         },
         shape: many ? same : (output) => (output as readonly unknown[])[0],
@@ -180,7 +180,7 @@ export const TEI_ACTIONS = {
       request: {
         task: 'sentence-similarity',
         inputs,
-        parameters: { ...promptOf(parameters?.prompt_name), ...cutting(parameters ?? {}, 'truncate') },
+        parameters: { ...promptOf(parameters?.prompt_name), ...cutting(parameters ?? {}) },
       },
       shape: same,
     };

@@ -1,10 +1,12 @@
 import type { ErrorCode, ModelkeepError } from '../../../core/index.js';
+import { TOO_LONG } from '../../../tasks/index.js';
 import { HTTP_STATUS } from '../status.js';
 
 /** The kinds of errors that clients of Text Embeddings Inference know. */
 type TeiErrorType = 'Unhealthy' | 'Backend' | 'Overloaded' | 'Validation' | 'Tokenizer' | 'Empty';
 
 const UNPROCESSABLE = 422;
+const TOO_LARGE = 413;
 const FAILED_DEPENDENCY = 424;
 const BAD_REQUEST = 400;
 
@@ -33,6 +35,9 @@ export function teiError(
 ): { readonly status: number; readonly body: object } {
   if (details['reason'] === EMPTY) {
     return { status: BAD_REQUEST, body: { error: message, error_type: 'Empty' satisfies TeiErrorType, code } };
+  }
+  if (details['reason'] === TOO_LONG) {
+    return { status: TOO_LARGE, body: { error: message, error_type: 'Validation' satisfies TeiErrorType, code } };
   }
   const [own, type] = OWN[code] ?? [status, 'Validation' satisfies TeiErrorType];
   // What the framework refuses (a body too large, an unknown encoding) keeps its status.
