@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => cases.close());
 
 /** Where an answer differs from the expected one: numbers need only be close, and keys may be more. */
-function* differences(wanted: unknown, got: unknown, at = ''): Generator<string> {
+function* differences(wanted: unknown, got: unknown, at: string): Generator<string> {
   if (typeof wanted === 'number' && typeof got === 'number') {
     if (Math.abs(wanted - got) > 1e-4) yield `${at}: ${got} instead of ${wanted}`;
   } else if (Array.isArray(wanted) && Array.isArray(got) && wanted.length === got.length) {
@@ -43,7 +43,7 @@ describe('a tokenizer is the one that AutoTokenizer makes of the same files:', (
       expect(requests.length).toBeGreaterThan(0);
       for (const { inputs, parameters, expected } of requests) {
         const got = await model.predict(inputs, { parameters });
-        expect([...differences(expected, got)], JSON.stringify(inputs)).toEqual([]);
+        expect([...differences(expected, got, JSON.stringify(inputs))]).toEqual([]);
       }
     },
   );
