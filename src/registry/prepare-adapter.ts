@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   digestOf,
@@ -28,8 +27,10 @@ import {
 import { addEvidence } from './evidence.js';
 import { addTextChoices } from './prepare-text.js';
 import { sourceOf, taskOf, type Prepared } from './prepare.js';
+import { openPath, type OpenedPath } from './open-path.js';
 import type { PushOptions } from './push.js';
 import { openStoredFiles } from './stored-files.js';
+import { Workspace } from './workspace.js';
 
 /** Files of a base that the version made from it needs: weights, configuration, tokenizer. */
 const OF_BASE = /\.(safetensors|json|txt|model)$/;
@@ -40,7 +41,7 @@ const NOWHERE = Object.freeze({ file: '/nowhere/weights', offset: 0, digest: dig
  * Reads and checks a PEFT adapter, and makes a version of it and of the version that it was trained on: the files of
  * both, so that nothing of the base is sent again and the new version stands by itself.
  *
- * @param path the adapter's directory
+ * @param path the adapter's directory, one that holds it, or an archive of either
  * @param base reference of the version that it was trained on
  * @throws ModelkeepError `UNSUPPORTED_FORMAT` for a base that is no checkpoint or an adapter that is not supported;
  * `INVALID_ARTIFACT` for one that is damaged or does not fit its base; `INVALID_INPUT` for the precision, which is that
@@ -52,49 +53,68 @@ export async function prepareAdapter(
   base: string,
   options: PushOptions,
 ): Promise<Prepared> {
-  const { signal, onProgress, task: asked } = options;
+  const { signal } = options;
   const abortable = signal === undefined ? {} : { signal };
   const record = await store.resolve(parseReference(base), abortable);
-  const manifestBelow = await store.readManifest(record, abortable);
-  const stored = openStoredFiles(store, record, manifestBelow);
+  const manifest = await store.readManifest(record, abortable);
+  const stored = openStoredFiles(store, record, manifest);
   checkBase(record, stored);
-  const own = await inspectAdapter(path);
-  onProgress?.('inspect', { doneBytes: 0, totalBytes: own.files.reduce((sum, { size }) => sum + size, 0) });
-  const temporary = mkdtempSync(join(tmpdir(), 'modelkeep-adapter-'));
-  const discard = (): void => rmSync(temporary, { recursive: true, force: true });
+  const workspace = new Workspace();
+  let opened: OpenedPath | undefined;
   try {
-    const artifact = await withConfig(own, stored, temporary);
-    const below = await readTextChoices(stored);
-    const chosen = addTextChoices({ ...artifact, task: asked }, path, options, () => temporary, below);
-    const files = overlay(chosen, stored);
-    const evident = addEvidence(chosen, path, options);
-    const { task, warnings } = await taskOf(
-      evident,
-      files,
-      (each) => validateFiles(files, 'hf', { task: each, derive: () => Promise.resolve(NOWHERE) }),
-      abortable,
-    );
-    const numbers: string[] = [];
-    const manifest = await buildManifest(evident, {
-      ...abortable,
-      precision: checkPrecision(options.precision ?? manifestBelow.precision ?? 'fp32'),
-      onProgress: (progress: TransferProgress) => onProgress?.('hash', progress),
-      onWarning: (sentence) => numbers.push(sentence),
-    });
-    const { warnings: unread, ...facts } = await readTrainingFacts(artifact);
-    return {
-      manifest: joined(manifest, manifestBelow, task),
-      source: sourceFrom(evident, record),
-      warnings: [...artifact.warnings, ...numbers, ...warnings, ...unread],
-      facts,
-      metadata: { base: { version: versionName(record), digest: record.digest } },
-      parent: versionName(record),
-      discard,
-    };
+    opened = await openPath(path, workspace, abortable);
+    const prepared = await prepareOver({ record, manifest, stored }, opened.path, options, workspace);
+    return { ...prepared, discard: () => workspace[Symbol.dispose]() };
   } catch (error) {
-    discard();
-    throw error;
+    workspace[Symbol.dispose]();
+    throw opened === undefined ? error : opened.named(error);
   }
+}
+
+/** The version that an adapter was trained on. */
+interface Base {
+  readonly record: VersionRecord;
+  readonly manifest: Manifest;
+  readonly stored: VersionFiles;
+}
+
+async function prepareOver(
+  { record, manifest: below, stored }: Base,
+  path: string,
+  options: PushOptions,
+  workspace: Workspace,
+): Promise<Omit<Prepared, 'discard'>> {
+  const { signal, onProgress, task: asked } = options;
+  const abortable = signal === undefined ? {} : { signal };
+  const own = await inspectAdapter(path, { checkpoint: options.checkpoint });
+  onProgress?.('inspect', { doneBytes: 0, totalBytes: own.files.reduce((sum, { size }) => sum + size, 0) });
+  const folder = (): string => workspace.folder();
+  const artifact = { ...(await withConfig(own, stored, folder)), task: asked ?? own.task };
+  const chosen = addTextChoices(artifact, path, options, folder, await readTextChoices(stored));
+  const files = overlay(chosen, stored);
+  const evident = addEvidence(chosen, path, options);
+  const { task, warnings } = await taskOf(
+    evident,
+    files,
+    (each) => validateFiles(files, 'hf', { task: each, derive: () => Promise.resolve(NOWHERE) }),
+    abortable,
+  );
+  const numbers: string[] = [];
+  const manifest = await buildManifest(evident, {
+    ...abortable,
+    precision: checkPrecision(options.precision ?? below.precision ?? 'fp32'),
+    onProgress: (progress: TransferProgress) => onProgress?.('hash', progress),
+    onWarning: (sentence) => numbers.push(sentence),
+  });
+  const { warnings: unread, ...facts } = await readTrainingFacts(artifact);
+  return {
+    manifest: joined(manifest, below, task),
+    source: sourceFrom(evident, record),
+    warnings: [...artifact.warnings, ...numbers, ...warnings, ...unread],
+    facts,
+    metadata: { base: { version: versionName(record), digest: record.digest } },
+    parent: versionName(record),
+  };
 }
 
 function checkBase(record: VersionRecord, files: VersionFiles): void {
@@ -113,11 +133,11 @@ function checkBase(record: VersionRecord, files: VersionFiles): void {
 }
 
 /** The adapter's files, with a config.json that names the adapter's head where the base has another. */
-async function withConfig(artifact: Artifact, stored: VersionFiles, folder: string): Promise<Artifact> {
+async function withConfig(artifact: Artifact, stored: VersionFiles, folder: () => string): Promise<Artifact> {
   const isOwn = artifact.files.some(({ path }) => path === 'config.json');
   const { config, notes } = await adaptedConfig(overlay(artifact, stored), isOwn);
   if (config === undefined) return artifact;
-  const absolutePath = join(folder, 'config.json');
+  const absolutePath = join(folder(), 'config.json');
   writeFileSync(absolutePath, `${JSON.stringify(config, undefined, 2)}\n`);
   const made = { path: 'config.json', absolutePath, size: statSync(absolutePath).size };
   const others = artifact.files.filter(({ path }) => path !== made.path);

@@ -1,8 +1,8 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   openModelkeep,
   openStore,
@@ -142,13 +142,13 @@ describe('an adapter published over its base', () => {
   });
 
   test('leaves nothing in the temporary folder', async () => {
-    const prefix = 'modelkeep-adapter-';
-    const before = mkdtempSync(join(tmpdir(), prefix));
-    rmSync(before, { recursive: true });
-    const mine = readdirSync(tmpdir()).filter((name) => name.startsWith(prefix) && !name.includes('test'));
+    const own = join(folder, 'temporary');
+    mkdirSync(own);
+    vi.stubEnv('TMPDIR', own);
     await push(store, join(FIXTURES, 'archs/heads/roberta-mlm'), { name: 'words' });
     const headed = await push(store, join(FIXTURES, 'adapters/new-head'), { name: 'words', base: 'words:1' });
-    expect(readdirSync(tmpdir()).filter((name) => name.startsWith(prefix) && !name.includes('test'))).toEqual(mine);
+    vi.unstubAllEnvs();
+    expect(readdirSync(own)).toEqual([]);
     // The head that the adapter brings is that of config.json from now on.
     const { files } = await store.readManifest(await store.resolve(parseReference('words:2')));
     expect(files.map(({ path }) => path)).toContain('config.json');

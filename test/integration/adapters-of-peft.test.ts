@@ -1,9 +1,12 @@
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openModelkeep, openStore, push, type VersionStore } from '../../src/app/index.js';
+import { inspectAdapter } from '../../src/formats/index.js';
+import { largestGap } from '../unit/formats/session.js';
 
 const FIXTURES = join(import.meta.dirname, '../fixtures');
 const ADAPTERS = join(FIXTURES, 'adapters-of-today');
@@ -25,6 +28,10 @@ afterAll(async () => {
 interface Row {
   readonly text: string;
   readonly logits: readonly number[];
+}
+interface Sentence {
+  readonly text: string;
+  readonly embedding: readonly number[];
 }
 type Label = { readonly label: string; readonly score: number };
 
@@ -63,37 +70,74 @@ function saved(...names: readonly string[]): string {
   return path;
 }
 
-describe('a folder with adapters that have names', () => {
-  test('of one adapter is that adapter, with the tokenizer beside it', async () => {
+/** The files of a published version. */
+async function pathsOf(path: string, options: { readonly checkpoint?: string } = {}): Promise<readonly string[]> {
+  const { record } = await push(store, path, { name: 'lying', base: 'base:1', ...options });
+  return (await store.readManifest(record)).files.map((file) => file.path);
+}
+
+describe('an adapter as it lies on disk', () => {
+  test('in a folder of its name, with tokenizer and labels beside that', async () => {
     const path = saved('alone');
-    writeFileSync(
-      join(path, 'special_tokens_map.json'),
-      readFileSync(join(FIXTURES, 'sentiment/v2/special_tokens_map.json')),
+    cpSync(join(FIXTURES, 'sentiment/v2/tokenizer.json'), join(path, 'tokenizer.json'));
+    cpSync(join(FIXTURES, 'sentiment/v2/config.json'), join(path, 'config.json'));
+    const own = await inspectAdapter(path);
+    expect(own.files.map((file) => file.path)).toEqual(
+      expect.arrayContaining(['adapter_config.json', 'adapter_model.safetensors', 'config.json', 'tokenizer.json']),
     );
-    const { record } = await push(store, path, { name: 'named', base: 'base:1' });
-    const paths = (await store.readManifest(record)).files.map((file) => file.path);
+    expect(own.from).toContain('alone');
+    const paths = await pathsOf(path);
     expect(paths).toContain('adapter_config.json');
-    expect(paths).toContain('special_tokens_map.json');
     expect(paths.filter((one) => one.includes('/'))).toEqual([]);
   });
 
-  test('of several is refused, and each can be published by itself', async () => {
+  test('beside others of names is refused, listing them, and each can be published by itself', async () => {
     const path = saved('first', 'second');
-    const refused = push(store, path, { name: 'named', base: 'base:1' });
-    await expect(refused).rejects.toMatchObject({
+    await expect(pathsOf(path)).rejects.toMatchObject({
       code: 'INVALID_ARTIFACT',
-      message: expect.stringMatching(/several adapters: first, second.*first/),
+      message: expect.stringMatching(/several models.*first \(adapter\), second \(adapter\).*first/),
     });
-    await expect(push(store, join(path, 'second'), { name: 'second', base: 'base:1' })).resolves.toBeDefined();
+    await expect(pathsOf(join(path, 'second'))).resolves.toContain('adapter_config.json');
   });
 
-  test('beside one without a name leaves them out, and says so', async () => {
+  test('without a name beside others leaves them out, and says so', async () => {
     const path = saved('other');
     cpSync(join(ADAPTERS, 'reviews'), path, { recursive: true });
-    const { warnings, record } = await push(store, path, { name: 'default', base: 'base:1' });
+    const { warnings } = await inspectAdapter(path);
     expect(warnings.join(' ')).toContain('the other adapters other');
-    const paths = (await store.readManifest(record)).files.map((file) => file.path);
-    expect(paths.filter((one) => one.includes('/'))).toEqual([]);
+    expect((await pathsOf(path)).filter((one) => one.includes('/'))).toEqual([]);
+  });
+
+  test('in checkpoints of a training run: the newest, or the one that is named', async () => {
+    const path = saved('checkpoint-5', 'checkpoint-20');
+    rmSync(join(path, 'checkpoint-5/golden.json'));
+    expect((await inspectAdapter(path)).from).toContain('checkpoint-20, the newest of 2');
+    expect((await inspectAdapter(path, { checkpoint: '5' })).from).toContain('checkpoint-5, as asked');
+    expect(await pathsOf(path, { checkpoint: '5' })).not.toContain('golden.json');
+  });
+
+  test('in an archive', async () => {
+    const path = join(folder, 'adapter.tar.gz');
+    execFileSync('tar', ['-czf', path, '-C', ADAPTERS, 'reviews']);
+    expect(await pathsOf(path)).toContain('adapter_config.json');
+  });
+
+  test('in a cache of Hugging Face, as links', async () => {
+    const cache = join(folder, 'models--somebody--adapter');
+    mkdirSync(join(cache, 'snapshots/abc'), { recursive: true });
+    mkdirSync(join(cache, 'blobs'));
+    for (const name of ['adapter_config.json', 'adapter_model.safetensors']) {
+      cpSync(join(ADAPTERS, 'reviews', name), join(cache, 'blobs', name));
+      symlinkSync(`../../blobs/${name}`, join(cache, 'snapshots/abc', name));
+    }
+    expect(await pathsOf(cache)).toContain('adapter_model.safetensors');
+  });
+
+  test('is named where there is none', async () => {
+    await expect(pathsOf(join(FIXTURES, 'sentiment/v2'))).rejects.toMatchObject({
+      code: 'INVALID_ARTIFACT',
+      message: expect.stringContaining('no adapter_config.json'),
+    });
   });
 });
 
@@ -104,6 +148,21 @@ describe('what an adapter brings', () => {
     expect(warnings.join(' ')).toContain('3 labels, and the base names 2');
     expect(record.task).toBe('text-classification');
     expect(await gapOf(name, ['LABEL_0', 'LABEL_1', 'LABEL_2'])).toBeLessThan(1e-4);
+  });
+
+  test('modules of sentence-transformers give the vectors of its library', async () => {
+    const name = 'sentences';
+    const { record } = await push(store, join(ADAPTERS, name), { name, base: 'base:1' });
+    expect(record.task).toBe('sentence-embeddings');
+    const rows = JSON.parse(readFileSync(join(ADAPTERS, name, 'golden.json'), 'utf8')) as readonly Sentence[];
+    await using keep = await openModelkeep({ store, cacheDir: join(folder, 'cache'), runners: 1 });
+    const { output } = await keep.predict(
+      name,
+      rows.map(({ text }) => text),
+    );
+    const vectors = output as readonly (readonly number[])[];
+    for (const [at, { embedding }] of rows.entries())
+      expect(largestGap(vectors[at] ?? [], embedding)).toBeLessThan(1e-4);
   });
 
   test('weights that are a pickle are refused by name', async () => {

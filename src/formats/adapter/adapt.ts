@@ -179,6 +179,7 @@ export async function adaptCheckpoint(
   const places = byPlace(changesOf(adapter.tensors, adapter.config), naming);
   for (const [place, changes] of places) {
     const before = adapted.get(place);
+    if (before === undefined && changes.every(({ isOptional }) => isOptional === true)) continue;
     if (before === undefined) {
       throw invalid(
         `The adapter changes "${changes[0]?.name ?? place}", which the base does not have. Name the base it was trained on. ` +

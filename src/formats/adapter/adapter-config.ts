@@ -4,7 +4,7 @@ import { checkKeys, METHODS } from './keys.js';
 import { ADAPTER_CONFIG_FILE, invalidKey, MERGE_IT, unsupportedKey } from './refusal.js';
 import { scaleOf, type ScaleOf } from './scale.js';
 import { entriesOf, flagOf, namesOf, type Fields } from './settings.js';
-import { targetsOf, type Targets } from './targets.js';
+import { feedforwardOf, targetsOf, type Targets } from './targets.js';
 
 /** The head that a model has by the task that its adapter was trained for: the second half of the class name. */
 export const HEAD_OF_TASK: Readonly<Record<string, string>> = Object.freeze({
@@ -19,6 +19,8 @@ export type TokenRows = readonly number[] | ReadonlyMap<string, readonly number[
 
 /** What of an adapter_config.json decides the answers. */
 export interface AdapterConfig {
+  /** The method of peft, such as `LORA`. */
+  readonly method: string;
   /** The second half of the class of the model that was trained, such as `ForSequenceClassification`, where it says so. */
   readonly head?: string | undefined;
   readonly targets: Targets;
@@ -32,6 +34,8 @@ export interface AdapterConfig {
   /** Names of modules that are in the weights as a whole. */
   readonly whole: readonly string[];
   readonly tokenRows?: TokenRows | undefined;
+  /** Of (IA)³: whether it is the inputs of a layer that are multiplied; undefined where a pattern cannot be told. */
+  readonly isFeedforward: (module: string) => boolean | undefined;
 }
 
 /** Ways to begin that leave the base as it is; the trained pairs are all that they leave behind. */
@@ -95,8 +99,8 @@ function rowsOf(key: string, value: unknown): readonly number[] {
   throw invalidKey(key, value, 'a list of token ids that differ');
 }
 
-function tokenRowsOf(fields: Fields): TokenRows | undefined {
-  const key = 'trainable_token_indices';
+function tokenRowsOf(fields: Fields, method: string): TokenRows | undefined {
+  const key = method === 'TRAINABLE_TOKENS' ? 'token_indices' : 'trainable_token_indices';
   const value = fields[key] ?? undefined;
   if (value === undefined) return undefined;
   if (Array.isArray(value)) return rowsOf(key, value);
@@ -106,7 +110,7 @@ function tokenRowsOf(fields: Fields): TokenRows | undefined {
 /**
  * Reads what of an adapter's configuration decides the answers.
  *
- * @throws ModelkeepError `UNSUPPORTED_FORMAT` for other methods than LoRA and any setting that changes answers and is not
+ * @throws ModelkeepError `UNSUPPORTED_FORMAT` for methods that are not served and any setting that changes answers and is not
  * served, `INVALID_ARTIFACT` for values that a setting cannot have; both name the setting, its value and the next step
  */
 export async function readAdapterConfig(files: VersionFiles): Promise<AdapterConfig> {
@@ -118,6 +122,7 @@ export async function readAdapterConfig(files: VersionFiles): Promise<AdapterCon
   checkKeys(method, fields);
   checkStart(fields);
   return {
+    method,
     head: headOf(fields),
     targets: targetsOf(fields),
     scale: scaleOf(fields),
@@ -125,6 +130,7 @@ export async function readAdapterConfig(files: VersionFiles): Promise<AdapterCon
     hasPairBiases: flagOf(fields, 'lora_bias'),
     hasAllBiases: biasOf(fields) === 'all',
     whole: namesOf(fields, 'modules_to_save') ?? [],
-    tokenRows: tokenRowsOf(fields),
+    tokenRows: tokenRowsOf(fields, method),
+    isFeedforward: feedforwardOf(fields),
   };
 }

@@ -30,6 +30,8 @@ export interface AdapterTensors {
   readonly pairs: readonly LoraPair[];
   /** Rows of tables that were trained, by the table's name. */
   readonly tokens: ReadonlyMap<string, StoredTensor>;
+  /** Of (IA)³: what the outputs of a layer are multiplied by, [outputs, 1], or its inputs, [1, inputs]. By the layer's name. */
+  readonly factors: ReadonlyMap<string, StoredTensor>;
   /** Tensors that take the place of the base's, or that the base does not have: heads. By name in the base model. */
   readonly replacements: ReadonlyMap<string, Replacement>;
 }
@@ -42,7 +44,8 @@ const COMPILED = /(?:^|\.)(?:_orig_mod|_fsdp_wrapped_module)(?=\.)/g;
 const WRAPPING = /\.(?:base_layer|token_adapter|(?:modules_to_save|ln_tuning_layers)(?:\.default)?)(?=\.)/g;
 const HALF = /^(?<layer>.+)\.lora_(?<embedding>embedding_)?(?<side>[AB])(?:\.default)?(?:\.(?<part>weight|bias))?$/;
 const LENGTHS = /^(?<layer>.+)\.lora_magnitude_vector(?:\.default)?(?:\.weight)?$/;
-const TOKENS = /^(?<layer>.+)\.token_adapter\.trainable_tokens_delta(?:\.default)?$/;
+const TOKENS = /^(?<layer>.+?)(?:\.token_adapter)?\.trainable_tokens_delta(?:\.default)?$/;
+const FACTORS = /^(?<layer>.+)\.ia3_l(?:\.default)?$/;
 /** What training alone reads: the layer before it was trained, means of activations, noise, rows before they were. */
 const OF_TRAINING =
   /\.(?:original_module|lora_velora_embed|lora_monteclora_sampler)(?:\.|$)|\.trainable_tokens_original(?:\.default)?$/;
@@ -62,6 +65,7 @@ class Sorting {
   /** By the layer's name with its wrappings: layers may be wrapped twice. */
   readonly parts = new Map<string, Parts>();
   readonly tokens = new Map<string, StoredTensor>();
+  readonly factors = new Map<string, StoredTensor>();
   readonly replacements = new Map<string, Replacement>();
 
   add(tensor: StoredTensor): void {
@@ -70,9 +74,11 @@ class Sorting {
     const half = HALF.exec(name)?.groups;
     const lengths = LENGTHS.exec(name)?.groups?.['layer'];
     const tokens = TOKENS.exec(name)?.groups?.['layer'];
+    const factors = FACTORS.exec(name)?.groups?.['layer'];
     if (half !== undefined) this.#addHalf(tensor, half);
     else if (lengths !== undefined) this.#put(lengths, { lengths: tensor });
     else if (tokens !== undefined) this.tokens.set(layerName(tokens), tensor);
+    else if (factors !== undefined) this.factors.set(layerName(factors), tensor);
     else if (/\.lora_/.test(name)) {
       throw unsupportedWeights(
         `tensor "${tensor.name}" is of a kind of LoRA that is not served; served are lora_A, lora_B, lora_embedding_A, ` +
@@ -158,8 +164,8 @@ export async function readAdapterTensors(files: VersionFiles): Promise<AdapterTe
   const { tensors } = await readSafetensorsHeader(ADAPTER_WEIGHTS_FILE, size, read);
   const sorting = new Sorting();
   for (const tensor of tensors.values()) sorting.add(tensor);
-  const { parts, tokens, replacements } = sorting;
+  const { parts, tokens, factors, replacements } = sorting;
   const pairs = [...parts].map(([layer, found]) => pairOf(layer, found));
-  if (pairs.length + tokens.size + replacements.size === 0) throw invalidWeights('it has no tensors');
-  return { pairs, tokens, replacements };
+  if (pairs.length + tokens.size + factors.size + replacements.size === 0) throw invalidWeights('it has no tensors');
+  return { pairs, tokens, factors, replacements };
 }

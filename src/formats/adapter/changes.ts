@@ -1,9 +1,9 @@
 import { ModelkeepError } from '../../core/index.js';
 import type { PlacedTensor } from '../graphs/checkpoint.js';
 import type { StoredTensor } from '../tensor-table.js';
-import type { AdapterConfig, TokenRows } from './adapter-config.js';
+import type { AdapterConfig } from './adapter-config.js';
 import type { AdapterTensors, LoraPair } from './adapter-tensors.js';
-import { addScaled, mergeLora, withRows } from './merge.js';
+import { addScaled, mergeLora, multiplied, withRows } from './merge.js';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, invalidKey, invalidWeights, MERGE_IT } from './refusal.js';
 
 /** How a tensor of the base becomes another. */
@@ -14,6 +14,8 @@ export interface Change {
   readonly needs: readonly StoredTensor[];
   /** What is done, in words that are equal for equal results from equal tensors. */
   readonly recipe: string;
+  /** True if there is nothing to do where the base has no such tensor. @defaultValue false */
+  readonly isOptional?: boolean;
   /** @throws ModelkeepError `INVALID_ARTIFACT` if the base's tensor has another shape than the change is for */
   readonly check: (base: PlacedTensor) => void;
   readonly make: (base: Float32Array, needed: readonly Float32Array[]) => Float32Array;
@@ -34,8 +36,10 @@ function checkShape(module: string, wanted: readonly (number | undefined)[], bas
   if (!fits) throw otherBase(module, wanted, base);
 }
 
-function checkPair({ module, bias, lengths, isEmbedding }: LoraPair, config: AdapterConfig): void {
-  if (!isEmbedding || !Array.isArray(config.tokenRows)) config.targets.check(module);
+function checkPair({ module, bias, lengths }: LoraPair, config: AdapterConfig): void {
+  if (config.method !== 'LORA')
+    throw invalidKey('peft_type', config.method, `"LORA", though ${ADAPTER_WEIGHTS_FILE} has lora_A of "${module}"`);
+  config.targets.check(module);
   const lacking = (key: string, what: string): ModelkeepError =>
     invalidKey(key, true, `what ${ADAPTER_WEIGHTS_FILE} has: there is no ${what} of "${module}"`);
   if (config.hasLengths && lengths === undefined) throw lacking('use_dora', 'lora_magnitude_vector');
@@ -72,32 +76,33 @@ function changesOfPair(pair: LoraPair, config: AdapterConfig): readonly Change[]
   return [weight, added];
 }
 
+/** Where the setting stands that names trained rows. */
+function rowsKey({ method }: AdapterConfig): string {
+  return method === 'TRAINABLE_TOKENS' ? 'token_indices' : 'trainable_token_indices';
+}
+
+/** The setting itself, for messages. */
+function rowsValue({ tokenRows }: AdapterConfig): unknown {
+  return tokenRows instanceof Map ? Object.fromEntries(tokenRows) : tokenRows;
+}
+
 /** The rows that were trained of a layer. */
-function rowsOf(layer: string, rows: TokenRows | undefined): readonly number[] {
-  const key = 'trainable_token_indices';
-  if (Array.isArray(rows)) return rows as readonly number[];
-  const found = [...((rows ?? new Map()) as ReadonlyMap<string, readonly number[]>)].find(([name]) =>
-    layer.endsWith(name),
-  );
-  if (found !== undefined) return found[1];
-  throw invalidKey(
-    key,
-    rows === undefined ? undefined : Object.fromEntries(rows as ReadonlyMap<string, unknown>),
-    `one that names "${layer}", whose rows are in ${ADAPTER_WEIGHTS_FILE}`,
-  );
+function rowsOf(layer: string, config: AdapterConfig): readonly number[] {
+  const { tokenRows: rows } = config;
+  const found = rows instanceof Map ? [...rows].find(([name]) => layer.endsWith(name))?.[1] : rows;
+  if (found !== undefined) return found as readonly number[];
+  const wanted = `one that names "${layer}", whose rows are in ${ADAPTER_WEIGHTS_FILE}`;
+  throw invalidKey(rowsKey(config), rowsValue(config), wanted);
 }
 
 function changeOfRows(layer: string, tensor: StoredTensor, config: AdapterConfig): Change {
-  const rows = rowsOf(layer, config.tokenRows);
+  const rows = rowsOf(layer, config);
   const [count, width] = tensor.shape;
   if (tensor.shape.length !== 2 || count !== rows.length || count === 0) {
-    throw invalidKey(
-      'trainable_token_indices',
-      config.tokenRows,
-      `a list of ${count} token ids, as many as rows in "${tensor.name}"`,
-    );
+    const wanted = `a list of ${count} token ids, as many as rows in "${tensor.name}"`;
+    throw invalidKey(rowsKey(config), rowsValue(config), wanted);
   }
-  const last = Math.max(...rows);
+  const last = rows.reduce((most, row) => Math.max(most, row), 0);
   return {
     name: `${layer}.weight`,
     needs: [tensor],
@@ -106,7 +111,7 @@ function changeOfRows(layer: string, tensor: StoredTensor, config: AdapterConfig
       if (base.shape.length !== 2 || base.shape[1] !== width) throw otherBase(layer, [base.shape[0], width], base);
       if (last < (base.shape[0] ?? 0)) return;
       throw invalidKey(
-        'trainable_token_indices',
+        rowsKey(config),
         last,
         `below ${base.shape[0]}, the rows of "${base.name}" of the base`,
         `Name the base that it was trained on, with the tokens that were added. ${MERGE_IT}, if there is none`,
@@ -116,14 +121,50 @@ function changeOfRows(layer: string, tensor: StoredTensor, config: AdapterConfig
   };
 }
 
+function changesOfFactors(module: string, tensor: StoredTensor, config: AdapterConfig): readonly Change[] {
+  if (config.method !== 'IA3')
+    throw invalidKey('peft_type', config.method, `"IA3", though ${ADAPTER_WEIGHTS_FILE} has "${tensor.name}"`);
+  config.targets.check(module);
+  const [rows, columns] = tensor.shape;
+  const ofInputs = config.isFeedforward(module) ?? rows === 1;
+  if (tensor.shape.length !== 2 || (ofInputs ? rows : columns) !== 1) {
+    throw invalidWeights(
+      `tensor "${tensor.name}" has the shape [${tensor.shape.join(', ')}], but feedforward_modules of ` +
+        `${ADAPTER_CONFIG_FILE} says that the ${ofInputs ? 'inputs' : 'outputs'} of "${module}" are multiplied`,
+    );
+  }
+  const size = ofInputs ? columns : rows;
+  const weight: Change = {
+    name: `${module}.weight`,
+    needs: [tensor],
+    recipe: `IA3 of ${ofInputs ? 'inputs' : 'outputs'}`,
+    check: (base) => {
+      if (base.shape.length !== 2 || base.shape[ofInputs ? 1 : 0] !== size) throw otherBase(module, tensor.shape, base);
+    },
+    make: (base, [factors = EMPTY]) => {
+      const width = ofInputs ? factors.length : base.length / factors.length;
+      return multiplied(base, factors, { columns: width, ofInputs });
+    },
+  };
+  if (ofInputs) return [weight];
+  const bias: Change = {
+    name: `${module}.bias`,
+    needs: [tensor],
+    recipe: 'IA3 of a bias',
+    isOptional: true,
+    check: (base) => checkShape(module, [size], base),
+    make: (base, [factors = EMPTY]) => multiplied(base, factors, { columns: 1, ofInputs: false }),
+  };
+  return [weight, bias];
+}
+
 /**
  * What an adapter does to the tensors of its base, in the order in which it is done.
  *
  * @throws ModelkeepError `INVALID_ARTIFACT` where the configuration and the weights do not agree, naming the setting;
  * `UNSUPPORTED_FORMAT` for a layer that is changed in two ways
  */
-export function changesOf(tensors: AdapterTensors, config: AdapterConfig): readonly Change[] {
-  const { pairs, tokens, replacements } = tensors;
+export function changesOf({ pairs, tokens, factors }: AdapterTensors, config: AdapterConfig): readonly Change[] {
   for (const { module } of pairs) {
     if (!tokens.has(module)) continue;
     throw new ModelkeepError(
@@ -132,10 +173,9 @@ export function changesOf(tensors: AdapterTensors, config: AdapterConfig): reado
         `differ in what that gives. ${MERGE_IT}`,
     );
   }
-  const names = [...replacements.keys(), ...pairs.map(({ module }) => `${module}.`), ...tokens.keys()];
-  if (names.length === 0) throw invalidWeights('it has no tensors');
   return [
     ...pairs.flatMap((pair) => changesOfPair(pair, config)),
     ...[...tokens].map(([layer, tensor]) => changeOfRows(layer, tensor, config)),
+    ...[...factors].flatMap(([layer, tensor]) => changesOfFactors(layer, tensor, config)),
   ];
 }

@@ -1,8 +1,10 @@
 import { realpathSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { ModelkeepError } from '../../core/index.js';
 import type { Artifact, ArtifactFile } from '../artifact.js';
-import { summaryOf, warningOf } from '../folder/file-kinds.js';
+import { isTokenizerFile, summaryOf, warningOf } from '../folder/file-kinds.js';
+import { refusePointers } from '../folder/lfs-pointer.js';
+import { locateModel, type Located, type LocateOptions } from '../folder/locate.js';
 import { listModelFiles } from '../listing.js';
 import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from '../shards.js';
 import { ADAPTER_CONFIG_FILE } from './refusal.js';
@@ -17,63 +19,56 @@ function adapterFolders(files: readonly ArtifactFile[]): readonly string[] {
   return files.flatMap(({ path }) => (path.endsWith(suffix) ? [path.slice(0, -suffix.length)] : []));
 }
 
-/** Which folder holds the adapter: the one that was named, or the only one below it. */
-function chooseFolder(shown: string, files: readonly ArtifactFile[]): string {
-  if (files.some(({ path }) => path === ADAPTER_CONFIG_FILE)) return '';
-  const folders = adapterFolders(files);
-  const [only, more] = folders;
-  if (only === undefined)
-    throw invalid(`${shown} has no ${ADAPTER_CONFIG_FILE}, so it is no adapter. Publish it without --base`);
-  if (more === undefined) return only;
-  throw invalid(
-    `${shown} holds several adapters: ${folders.slice(0, 10).join(', ')}. Publish one of them, such as ${join(shown, only)}`,
-  );
-}
-
-/** The files of one adapter: those of its folder, and beside it those that belong to no other adapter. */
-function filesOf(files: readonly ArtifactFile[], folder: string): readonly ArtifactFile[] {
-  const others = adapterFolders(files).filter((other) => other !== folder);
-  const isOthers = (path: string): boolean => others.some((other) => path.startsWith(`${other}/`));
-  const own = files.filter(({ path }) => !isOthers(path));
-  if (folder === '') return own;
-  const inside = own
-    .filter(({ path }) => path.startsWith(`${folder}/`))
-    .map((file) => ({ ...file, path: file.path.slice(folder.length + 1) }));
-  const taken = new Set(inside.map(({ path }) => path));
-  const beside = own.filter(({ path }) => !path.startsWith(`${folder}/`) && !taken.has(path));
-  return [...inside, ...beside].toSorted((a, b) => (a.path < b.path ? -1 : 1));
+/** What was saved beside a folder of an adapter and belongs to it: its tokenizer, and the labels of its head. */
+function besideOf({ path, boundary, tokenizer }: Located, own: readonly ArtifactFile[]): readonly ArtifactFile[] {
+  const taken = new Set(own.map((file) => file.path));
+  const above = path === boundary || taken.has('config.json') ? [] : listModelFiles(dirname(path), boundary).files;
+  const config = above.filter((file) => file.path === 'config.json');
+  const found = tokenizer === undefined ? [] : listModelFiles(tokenizer, boundary).files;
+  const ofTokenizer = found.filter((file) => isTokenizerFile(file.path) && !taken.has(file.path));
+  return [...config, ...ofTokenizer];
 }
 
 /**
- * Finds the files of a PEFT adapter. Reads no weights but to look for numbers that are none.
+ * Finds the files of a PEFT adapter: in the folder that was named, in a checkpoint of a training run, a snapshot of a
+ * Hugging Face cache, or the only folder of an adapter below it. Reads no weights but to look for numbers that are none.
  *
- * @param path the directory that `save_pretrained` of an adapted model made; an adapter with a name of its own may lie in
- * a folder of that name inside of it
- * @throws ModelkeepError `INVALID_ARTIFACT` if there is no adapter, or several, or a whole model beside it
+ * @param path the directory that `save_pretrained` of an adapted model made, or one that holds it
+ * @throws ModelkeepError `INVALID_ARTIFACT` if there is no adapter, or several, or a whole model beside it; `INVALID_INPUT`
+ * for a checkpoint that is not there
  */
-export async function inspectAdapter(path: string): Promise<Artifact> {
+export async function inspectAdapter(path: string, options: LocateOptions = {}): Promise<Artifact> {
   const absolute = resolve(path);
   if (statSync(absolute, { throwIfNoEntry: false })?.isDirectory() !== true)
     throw invalid(`${path} is no directory. An adapter is the directory that holds ${ADAPTER_CONFIG_FILE}`);
-  const { files: listed, leftOut } = listModelFiles(absolute);
-  const folder = chooseFolder(path, listed);
-  const files = filesOf(listed, folder);
-  const whole = [WEIGHTS_FILE, WEIGHTS_INDEX_FILE].find((name) => files.some((file) => file.path === name));
+  const located = await locateModel(absolute, options);
+  const where = located.path === located.boundary ? path : located.path;
+  if (!statSync(located.path).isDirectory()) throw noAdapter(where);
+  const { files: listed, leftOut } = listModelFiles(located.path, located.boundary);
+  if (!listed.some((file) => file.path === ADAPTER_CONFIG_FILE)) throw noAdapter(where);
+  const others = adapterFolders(listed);
+  const own = listed.filter((file) => !others.some((other) => file.path.startsWith(`${other}/`)));
+  const whole = [WEIGHTS_FILE, WEIGHTS_INDEX_FILE].find((name) => own.some((file) => file.path === name));
   if (whole !== undefined)
     throw invalid(
-      `${path} has an adapter and, in ${whole}, a whole model. Publish one of them from a folder of its own`,
+      `${where} has an adapter and, in ${whole}, a whole model. Publish one of them from a folder of its own`,
     );
-  const others = adapterFolders(listed).filter((other) => other !== folder);
-  const warnings = [
-    ...(others.length === 0 ? [] : [`Left out: the other adapters ${others.slice(0, 10).join(', ')}`]),
-    ...[warningOf(leftOut) ?? []].flat(),
-  ];
+  refusePointers(own);
+  const said = others.length === 0 ? [] : [`Left out: the other adapters ${others.slice(0, 10).join(', ')}`];
   return {
     format: 'hf',
-    directory: realpathSync(absolute),
-    files,
-    ...(folder === '' ? {} : { from: folder }),
+    directory: realpathSync(located.path),
+    files: [...own, ...besideOf(located, own)].toSorted((a, b) => (a.path < b.path ? -1 : 1)),
+    task: located.task,
+    from: located.from,
     leftOut: summaryOf(leftOut),
-    warnings,
+    warnings: [...located.warnings, ...said, ...[warningOf(leftOut) ?? []].flat()],
   };
+}
+
+function noAdapter(path: string): ModelkeepError {
+  return invalid(
+    `${path} has no ${ADAPTER_CONFIG_FILE}, so it is no adapter. Publish it without --base, or name the folder of the ` +
+      `adapter, such as ${join(path, 'adapter')}`,
+  );
 }

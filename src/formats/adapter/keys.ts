@@ -75,7 +75,12 @@ const LORA: Keys = {
   },
 };
 
-const KEYS: Readonly<Record<string, Keys>> = { LORA };
+const KEYS: Readonly<Record<string, Keys>> = {
+  LORA,
+  IA3: { read: ['feedforward_modules'], ignored: ['fan_in_fan_out', 'init_ia3_weights'], off: {} },
+  LN_TUNING: { read: [], ignored: [], off: {} },
+  TRAINABLE_TOKENS: { read: ['token_indices'], ignored: ['init_weights'], off: {} },
+};
 
 /** The methods whose adapters are served, as `peft_type` calls them. */
 export const METHODS: readonly string[] = Object.keys(KEYS);

@@ -48,6 +48,20 @@ export function mergeLora(weight: Float32Array, factors: LoraFactors): Float32Ar
   return merged;
 }
 
+/**
+ * A weight whose rows or columns are multiplied: Liu et al., "Few-Shot Parameter-Efficient Fine-Tuning is Better and
+ * Cheaper than In-Context Learning" (2022).
+ *
+ * @param columns of the weight
+ */
+export function multiplied(
+  weight: Float32Array,
+  factors: Float32Array,
+  { columns, ofInputs }: { readonly columns: number; readonly ofInputs: boolean },
+): Float32Array {
+  return weight.map((value, at) => value * (factors[ofInputs ? at % columns : Math.floor(at / columns)] ?? 0));
+}
+
 /** A table with some rows of another. @param rows which ones, in the order of `fresh` */
 export function withRows(table: Float32Array, fresh: Float32Array, rows: readonly number[]): Float32Array {
   const changed = Float32Array.from(table);

@@ -13,6 +13,18 @@ interface Numbered {
   readonly matchedEarly: (module: string) => boolean;
 }
 
+/** A pattern of plain names, in which a dot stands for any sign: most are such, and EVA writes one for each layer. */
+const PLAIN = /^\w[\w.]*$/;
+
+/** True if a name is, by whole parts, what a plain pattern says, or ends with it. */
+function endsPlainly(module: string, pattern: string): boolean {
+  const start = module.length - pattern.length;
+  if (start < 0 || (start > 0 && module[start - 1] !== '.')) return false;
+  for (let at = 0; at < pattern.length; at++)
+    if (pattern[at] !== '.' && pattern[at] !== module[start + at]) return false;
+  return true;
+}
+
 function patternsOf(
   fields: Fields,
   setting: string,
@@ -20,6 +32,10 @@ function patternsOf(
 ): readonly Numbered[] {
   return entriesOf(fields, setting).map(([key, found]) => {
     const value = read(`${setting}.${key}`, found);
+    if (PLAIN.test(key)) {
+      const isEnd = (module: string): boolean => endsPlainly(module, key);
+      return { key, value, matches: isEnd, matchedEarly: (module) => module.length > key.length && isEnd(module) };
+    }
     const whole = ModulePattern.read(`(.*\\.)?(${key})$`);
     const early = ModulePattern.read(`.*\\.${key}$`);
     if (whole === undefined || early === undefined) {

@@ -16,6 +16,13 @@ export interface Targets {
   readonly patternName: (module: string) => string;
 }
 
+/** The layers of (IA)³ whose inputs are multiplied, which peft finds by the ends of their names alone. */
+export function feedforwardOf(fields: Fields): (module: string) => boolean | undefined {
+  const wanted = namesOrPattern(fields, 'feedforward_modules') ?? [];
+  return (module) =>
+    typeof wanted === 'string' ? isMeant(module, wanted) : wanted.some((name) => module.endsWith(name));
+}
+
 /** True for the name itself and for any that ends with it, by whole parts. */
 function isNamed(module: string, names: readonly string[]): boolean {
   return names.some((name) => module === name || module.endsWith(`.${name}`));

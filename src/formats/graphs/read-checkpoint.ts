@@ -1,6 +1,6 @@
 import { ModelkeepError, type DeriveTensor, type VersionFiles } from '../../core/index.js';
 import { adaptCheckpoint, type Adapted } from '../adapter/adapt.js';
-import { hasAdapter, readAdapter } from '../adapter/adapter.js';
+import { hasAdapter, readAdapter, type Adapter } from '../adapter/adapter.js';
 import { readJson } from '../read-json.js';
 import { readTensors, type PlacedTensor } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
@@ -37,7 +37,20 @@ export async function readNamed(files: VersionFiles, derive?: DeriveTensor): Pro
   const none = { files, tensors, touched: new Set<string>(), formerHeads: new Set<string>() };
   const base = { naming, names, isTied: read['tie_word_embeddings'] !== false };
   const adapted = adapter === undefined ? none : await adaptCheckpoint(adapter, files, tensors, base, derive);
+  if (adapter !== undefined) checkPooler(adapter, known.family, adapted);
   return { ...known, config, adapted };
+}
+
+/** A pooler that neither the base nor the adapter has was made up when the adapter was trained. */
+function checkPooler({ config: { head } }: Adapter, { names, heads, className }: Family, { tensors }: Adapted): void {
+  const wanted = head === 'ForSequenceClassification' && heads[head]?.pools === true;
+  const pooler = `${names.prefix}${names.pooler ?? ''}.weight`;
+  if (!wanted || tensors.has(pooler)) return;
+  throw new ModelkeepError(
+    'INVALID_ARTIFACT',
+    `The adapter is of ${className}${head}, which reads "${pooler}": neither the base nor the adapter has it, so it was made ` +
+      'up at random for each training. Train with modules_to_save=["pooler"], or over a base with a pooler, and save again',
+  );
 }
 
 /** Where the words are tied to the decoder, a file may hold either of them. */
