@@ -8,31 +8,47 @@ import { compareAdapter } from '../unit/formats/adapted-folder.js';
 /** A Python that has torch, transformers and peft: what MODELKEEP_PYTHON names, or the first one of the path. */
 const python = process.env['MODELKEEP_PYTHON'] ?? 'python3';
 const seed = process.env['MODELKEEP_SEED'] ?? String(Date.now() % 1_000_000);
-const maker = join(import.meta.dirname, '../fixtures/make/make_adapters.py');
 const out = mkdtempSync(join(tmpdir(), 'modelkeep-adapters-'));
 afterAll(() => rmSync(out, { recursive: true, force: true }));
 
-const isInstalled = spawnSync(python, ['-c', 'import torch, transformers, peft'], { stdio: 'ignore' }).status === 0;
-if (!isInstalled) {
-  console.warn(
-    `SKIPPED: ${python} has no torch, transformers and peft, which make adapters. Install them (apt-get install ` +
-      "python3-torch; pip install 'transformers<4.47' jinja2; pip install --no-deps 'accelerate<1' 'peft<0.15', or pip " +
-      'brings another torch), or name another Python in MODELKEEP_PYTHON.',
-  );
-}
+/** The makers of adapters, and what each of them needs of Python. */
+const MAKERS = [
+  {
+    maker: 'make_adapters.py',
+    needs: 'import torch, transformers, peft',
+    install:
+      "Install them (apt-get install python3-torch; pip install 'transformers<4.47' jinja2; pip install --no-deps " +
+      "'accelerate<1' 'peft<0.15', or pip brings another torch)",
+  },
+  {
+    maker: 'make_newest_adapters.py',
+    needs:
+      'import torch, transformers, peft, sentence_transformers; peft.TrainableTokensConfig; transformers.Gemma3Config',
+    install: 'Install the newest (pip install torch transformers peft sentence-transformers)',
+  },
+];
 
 /** Makes the adapters; the seed is told, so that what fails can be made again with MODELKEEP_SEED. */
-function made(): readonly string[] {
-  const { status, stderr } = spawnSync(python, [maker, out, seed], { encoding: 'utf8' });
+function madeBy(maker: string): readonly string[] {
+  const script = join(import.meta.dirname, '../fixtures/make', maker);
+  const { status, stderr } = spawnSync(python, [script, join(out, maker), seed], { encoding: 'utf8' });
   if (status !== 0) throw new Error(`${maker} ended with ${status}: ${stderr.slice(-2_000)}`);
-  console.log(`made adapters with the seed ${seed}`);
-  return readdirSync(out).toSorted();
+  console.log(`${maker} made adapters with the seed ${seed}`);
+  return readdirSync(join(out, maker))
+    .filter((name) => name !== 'sentences')
+    .toSorted();
 }
 
-describe.skipIf(!isInstalled)('adapters that peft saves answer as the model that it merges', () => {
-  test.each(isInstalled ? made() : [])('%s', async (name) => {
-    const { alone, inBatch, rows } = await compareAdapter(join(out, name));
-    expect(rows).toBe(3);
+describe.each(MAKERS)('adapters that peft saves answer as it computes them: $maker', ({ maker, needs, install }) => {
+  const isInstalled = spawnSync(python, ['-c', needs], { stdio: 'ignore' }).status === 0;
+  if (!isInstalled) {
+    console.warn(
+      `SKIPPED: ${python} has not what ${maker} needs to make adapters. ${install}, or name another Python in MODELKEEP_PYTHON.`,
+    );
+  }
+  test.skipIf(!isInstalled).each(isInstalled ? madeBy(maker) : ['adapters'])('%s', async (name) => {
+    const { alone, inBatch, rows } = await compareAdapter(join(out, maker, name));
+    expect(rows).toBeGreaterThan(1);
     expect(alone, `${name} of seed ${seed}`).toBeLessThan(1e-4);
     expect(inBatch, `${name} of seed ${seed}`).toBeLessThan(1e-4);
   });

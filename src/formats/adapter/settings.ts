@@ -3,6 +3,9 @@ import { invalidKey } from './refusal.js';
 /** The fields of an adapter_config.json. */
 export type Fields = Readonly<Record<string, unknown>>;
 
+/** Larger numbers would make weights infinite; alphas are a few hundred. */
+const MAX_NUMBER = 1_000_000;
+
 /** True for what the settings of peft hold when they are off. */
 export function isOff(value: unknown): boolean {
   if (typeof value === 'object' && value !== null) return Object.keys(value).length === 0;
@@ -29,8 +32,8 @@ export function rankOf(key: string, value: unknown): number {
 
 /** @throws ModelkeepError `INVALID_ARTIFACT` */
 export function finite(key: string, value: unknown): number {
-  if (typeof value === 'number' && Number.isFinite(value)) return value;
-  throw invalidKey(key, value, 'a number');
+  if (typeof value === 'number' && Math.abs(value) <= MAX_NUMBER) return value;
+  throw invalidKey(key, value, `a number of at most ${MAX_NUMBER}`);
 }
 
 /** A list of names; undefined where it is not there. @throws ModelkeepError `INVALID_ARTIFACT` */

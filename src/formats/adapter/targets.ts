@@ -72,7 +72,10 @@ export function targetsOf(fields: Fields): Targets {
   return {
     check: (module) => {
       if (isParameter(module)) return;
-      if (!isLayer(module)) throw untargeted('target_modules', fields['target_modules'], module, 'does not name');
+      if (!isLayer(module)) {
+        const does = 'like target_parameters does not name';
+        throw untargeted('target_modules', fields['target_modules'], module, does);
+      }
       if (excluded !== undefined && excluded.length > 0 && isMeant(module, excluded) === true)
         throw untargeted('exclude_modules', fields['exclude_modules'], module, 'names');
       if (layers !== undefined && Array.isArray(wanted) && !isInLayers(module, layers))
