@@ -13,6 +13,7 @@ export { inspectArtifact, type InspectOptions } from './inspect-artifact.js';
 export { validateArtifact, validateFiles, type Validated, type ValidateOptions } from './validate-artifact.js';
 export { buildManifest, type BuildManifestOptions } from './build-manifest.js';
 export { cutFile } from './cutting.js';
+export { readStaticModel, type StaticModel } from './static-embeddings.js';
 export { readFloats, widenFloats, type FloatDtype } from './float-tensor.js';
 export { readSafetensorsHeader, type SafetensorsHeader } from './safetensors.js';
 export { DTYPE_BYTES, type StoredTensor } from './tensor-table.js';

@@ -169,7 +169,8 @@ function chosenGraph(files: readonly ArtifactFile[], { file, format }: InspectOp
 }
 
 function isCheckpointFolder(paths: ReadonlySet<string>): boolean {
-  return paths.has('config.json') && (paths.has(WEIGHTS_FILE) || paths.has(WEIGHTS_INDEX_FILE));
+  const hasConfiguration = paths.has('config.json') || paths.has('modules.json');
+  return hasConfiguration && (paths.has(WEIGHTS_FILE) || paths.has(WEIGHTS_INDEX_FILE));
 }
 
 function externalFile(directory: string, model: string, path: string): ArtifactFile {

@@ -1,5 +1,7 @@
 import { ModelkeepError, type VersionFiles } from '../core/index.js';
 import { readJson, readTokenizerJson } from './read-json.js';
+import { WEIGHTS_FILE } from './shards.js';
+import { readStaticModel } from './static-embeddings.js';
 
 interface LargestId {
   readonly id: number;
@@ -56,15 +58,26 @@ async function largestIds(files: VersionFiles): Promise<readonly (LargestId & { 
  * @throws ModelkeepError `INVALID_ARTIFACT` naming the token and its id
  */
 export async function checkTokenizer(files: VersionFiles): Promise<void> {
-  if (files.size('config.json') === undefined) return;
-  const { vocab_size: size } = await readJson(files, 'config.json');
-  if (typeof size !== 'number') return;
+  const found = await tableSize(files);
+  if (found === undefined) return;
+  const { size, where } = found;
   for (const { id, token, path } of await largestIds(files)) {
     if (id < size) continue;
     throw new ModelkeepError(
       'INVALID_ARTIFACT',
       `${path} gives the token ${JSON.stringify(token)} the id ${id}, the embedding table has ${size} rows ` +
-        '(vocab_size of config.json). Save the tokenizer that the model was trained with, or resize the embeddings',
+        `(${where}). Save the tokenizer that the model was trained with, or resize the embeddings`,
     );
   }
+}
+
+/** How many ids the tokens of a version may have, and what says so. */
+async function tableSize(files: VersionFiles): Promise<{ readonly size: number; readonly where: string } | undefined> {
+  const tables = await readStaticModel(files);
+  if (tables !== undefined) {
+    return { size: tables.tokens, where: `"${(tables.mapping ?? tables.table).name}" of ${WEIGHTS_FILE}` };
+  }
+  if (files.size('config.json') === undefined) return undefined;
+  const { vocab_size: size } = await readJson(files, 'config.json');
+  return typeof size === 'number' ? { size, where: 'vocab_size of config.json' } : undefined;
 }

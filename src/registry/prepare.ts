@@ -14,6 +14,7 @@ import {
   buildManifest,
   inspectArtifact,
   openLocalFiles,
+  readStaticModel,
   readTrainingFacts,
   REQUIREMENTS_FILE,
   scanModelFile,
@@ -84,7 +85,7 @@ async function prepareOpened(
   const evident = addTextChoices(addEvidence(found, path, options), path, options, folder);
   const { validated, text, ...asked } = await withTask(evident, check, abortable);
   const artifact = await checkRuns(asked, { validated, text }, folder, abortable);
-  const precision = precisionFor(artifact, options.precision);
+  const precision = await precisionFor(artifact, options.precision);
   const pickle = await scanIfPickled(artifact);
   const { warnings: unread, ...facts } = await readTrainingFacts(artifact);
   const numbers: string[] = [];
@@ -120,12 +121,15 @@ async function checkRuns(
 }
 
 /** @throws ModelkeepError `INVALID_INPUT` for another precision than there is, or than the format can have */
-function precisionFor({ format }: Artifact, chosen: Precision = 'fp32'): Precision {
+async function precisionFor({ format, files }: Artifact, chosen: Precision = 'fp32'): Promise<Precision> {
   const precision = checkPrecision(chosen);
-  if (precision === 'fp32' || format === 'hf') return precision;
+  if (precision === 'fp32') return precision;
+  const isStatic = format === 'hf' && (await readStaticModel(openLocalFiles(files))) !== undefined;
+  if (format === 'hf' && !isStatic) return precision;
+  const what = isStatic ? 'Static embeddings' : `A model of the format ${format}`;
   throw new ModelkeepError(
     'INVALID_INPUT',
-    `A model of the format ${format} cannot be served in ${precision}: that is made from checkpoints (config.json and model.safetensors)`,
+    `${what} cannot be served in ${precision}: that is made from checkpoints (config.json and model.safetensors)`,
   );
 }
 

@@ -2,6 +2,7 @@ import { ModelkeepError, type VersionFiles } from '../core/index.js';
 import {
   isCheckpoint,
   readSentenceModel,
+  readStaticModel,
   SENTENCE_CONFIG_FILE,
   taskOfCheckpoint,
   type SentenceModel,
@@ -58,7 +59,10 @@ export function taskOfConfig(config: ModelConfig): TaskName | undefined {
 export async function detectTask(files: VersionFiles): Promise<TaskName | undefined> {
   if (!hasVocabulary(files)) return undefined;
   const sentence = await readSentenceModel(files);
-  if (sentence === undefined && isCheckpoint(files)) return (await taskOfCheckpoint(files)) as TaskName;
+  if (sentence === undefined && isCheckpoint(files)) {
+    const tables = await readStaticModel(files);
+    return tables === undefined ? ((await taskOfCheckpoint(files)) as TaskName) : 'sentence-embeddings';
+  }
   const config = await readModelConfig(files);
   return sentence === undefined ? config && taskOfConfig(config) : taskOfSentenceModel(sentence, config);
 }

@@ -25,6 +25,12 @@ export type FeatureExtractionOutput =
   | readonly (readonly (readonly (readonly number[])[])[])[];
 
 function features(outputs: EncodingOutputs): number[][] {
+  if (outputs['sentence_embedding'] !== undefined) {
+    throw invalidInput(
+      'parameters.task',
+      'the version gives one vector a text, none for each token: ask it for sentence-embeddings',
+    );
+  }
   const output = outputNamed(outputs, 'last_hidden_state', 'token_embeddings');
   return Array.from({ length: output.dims[0] ?? 0 }, (_, token) => Array.from(row(output, token)));
 }

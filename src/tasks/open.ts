@@ -1,5 +1,5 @@
 import { ModelkeepError, type VersionFiles } from '../core/index.js';
-import { readTextChoices } from '../formats/index.js';
+import { readStaticModel, readTextChoices } from '../formats/index.js';
 import type { TaskDefinition } from './definition.js';
 import { detectTask, TASK_NAMES } from './detect.js';
 import { readModelConfig, type ModelConfig } from './model-config.js';
@@ -15,6 +15,7 @@ import { textClassification } from './text-classification.js';
 import { tokenClassification } from './token-classification.js';
 import { zeroShotClassification } from './zero-shot-classification.js';
 import { TOKEN_TASKS } from './token-tasks.js';
+import { tokenizerFilesOf } from './static-texts.js';
 import { OpenTokenizers } from './tokenizer/open-tokenizers.js';
 
 /** Every task by its name. */
@@ -43,9 +44,12 @@ export interface OpenTaskOptions {
   readonly maxTokens?: number | undefined;
 }
 
+/** Static embeddings have nothing in config.json that a task reads. */
+const UNCONFIGURED: ModelConfig = { architectures: [], modelType: '' };
+
 /** The configuration of a version with the shortest of all limits that hold for its texts. */
 async function limited(files: VersionFiles, maxTokens: number | undefined): Promise<ModelConfig> {
-  const config = (await readModelConfig(files)) ?? { architectures: [], modelType: '' };
+  const config = (await readModelConfig(files)) ?? UNCONFIGURED;
   const choices = await readTextChoices(files);
   const limits = [config.maxTokens, choices.maxTokens, maxTokens].filter((limit) => limit !== undefined);
   return limits.length === 0 ? config : { ...config, maxTokens: Math.min(...limits) };
@@ -69,8 +73,10 @@ export async function openTask(files: VersionFiles, options: OpenTaskOptions = {
   if (definition === undefined) {
     throw new ModelkeepError('UNSUPPORTED_FORMAT', `There is no task ${name}; use one of ${TASK_NAMES.join(', ')}`);
   }
-  const config = await limited(files, options.maxTokens);
-  const tokenizer = await (options.tokenizers ?? new OpenTokenizers()).open(files, config);
+  const tables = await readStaticModel(files);
+  const config = tables === undefined ? await limited(files, options.maxTokens) : UNCONFIGURED;
+  const ofTokenizer = tables === undefined ? files : tokenizerFilesOf(files);
+  const tokenizer = await (options.tokenizers ?? new OpenTokenizers()).open(ofTokenizer, config);
   if (tokenizer === undefined) {
     throw new ModelkeepError(
       'UNSUPPORTED_FORMAT',

@@ -7,6 +7,8 @@ import { promptsOf, USUAL_PROMPTS, type Prompts } from './prompts.js';
 import { countOf, similarityOf, type NamedSimilarity } from './sentence-config.js';
 import { describePipeline, readSentencePipeline, type SentencePipeline } from './sentence-pipeline.js';
 import type { Encoding, EncodingOutputs, OpenTask } from './task.js';
+import { givesHalves, nearestHalf } from './half.js';
+import { openStaticTexts } from './static-texts.js';
 import type { Tokenizing } from './tokenizer-arguments.js';
 import type { TextTokenizer } from './tokenizer/tokenizer.js';
 import { encodeWhole } from './whole-text.js';
@@ -48,7 +50,7 @@ export interface SentenceEncoder extends Prompts {
 /** A vector through all that follows the pooling. */
 function afterPooling(
   pooled: readonly number[],
-  { steps }: SentencePipeline,
+  { steps, tables }: SentencePipeline,
   normalize: boolean | undefined,
 ): number[] {
   let vector = [...pooled];
@@ -56,7 +58,8 @@ function afterPooling(
     if (step !== 'normalize') vector = step.apply(vector);
     else if (normalize !== false) vector = unit(vector);
   }
-  return normalize === true && steps.at(-1) !== 'normalize' ? unit(vector) : vector;
+  if (normalize === true && steps.at(-1) !== 'normalize') vector = unit(vector);
+  return tables !== undefined && givesHalves(tables) ? vector.map(nearestHalf) : vector;
 }
 
 /** A vector that the graph itself pooled: with all modules in it, of which only the length 1 may be done again. */
@@ -95,6 +98,7 @@ export async function openSentenceEncoder({ files, tokenizer: own }: TaskContext
   // What the module says goes before the tokenizer's own limit.
   const tokenizer = texts.maxTokens === undefined ? own : own.withLimit(texts.maxTokens);
   const { maxTokens } = tokenizer;
+  const encodeStatic = pipeline.tables && (await openStaticTexts(files, pipeline.tables, tokenizer));
   const encode = (text: string): Promise<Encoding> => tokenizer.encode(texts.clean(text));
   const padding = paddingOf(tokenizer);
   const cut = usualDimensions === undefined ? '' : `, the first ${usualDimensions} numbers`;
@@ -110,14 +114,16 @@ export async function openSentenceEncoder({ files, tokenizer: own }: TaskContext
     about: { ...padding, facts: { ...padding.facts, pooling: `${describePipeline(pipeline)}${cut}${compared}` } },
     ...prompts,
     similarity,
-    encode: (text, field, tokenizing) => encodeWhole(tokenizer, [texts.clean(text)], field, tokenizing),
+    encode: (text, field, tokenizing) =>
+      encodeStatic?.(text, field, tokenizing) ?? encodeWhole(tokenizer, [texts.clean(text)], field, tokenizing),
     encodeIds: (ids, field) => ({ ids: checkIds(tokenizer, ids, maxTokens, field) }),
     vector: async (outputs, prompt, { normalize, dimensions } = {}) => {
       const output = outputNamed(outputs, 'last_hidden_state', 'token_embeddings', 'sentence_embedding');
+      const isPooled = output === outputs?.['sentence_embedding'];
       const whole =
-        output === outputs?.['sentence_embedding']
+        isPooled && pipeline.tables === undefined
           ? pooledByGraph(output, pipeline, normalize)
-          : afterPooling(await pooled(output, prompt), pipeline, normalize);
+          : afterPooling(isPooled ? Array.from(output.data) : await pooled(output, prompt), pipeline, normalize);
       if (dimensions !== undefined) {
         return firstOf(whole, dimensions, normalize ?? pipeline.steps.at(-1) === 'normalize');
       }

@@ -8,6 +8,8 @@ import {
   type PoolingName,
   type SentenceModel,
   type SentenceModule,
+  readStaticModel,
+  type StaticModel,
 } from '../formats/index.js';
 import { neededConfig, onlyPooled, openDense, openLayerNorm, type Layer } from './dense.js';
 import { readJsonObject, type JsonObject } from './json-file.js';
@@ -48,6 +50,8 @@ export interface SentencePipeline extends SentencePooling {
   readonly texts: TransformerSettings;
   /** Settings of the model as a whole; empty where the library does not read them. */
   readonly config: JsonObject;
+  /** A model that is a table of vectors, which the graph adds up. */
+  readonly tables?: StaticModel | undefined;
 }
 
 /** Kinds of modules that are supported behind a Transformer. Dropout does nothing once training has ended. */
@@ -178,6 +182,25 @@ export function transformerOf({ modules }: SentenceModel): SentenceModule {
   );
 }
 
+/** Modules that are supported behind a StaticEmbedding. */
+const BEHIND_TABLES = KINDS.filter((kind) => kind !== 'Pooling');
+
+/** What follows the table of static embeddings. */
+async function readBehindTables(
+  files: VersionFiles,
+  tables: StaticModel,
+  model: SentenceModel | undefined,
+): Promise<SentencePipeline> {
+  const isSentenceModel = model?.modelType === 'SentenceTransformer';
+  const modules = isSentenceModel ? modulesBehind(model, BEHIND_TABLES) : [];
+  const width = tables.table.shape[1];
+  const read = await stepsOf(files, modules, width);
+  // model2vec reads its own config.json, and writes modules.json for the others.
+  const isOwn = tables.library === 'model2vec' && read.every((step) => step === 'normalize');
+  const steps = isOwn ? (tables.normalize ? ['normalize' as const] : []) : read;
+  return { ...DEFAULT, steps, tables, config: isSentenceModel ? model.config : {} };
+}
+
 async function readModules(files: VersionFiles, model: SentenceModel): Promise<SentencePipeline> {
   const texts = await readTransformerSettings(files, model, transformerOf(model), 'feature-extraction');
   const [pooling, ...others] = modulesBehind(model, KINDS);
@@ -210,16 +233,29 @@ async function readModules(files: VersionFiles, model: SentenceModel): Promise<S
  */
 export async function readSentencePipeline(files: VersionFiles): Promise<SentencePipeline> {
   const model = await readSentenceModel(files);
-  const read = model?.modelType === 'SentenceTransformer' ? await readModules(files, model) : DEFAULT;
+  const read = await readBehindGraph(files, model);
   const { pooling, normalize } = await readTextChoices(files);
+  if (read.tables !== undefined && pooling !== undefined) {
+    throw new ModelkeepError(
+      'INVALID_INPUT',
+      `Static embeddings are the mean of their tokens' vectors: the pooling ${pooling} cannot be chosen. Publish without --pooling`,
+    );
+  }
   const modes = pooling === undefined ? read.modes : [pooling];
   if (normalize === undefined || normalize === (read.steps.at(-1) === 'normalize')) return { ...read, modes };
   const steps = normalize ? [...read.steps, 'normalize' as const] : read.steps.slice(0, -1);
   return { ...read, modes, steps };
 }
 
+async function readBehindGraph(files: VersionFiles, model: SentenceModel | undefined): Promise<SentencePipeline> {
+  const tables = await readStaticModel(files);
+  if (tables !== undefined) return readBehindTables(files, tables, model);
+  return model?.modelType === 'SentenceTransformer' ? readModules(files, model) : DEFAULT;
+}
+
 /** How tokens become one vector, such as `mean, Dense 64 to 16 (Tanh), normalized`. */
-export function describePipeline({ modes, steps, includePrompt }: SentencePipeline): string {
+export function describePipeline({ modes, steps, includePrompt, tables }: SentencePipeline): string {
   const parts = steps.map((step) => (step === 'normalize' ? 'normalized' : step.description));
-  return [`${modes.join(' + ')}${includePrompt ? '' : ' without the prompt'}`, ...parts].join(', ');
+  const first = tables === undefined ? modes.join(' + ') : 'mean of static vectors';
+  return [`${first}${includePrompt ? '' : ' without the prompt'}`, ...parts].join(', ');
 }

@@ -22,6 +22,9 @@ export interface ReadCheckpoint extends KnownFamily {
  * files that are damaged
  */
 export async function readNamed(files: VersionFiles, derive?: DeriveTensor): Promise<ReadCheckpoint> {
+  if (files.size('config.json') === undefined) {
+    throw new ModelkeepError('INVALID_ARTIFACT', 'The model has weights but no config.json. Save the model again');
+  }
   const adapter = hasAdapter(files) ? await readAdapter(files) : undefined;
   const read = await readJson(files, 'config.json');
   const fields = adapter?.leavesDecoder === true ? { ...read, tie_word_embeddings: false } : read;

@@ -7,10 +7,13 @@ import { chooseHead, headsOf, taskOfHead, tasksOfHeads } from './head-choice.js'
 import { checkBeside } from './leftovers.js';
 import { readNamed, weightsOf, type ReadCheckpoint } from './read-checkpoint.js';
 
-/** True for the files of a Hugging Face directory, whose graph is authored. */
+/**
+ * True for the files of a Hugging Face directory, whose graph is authored; sentence-transformers saves some modules without
+ * a config.json.
+ */
 export function isCheckpoint(files: VersionFiles): boolean {
   const hasWeights = files.size(WEIGHTS_FILE) !== undefined || files.size(WEIGHTS_INDEX_FILE) !== undefined;
-  return hasWeights && files.size('config.json') !== undefined;
+  return hasWeights && (files.size('config.json') !== undefined || files.size('modules.json') !== undefined);
 }
 
 /** A config.json as the configuration of its family reads it. */

@@ -46,6 +46,7 @@ export class TextTokenizer {
   readonly truncateLeft: boolean;
   readonly #splitsHan: boolean;
   readonly #cleansUp: boolean;
+  #medianLength: number | undefined;
 
   readonly #limited: (maxTokens: number) => TextTokenizer;
 
@@ -101,6 +102,15 @@ export class TextTokenizer {
   /** True for the id of a token. */
   has(id: number): boolean {
     return this.#library.idToToken(id) !== null;
+  }
+
+  /**
+   * The middle one of the lengths of all tokens, in code points; the mean of the two in the middle, rounded down. Reads the
+   * vocabulary once.
+   */
+  medianTokenLength(): number {
+    this.#medianLength ??= medianLength(this.#library);
+    return this.#medianLength;
   }
 
   /** The text of ids, as `decode` of transformers gives it. */
@@ -213,6 +223,14 @@ interface Opened {
   readonly library: Library;
   readonly single: Template;
   readonly pair: Template;
+}
+
+function medianLength(library: Library): number {
+  const lengths = Object.keys(library.getVocab(true)).map((token) => Array.from(token).length);
+  lengths.sort((a, b) => a - b);
+  const middle = Math.floor(lengths.length / 2);
+  const upper = lengths[middle] ?? 1;
+  return Math.floor(lengths.length % 2 === 1 ? upper : (upper + (lengths[middle - 1] ?? upper)) / 2);
 }
 
 const WITHOUT_SPECIAL = { addSpecialTokens: false };
