@@ -13,7 +13,7 @@ export type StaticEncode = (
 ) => Promise<Encoding>;
 
 /** The file that a static model's tokenizer is opened from; both libraries read no other. */
-export const STATIC_TOKENIZER = 'tokenizer.json';
+const STATIC_TOKENIZER = 'tokenizer.json';
 
 /** Numbers of the vectors of one text's tokens at the most: 16 million, 64 MiB. */
 const MAX_NUMBERS = 16 * 1024 * 1024;
@@ -21,9 +21,10 @@ const MAX_NUMBERS = 16 * 1024 * 1024;
 /** A text that has no token still needs a place in a run; the graph takes a negative id for no token. */
 const NO_TOKEN: Encoding = { ids: [-1] };
 
+const isSeen = (path: string): boolean => path === STATIC_TOKENIZER;
+
 /** The files of a version as a static model's tokenizer sees them. */
 export function tokenizerFilesOf(files: VersionFiles): VersionFiles {
-  const isSeen = (path: string): boolean => path === STATIC_TOKENIZER;
   return {
     ...files,
     paths: files.paths.filter(isSeen),
