@@ -136,12 +136,13 @@ function checkBase(record: VersionRecord, files: VersionFiles): void {
 async function withConfig(artifact: Artifact, stored: VersionFiles, folder: () => string): Promise<Artifact> {
   const isOwn = artifact.files.some(({ path }) => path === 'config.json');
   const { config, notes } = await adaptedConfig(overlay(artifact, stored), isOwn);
-  if (config === undefined) return artifact;
+  const warnings = [...artifact.warnings, ...notes];
+  if (config === undefined) return { ...artifact, warnings };
   const absolutePath = join(folder(), 'config.json');
   writeFileSync(absolutePath, `${JSON.stringify(config, undefined, 2)}\n`);
   const made = { path: 'config.json', absolutePath, size: statSync(absolutePath).size };
   const others = artifact.files.filter(({ path }) => path !== made.path);
-  return { ...artifact, files: [...others, made], warnings: [...artifact.warnings, ...notes] };
+  return { ...artifact, files: [...others, made], warnings };
 }
 
 /** The files of a base with those of the adapter before them. */

@@ -150,6 +150,24 @@ describe('what an adapter brings', () => {
     expect(await gapOf(name, ['LABEL_0', 'LABEL_1', 'LABEL_2'])).toBeLessThan(1e-4);
   });
 
+  test('beside its base in one folder it is merged, without --base', async () => {
+    const path = join(folder, 'both');
+    cpSync(join(FIXTURES, 'sentiment/v2'), path, { recursive: true });
+    cpSync(join(ADAPTERS, 'reviews'), path, { recursive: true });
+    await push(store, path, { name: 'reviews' });
+    expect(await gapOf('reviews', ['NEGATIVE', 'POSITIVE'])).toBeLessThan(1e-4);
+  });
+
+  test.each([
+    ['patterns-bert', 'archs/heads/bert-qa', 'token_type_ids'],
+    ['words-distilbert', 'archs/heads/distilbert-mlm', 'the other stays as it was'],
+    ['rows-bert', 'archs/heads/bert-mlm', 'keeps its bias'],
+  ])('%s: where peft answers in two ways, push says which', async (name, base, said) => {
+    await push(store, join(FIXTURES, base), { name });
+    const { warnings } = await push(store, join(ADAPTERS, name), { name, base: `${name}:1` });
+    expect(warnings.join(' ')).toContain(said);
+  });
+
   test('modules of sentence-transformers give the vectors of its library', async () => {
     const name = 'sentences';
     const { record } = await push(store, join(ADAPTERS, name), { name, base: 'base:1' });

@@ -16,7 +16,7 @@ import { changesOf, type Change } from './changes.js';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, MERGE_IT } from './refusal.js';
 
 /** Changes when the arithmetic of merging does: tensors of another edition are not found. */
-const EDITION = 2;
+const EDITION = 3;
 /** Paths of merged tensors, which lie in no file of the version: no file can have such a name. */
 const MERGED = '\0merged/';
 
