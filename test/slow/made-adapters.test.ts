@@ -26,6 +26,12 @@ const MAKERS = [
       'import torch, transformers, peft, sentence_transformers; peft.TrainableTokensConfig; transformers.Gemma3Config',
     install: 'Install the newest (pip install torch transformers peft sentence-transformers)',
   },
+  {
+    maker: 'make_random_adapters.py',
+    needs:
+      'import torch, transformers, peft, sentence_transformers; peft.TrainableTokensConfig; transformers.Gemma3Config',
+    install: 'Install the newest (pip install torch transformers peft sentence-transformers)',
+  },
 ];
 
 /** Makes the adapters; the seed is told, so that what fails can be made again with MODELKEEP_SEED. */

@@ -126,6 +126,16 @@ function checkWhole(
   }
 }
 
+/** A decoder cannot follow rows that were trained and be trained itself: releases of peft differ in what that gives. */
+function checkTied({ tensors: { tokens }, leavesDecoder }: Adapter, { isTied }: BaseNames): void {
+  if (!isTied || !leavesDecoder || tokens.size === 0) return;
+  throw new ModelkeepError(
+    'UNSUPPORTED_FORMAT',
+    `${ADAPTER_CONFIG_FILE}: trainable_token_indices names a table of words to which the decoder is tied that target_modules ` +
+      `names, too, and peft answers otherwise before and after merging. ${MERGE_IT}`,
+  );
+}
+
 /** The tensors of the base with those of the adapter in their places, and a decoder where it no longer follows the words. */
 function replaced(
   { tensors: { replacements }, leavesDecoder }: Adapter,
@@ -143,6 +153,10 @@ function replaced(
   const decoder = `${names.decoder}.weight`;
   const words = adapted.get(names.prefix + names.words);
   if (leavesDecoder && isTied && words !== undefined) adapted.set(decoder, { ...words, name: decoder });
+  const own = `${names.decoder}.bias`;
+  const bias = adapted.get(`${names.decoder.replace(/[^.]*$/, '')}bias`);
+  // The decoder's bias has two names, and files one of them.
+  if (leavesDecoder && bias !== undefined && !adapted.has(own)) adapted.set(own, { ...bias, name: own });
   put(false);
   return adapted;
 }
@@ -174,6 +188,7 @@ export async function adaptCheckpoint(
 ): Promise<Adapted> {
   const { naming, names } = base;
   checkWhole(adapter, tensors, naming);
+  checkTied(adapter, base);
   const adapted = replaced(adapter, tensors, base);
   const merged = new Map<string, Merged>();
   const places = byPlace(changesOf(adapter.tensors, adapter.config), naming);

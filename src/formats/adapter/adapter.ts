@@ -28,9 +28,10 @@ export function isTableOfWords(name: string): boolean {
   return name.endsWith('.weight') && WORDS.test(name.slice(0, -'.weight'.length));
 }
 
-function leavesDecoder({ pairs, replacements }: AdapterTensors): boolean {
-  const isPaired = pairs.some(({ module }) => DECODER.test(module) || WORDS.test(module));
-  return isPaired || [...replacements].some(([name, { isBase }]) => !isBase && isTableOfWords(name));
+function leavesDecoder({ pairs, factors, replacements }: AdapterTensors): boolean {
+  const changed = [...pairs.map(({ module }) => module), ...factors.keys()];
+  const isOne = changed.some((module) => DECODER.test(module) || WORDS.test(module));
+  return isOne || [...replacements].some(([name, { isBase }]) => !isBase && isTableOfWords(name));
 }
 
 /**

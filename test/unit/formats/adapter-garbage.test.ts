@@ -153,3 +153,21 @@ test.each(NAMES)('%s with each tensor harmed answers, or is refused', { timeout:
   }
   expect(faults).toEqual([]);
 });
+
+test('a decoder that follows trained rows cannot be trained itself', async () => {
+  const name = 'rows-bert';
+  const { fields, weights } = partsOf(name);
+  const outcome = await plannedWith(name, {
+    [CONFIG]: Buffer.from(JSON.stringify({ ...fields, target_modules: ['query', 'decoder'] })),
+    [WEIGHTS]: withEntries(weights, (entries) =>
+      entries.map(([one, entry]) => [
+        one.replace('bert.encoder.layer.1.attention.self.query', 'cls.predictions.decoder'),
+        entry,
+      ]),
+    ),
+  });
+  expect(outcome).toMatchObject({
+    code: 'UNSUPPORTED_FORMAT',
+    message: expect.stringContaining('trainable_token_indices'),
+  });
+});
