@@ -201,6 +201,16 @@ export class Registry {
     return registry.importOci(this.#store, path, options);
   }
 
+  /** What happens to a push that answers otherwise than the newest version of a model. @throws ModelkeepError see `getPublishing` */
+  publishing(model: string, options: Abortable = {}): Promise<registry.PublishingPolicy> {
+    return registry.getPublishing(this.#store, model, options);
+  }
+
+  /** Says what happens to such a push. @throws ModelkeepError see `setPublishing` */
+  setPublishing(policy: registry.PublishingPolicy, options: Abortable = {}): Promise<registry.PublishingPolicy> {
+    return registry.setPublishing(this.#store, policy, options);
+  }
+
   /** The retention policies of models that have one. */
   retention(options: Abortable = {}): Promise<readonly RetentionPolicy[]> {
     return this.#store.listRetention(options);

@@ -21,6 +21,7 @@ const COMMANDS: readonly Commands[] = [
   [['rollback'], async () => [(await import('./commands/promote.js')).rollbackCommand]],
   [['history'], async () => [(await import('./commands/history.js')).historyCommand]],
   [['archive', 'restore', 'delete'], async () => [(await import('./commands/lifecycle.js')).archiveCommands]],
+  [['publishing'], async () => [(await import('./commands/publishing.js')).publishingCommand]],
   [['retention'], async () => [(await import('./commands/retention.js')).retentionCommand]],
   [['gc'], async () => [(await import('./commands/gc.js')).gcCommand]],
   [['verify'], async () => [(await import('./commands/verify.js')).verifyCommand]],

@@ -12,6 +12,8 @@ export interface Validated {
   readonly graph?: { readonly path: string; readonly plan: SessionPlan };
   /** What was understood of a checkpoint; absent for other formats. */
   readonly facts?: PlanFacts | undefined;
+  /** Outputs of the graph of a checkpoint; absent for other formats. */
+  readonly outputs?: SessionPlan['outputs'] | undefined;
   /** What is odd about the model but does not forbid it, as sentences. */
   readonly warnings: readonly string[];
 }
@@ -62,5 +64,5 @@ export async function validateFiles(
     return { facts, warnings };
   }
   const path = format === 'onnx' ? onnxModelPath(files.paths) : undefined;
-  return path === undefined ? { facts, warnings } : { graph: { path, plan }, facts, warnings };
+  return path === undefined ? { facts, outputs: plan.outputs, warnings } : { graph: { path, plan }, facts, warnings };
 }

@@ -26,6 +26,15 @@ export type { TokenizerDiff, ValueChange } from './diff-values.js';
 export type { Finding, FindingKind, FindingPlace } from './finding.js';
 export { storeSource, type SegmentSource } from './repair.js';
 export { verify, type Verified, type VerifyOptions } from './verify.js';
+export {
+  CHANGE_RULES,
+  getPublishing,
+  guardNewest,
+  setPublishing,
+  type ChangeRule,
+  type PublishingPolicy,
+} from './publish-guard.js';
+export { describeUnderstood, storedUnderstanding, type Understood } from './understood.js';
 export { setRetention, type SetRetentionOptions } from './retention.js';
 export { pull, type Pulled, type PullOptions } from './pull.js';
 export { POOLING_NAMES, type PoolingName } from '../formats/index.js';

@@ -29,6 +29,7 @@ import { addTextChoices } from './prepare-text.js';
 import { sourceOf, taskOf, type Prepared } from './prepare.js';
 import { openPath, type OpenedPath } from './open-path.js';
 import type { PushOptions } from './push.js';
+import { understoodOf } from './understood.js';
 import { openStoredFiles } from './stored-files.js';
 import { Workspace } from './workspace.js';
 
@@ -93,16 +94,18 @@ async function prepareOver(
   const chosen = addTextChoices(artifact, path, options, folder, await readTextChoices(stored));
   const files = overlay(chosen, stored);
   const evident = addEvidence(chosen, path, options);
-  const { task, warnings } = await taskOf(
+  const { task, warnings, text, validated } = await taskOf(
     evident,
     files,
     (each) => validateFiles(files, 'hf', { task: each, derive: () => Promise.resolve(NOWHERE) }),
     abortable,
   );
+  const precision = checkPrecision(options.precision ?? below.precision ?? 'fp32');
+  const understood = understoodOf({ artifact: { ...evident, task }, precision, ...validated, text });
   const numbers: string[] = [];
   const manifest = await buildManifest(evident, {
     ...abortable,
-    precision: checkPrecision(options.precision ?? below.precision ?? 'fp32'),
+    precision,
     onProgress: (progress: TransferProgress) => onProgress?.('hash', progress),
     onWarning: (sentence) => numbers.push(sentence),
   });
@@ -112,7 +115,8 @@ async function prepareOver(
     source: sourceFrom(evident, record),
     warnings: [...artifact.warnings, ...numbers, ...warnings, ...unread],
     facts,
-    metadata: { base: { version: versionName(record), digest: record.digest } },
+    understood,
+    metadata: { understood, base: { version: versionName(record), digest: record.digest } },
     parent: versionName(record),
   };
 }

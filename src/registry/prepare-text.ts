@@ -93,6 +93,13 @@ function withChoices(artifact: Artifact, choices: TextChoices, folder: () => str
   return { ...artifact, files: [...others, file].toSorted((a, b) => (a.path < b.path ? -1 : 1)) };
 }
 
+/** An artifact whose graph answered some texts. */
+export interface Tried {
+  readonly artifact: Artifact;
+  readonly text: CheckedText;
+  readonly trial: { readonly reads: readonly string[]; readonly width?: number | undefined };
+}
+
 /** A graph and the text that it is asked with. */
 export interface TextGraph {
   readonly graph: NonNullable<Validated['graph']>;
@@ -110,7 +117,7 @@ export async function triedArtifact(
   { graph, task, text }: TextGraph,
   folder: () => string,
   options: Abortable,
-): Promise<Artifact> {
+): Promise<Tried> {
   const choices = choicesOf(artifact);
   const { padId, padLeft, firstPosition, samples } = text;
   const maxTokens = Number.isFinite(text.maxTokens) ? text.maxTokens : undefined;
@@ -141,7 +148,13 @@ export async function triedArtifact(
         ]),
     ...(role === 'sentence_embedding' ? [] : poolingNotes(artifact, task)),
   ];
-  return { ...withChoices(artifact, { ...choices, ...found }, folder), warnings: [...artifact.warnings, ...notes] };
+  const tried = withChoices(artifact, { ...choices, ...found }, folder);
+  const maxFound = found.maxTokens ?? Number.POSITIVE_INFINITY;
+  return {
+    artifact: { ...tried, warnings: [...artifact.warnings, ...notes] },
+    text: { ...text, maxTokens: Math.min(text.maxTokens, maxFound) },
+    trial: { reads, width },
+  };
 }
 
 function choicesOf({ files }: Artifact): TextChoices {

@@ -26,7 +26,8 @@ import {
 import { checkGraph, checkText, type CheckedText } from '../runners/index.js';
 import { detectTask, hasVocabulary, taskOfGraph, TASK_NAMES } from '../tasks/index.js';
 import { addEvidence, examplesOf } from './evidence.js';
-import { addTextChoices, poolingNotes, SAMPLE_TEXTS, triedArtifact } from './prepare-text.js';
+import { addTextChoices, poolingNotes, SAMPLE_TEXTS, triedArtifact, type Tried } from './prepare-text.js';
+import { understoodOf, type Understood } from './understood.js';
 import { openPath, type OpenedPath } from './open-path.js';
 import type { PushOptions } from './push.js';
 import { Workspace } from './workspace.js';
@@ -41,6 +42,8 @@ export interface Prepared {
   readonly facts: Readonly<Record<string, unknown>>;
   /** What was found out of it, whatever its publisher says. */
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** What was understood of it; absent for pickled models. */
+  readonly understood?: Understood | undefined;
   /** The version that it was made from, where the publisher names none. */
   readonly parent?: string;
   /** Removes what was made on the way; to be called once the version is sent. */
@@ -84,8 +87,9 @@ async function prepareOpened(
   const folder = (): string => workspace.folder();
   const evident = addTextChoices(addEvidence(found, path, options), path, options, folder);
   const { validated, text, ...asked } = await withTask(evident, check, abortable);
-  const artifact = await checkRuns(asked, { validated, text }, folder, abortable);
+  const { artifact, ...tried } = await checkRuns(asked, { validated, text }, folder, abortable);
   const precision = await precisionFor(artifact, options.precision);
+  const understood = understoodOf({ artifact, precision, ...validated, text, ...tried });
   const pickle = await scanIfPickled(artifact);
   const { warnings: unread, ...facts } = await readTrainingFacts(artifact);
   const numbers: string[] = [];
@@ -100,7 +104,8 @@ async function prepareOpened(
     source: sourceOf(artifact),
     warnings: [...artifact.warnings, ...numbers, ...validated.warnings, ...unread, ...pickleWarnings(pickle)],
     facts,
-    metadata: pickle === undefined ? {} : { pickle },
+    metadata: pickle === undefined ? { understood } : { pickle },
+    understood: pickle === undefined ? understood : undefined,
   };
 }
 
@@ -110,14 +115,14 @@ async function checkRuns(
   { validated: { graph }, text }: Pick<FoundTask, 'text' | 'validated'>,
   folder: () => string,
   options: Abortable,
-): Promise<Artifact> {
+): Promise<Pick<Tried, 'artifact'> & Partial<Tried>> {
   const { task } = artifact;
   if (artifact.format === 'onnx' && graph !== undefined && text !== undefined && task !== undefined) {
     return triedArtifact(artifact, { graph, task, text }, folder, options);
   }
   if (graph !== undefined) await checkGraph(graph.path, graph.plan, options);
   const notes = artifact.format === 'hf' ? poolingNotes(artifact, task) : [];
-  return { ...artifact, warnings: [...artifact.warnings, ...notes] };
+  return { artifact: { ...artifact, warnings: [...artifact.warnings, ...notes] } };
 }
 
 /** @throws ModelkeepError `INVALID_INPUT` for another precision than there is, or than the format can have */

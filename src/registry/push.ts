@@ -3,6 +3,7 @@ import {
   checkModelName,
   checkTags,
   contentSize,
+  manifestDigest,
   type Abortable,
   type Format,
   type Precision,
@@ -13,8 +14,10 @@ import {
 import type { EvidenceOptions } from './evidence.js';
 import { resolveParent } from './lineage.js';
 import { prepareAdapter } from './prepare-adapter.js';
-import { prepareFiles } from './prepare.js';
+import { prepareFiles, type Prepared } from './prepare.js';
 import type { TextOptions } from './prepare-text.js';
+import { guardNewest } from './publish-guard.js';
+import type { Understood } from './understood.js';
 
 /** What a push is doing: `inspect` reads and checks the files, `hash` cuts them, `send` stores what is missing. */
 export type PushPhase = 'inspect' | 'hash' | 'send';
@@ -66,7 +69,10 @@ export interface PushOptions extends Abortable, EvidenceOptions, TextOptions {
   readonly tags?: readonly string[];
   /** Free facts, at most 1 MiB as JSON; those that the directory tells are added under `training` and `card`. */
   readonly metadata?: Readonly<Record<string, unknown>>;
-  /** Make a new version even if the newest has the same contents. @defaultValue false */
+  /**
+   * Make a new version even if the newest has the same contents, or if it answers otherwise than the newest: another
+   * task, other labels, vectors of another length. @defaultValue false
+   */
   readonly force?: boolean;
   /** Called often while it works; must not throw. */
   readonly onProgress?: (phase: PushPhase, progress: TransferProgress) => void;
@@ -78,6 +84,8 @@ export interface Pushed extends PublishResult {
   readonly totalBytes: number;
   /** What is odd about the model but does not forbid it. */
   readonly warnings: readonly string[];
+  /** What was understood of it; absent for pickled models. */
+  readonly understood?: Understood;
 }
 
 /**
@@ -86,7 +94,8 @@ export interface Pushed extends PublishResult {
  *
  * @param path a directory as training, MLflow or a download left it, an archive of one, or a single file
  * @throws ModelkeepError `INVALID_REFERENCE` for the name, `INVALID_INPUT` for metadata, tags or the precision, what
- * resolving says for the parent, `INVALID_ARTIFACT` or `UNSUPPORTED_FORMAT` for the files (nothing is stored then), and
+ * resolving says for the parent, `GATE_FAILED` for a version that answers otherwise than the newest (see
+ * {@link guardNewest}), `INVALID_ARTIFACT` or `UNSUPPORTED_FORMAT` for the files (nothing is stored then), and
  * what the store says
  */
 export async function push(store: VersionStore, path: string, options: PushOptions): Promise<Pushed> {
@@ -94,7 +103,12 @@ export async function push(store: VersionStore, path: string, options: PushOptio
   const described = await describe(store, options);
   const prepared =
     base === undefined ? await prepareFiles(path, options) : await prepareAdapter(store, path, base, options);
-  const { manifest, source, warnings, facts } = prepared;
+  const { manifest, source, facts } = prepared;
+  const { model } = described;
+  const { task } = manifest;
+  const candidate = { model, task, understood: prepared.understood, digest: manifestDigest(manifest) };
+  const guarded = await guardedBy(prepared, () => guardNewest(store, candidate, { force, signal }));
+  const warnings = [...prepared.warnings, ...guarded];
   const parent = described.parent ?? prepared.parent;
   // What the directory tells, unless the publisher says otherwise; never otherwise than what was found out.
   const metadata = {
@@ -115,9 +129,20 @@ export async function push(store: VersionStore, path: string, options: PushOptio
       ...(signal === undefined ? {} : { signal }),
       onProgress: (progress: TransferProgress) => onProgress?.('send', progress),
     });
-    return { ...result, totalBytes: contentSize(manifest), warnings };
+    const { understood } = prepared;
+    return { ...result, totalBytes: contentSize(manifest), warnings, ...(understood && { understood }) };
   } finally {
     prepared.discard();
+  }
+}
+
+/** What was made on the way goes also where the version may not be published. */
+async function guardedBy<T>({ discard }: Prepared, guard: () => Promise<T>): Promise<T> {
+  try {
+    return await guard();
+  } catch (error) {
+    discard();
+    throw error;
   }
 }
 

@@ -5,7 +5,7 @@ import { outputNamed, type Output } from './outputs.js';
 import { pool, unit } from './pooling.js';
 import { promptsOf, USUAL_PROMPTS, type Prompts } from './prompts.js';
 import { countOf, similarityOf, type NamedSimilarity } from './sentence-config.js';
-import { describePipeline, readSentencePipeline, type SentencePipeline } from './sentence-pipeline.js';
+import { describePipeline, pipelineWidth, readSentencePipeline, type SentencePipeline } from './sentence-pipeline.js';
 import type { Encoding, EncodingOutputs, OpenTask } from './task.js';
 import { givesHalves, nearestHalf } from './half.js';
 import { openStaticTexts } from './static-texts.js';
@@ -102,6 +102,7 @@ export async function openSentenceEncoder({ files, tokenizer: own }: TaskContext
   const encode = (text: string): Promise<Encoding> => tokenizer.encode(texts.clean(text));
   const padding = paddingOf(tokenizer);
   const cut = usualDimensions === undefined ? '' : `, the first ${usualDimensions} numbers`;
+  const width = await pipelineWidth(files, pipeline);
   const compared = similarity.name === 'cosine' ? '' : `; compared by ${similarity.name}`;
   const pooled = async (tokens: Output, prompt: string): Promise<number[]> => {
     const skip = prompt === '' || pipeline.includePrompt ? 0 : await promptLength(await encode(prompt), tokenizer);
@@ -111,7 +112,14 @@ export async function openSentenceEncoder({ files, tokenizer: own }: TaskContext
     return pool(tokens, pipeline.modes, skip);
   };
   return {
-    about: { ...padding, facts: { ...padding.facts, pooling: `${describePipeline(pipeline)}${cut}${compared}` } },
+    about: {
+      ...padding,
+      facts: {
+        ...padding.facts,
+        pooling: `${describePipeline(pipeline)}${cut}${compared}`,
+        width: width === undefined ? usualDimensions : Math.min(width, usualDimensions ?? width),
+      },
+    },
     ...prompts,
     similarity,
     encode: (text, field, tokenizing) =>

@@ -253,6 +253,17 @@ async function readBehindGraph(files: VersionFiles, model: SentenceModel | undef
   return model?.modelType === 'SentenceTransformer' ? readModules(files, model) : DEFAULT;
 }
 
+/** Numbers of the vectors of a model; undefined where its files do not say. */
+export async function pipelineWidth(
+  files: VersionFiles,
+  { steps, modes, tables }: SentencePipeline,
+): Promise<number | undefined> {
+  const layer = steps.findLast((step) => step !== 'normalize');
+  if (layer !== undefined) return layer.to;
+  const width = tables === undefined ? await pooledWidth(files, { modes, width: 0 }) : (tables.table.shape[1] ?? 0);
+  return width > 0 ? width : undefined;
+}
+
 /** How tokens become one vector, such as `mean, Dense 64 to 16 (Tanh), normalized`. */
 export function describePipeline({ modes, steps, includePrompt, tables }: SentencePipeline): string {
   const parts = steps.map((step) => (step === 'normalize' ? 'normalized' : step.description));

@@ -34,6 +34,8 @@ export interface TaskFacts {
   readonly tokenizer: string;
   /** How tokens become one vector, such as `mean, normalized`; absent where a task makes none. */
   readonly pooling?: string | undefined;
+  /** Numbers of that vector, where the model's files say it. */
+  readonly width?: number | undefined;
 }
 
 /** A task opened on one version: text in, answers out. Holds no session, so it can be tested without one. */

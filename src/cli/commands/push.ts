@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander';
 import {
   checkPrecision,
+  describeUnderstood,
   formatBytes,
   FORMATS,
   POOLING_NAMES,
@@ -13,6 +14,7 @@ import {
   type PushPhase,
 } from '../../app/index.js';
 import { readMetadata } from '../input/metadata.js';
+import { printable } from '../output.js';
 import { invoke, STORE_SETTINGS, withSettings, type World } from '../command.js';
 
 interface Flags {
@@ -95,7 +97,10 @@ export function pushCommand(program: Command, world: World): void {
     )
     .option('--metadata-file <FILE>', 'free facts in a JSON file, at most 1 MiB')
     .option('--tag <TAG...>', 'tags, which can be changed later')
-    .option('--force', 'make a new version even if the newest has the same contents')
+    .option(
+      '--force',
+      'make a new version even if the newest has the same contents, or answers otherwise: another task, other labels, longer or shorter vectors',
+    )
     .addHelpText(
       'after',
       '\nExamples:\n  $ modelkeep push ./checkpoint-500 --name sentiment\n  $ modelkeep push ./v3 --name sentiment -m "trained on more reviews" --store mongodb://127.0.0.1:27017/models\n  $ modelkeep push ./v3 --name sentiment --golden golden.jsonl --eval eval.jsonl\n  $ modelkeep push ./v3 --name sentiment --parent sentiment@production --tag reviews --metadata \'{"dataset": "reviews-2026"}\'\n  $ modelkeep push model.joblib --name iris --json\n  $ modelkeep push model.joblib --name iris --requirements requirements.txt\n  $ modelkeep push ./adapter --base sentiment:3 --name sentiment',
@@ -136,8 +141,12 @@ export function pushCommand(program: Command, world: World): void {
   );
 }
 
-function describe({ record, created, sentBytes, reusedBytes, totalBytes }: Pushed): string {
+function describe({ record, created, sentBytes, reusedBytes, totalBytes, understood }: Pushed): string {
   const name = versionName(record);
   if (!created) return `${name} is the same already: nothing sent, no new version made (--force makes one)`;
-  return `${name} published: ${formatBytes(totalBytes)}, of which ${formatBytes(sentBytes)} sent and ${formatBytes(reusedBytes)} in the store already`;
+  const facts = understood === undefined ? [] : describeUnderstood(understood);
+  return [
+    `${name} published: ${formatBytes(totalBytes)}, of which ${formatBytes(sentBytes)} sent and ${formatBytes(reusedBytes)} in the store already`,
+    ...facts.map(([label, text]) => `  ${label.padEnd(10)} ${printable(text)}`),
+  ].join('\n');
 }

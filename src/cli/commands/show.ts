@@ -1,5 +1,14 @@
 import type { Command } from 'commander';
-import { formatBytes, parseReference, show, versionName, type PickleReport, type Shown } from '../../app/index.js';
+import {
+  describeUnderstood,
+  formatBytes,
+  parseReference,
+  show,
+  storedUnderstanding,
+  versionName,
+  type PickleReport,
+  type Shown,
+} from '../../app/index.js';
 import { invoke, STORE_SETTINGS, withSettings, type World } from '../command.js';
 import { formatTime, printable, table } from '../output.js';
 
@@ -70,8 +79,12 @@ function describeNode({ host, pid, state, precision, compiled }: Shown['nodes'][
   return `${host} (process ${pid}, ${state}${form})`;
 }
 
+/** Lines that `show` has anyway. */
+const SHOWN_ALREADY: ReadonlySet<string> = new Set(['task', 'precision']);
+
 function describe({ record, manifest, aliases, nodes }: Shown): string {
-  const { pickle: _, warnings, ...metadata } = record.metadata;
+  const { pickle: _, understood: _understood, warnings, ...metadata } = record.metadata;
+  const understood = storedUnderstanding(record.metadata);
   const facts: readonly (readonly [string, string | undefined])[] = [
     ['version', versionName(record)],
     ['digest', record.digest],
@@ -79,6 +92,7 @@ function describe({ record, manifest, aliases, nodes }: Shown): string {
     ['format', record.format],
     ['task', record.task],
     ['precision', manifest.precision],
+    ...(understood === undefined ? [] : describeUnderstood(understood).filter(([name]) => !SHOWN_ALREADY.has(name))),
     [
       'size',
       `${formatBytes(record.size)} in ${manifest.files.length} files, ${manifest.files.reduce((sum, file) => sum + file.segments.length, 0)} segments`,

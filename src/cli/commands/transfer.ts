@@ -84,6 +84,7 @@ function exportCommand(program: Command, world: World): void {
 interface ImportFlags {
   readonly name?: string;
   readonly ref?: string;
+  readonly force?: boolean;
 }
 
 function importCommand(program: Command, world: World): void {
@@ -96,6 +97,7 @@ function importCommand(program: Command, world: World): void {
     .argument('<path>', 'the layout’s directory, or a .tar file')
     .option('--name <MODEL>', 'the model’s name; absent: the one in the layout')
     .option('--ref <NAME>', 'which version of a layout that holds several, such as sentiment-3')
+    .option('--force', 'publish it though it answers otherwise than the newest version')
     .addHelpText(
       'after',
       '\nExamples:\n  $ modelkeep import ./layout\n  $ modelkeep import sentiment.tar --name acme/sentiment',
@@ -106,6 +108,7 @@ function importCommand(program: Command, world: World): void {
         signal,
         ...(flags.name === undefined ? {} : { name: flags.name }),
         ...(flags.ref === undefined ? {} : { refName: flags.ref }),
+        force: flags.force,
         onProgress: (progress) => out.progress('sending', progress),
       });
       out.result(imported, describeImport);

@@ -14,7 +14,9 @@ import {
   type TransferProgress,
   type VersionStore,
 } from '../../core/index.js';
+import { guardNewest } from '../publish-guard.js';
 import { push } from '../push.js';
+import { storedUnderstanding } from '../understood.js';
 import { Layout } from './layout.js';
 import { MANIFEST_PATH, OCI, type Descriptor, type OciManifest } from './media-types.js';
 import { tarFile, unpackLayout } from './tar.js';
@@ -25,6 +27,8 @@ export interface ImportOptions extends Abortable {
   readonly name?: string;
   /** Which version of a layout that holds several, by its name there. */
   readonly refName?: string;
+  /** Publish it though it answers otherwise than the newest version; see `guardNewest`. @defaultValue false */
+  readonly force?: boolean | undefined;
   /** Who imports. @defaultValue who published it first */
   readonly by?: string;
   readonly onProgress?: (progress: TransferProgress) => void;
@@ -128,7 +132,7 @@ interface Ours {
 async function importOurs(
   store: VersionStore,
   { layout, layers, manifest: oci, ours, name }: Ours,
-  { signal, onProgress, by }: ImportOptions,
+  { signal, onProgress, by, force }: ImportOptions,
 ): Promise<PublishResult> {
   const manifest = decodeManifest(await layout.bytes(ours));
   const facts = factsOf(oci);
@@ -140,6 +144,9 @@ async function importOurs(
   }
   const { digest: _, ...rest } = facts;
   const draft = { model: name, manifest, ...rest, ...(by === undefined ? {} : { publishedBy: by }) };
+  const understood = storedUnderstanding(rest.metadata ?? {});
+  const candidate = { model: name, task: manifest.task, understood, digest: manifestDigest(manifest) };
+  await guardNewest(store, candidate, { force, signal });
   return store.publish(draft, sourceOf(layout, layers, manifest), {
     ...(signal === undefined ? {} : { signal }),
     ...(onProgress === undefined ? {} : { onProgress }),
@@ -190,7 +197,7 @@ async function importForeign(
   layout: Layout,
   layers: ReadonlyMap<string, Descriptor>,
   name: string,
-  { signal, onProgress, by }: ImportOptions,
+  { signal, onProgress, by, force }: ImportOptions,
 ): Promise<PublishResult> {
   const folder = await mkdtemp(join(tmpdir(), 'modelkeep-import-'));
   try {
@@ -200,6 +207,7 @@ async function importForeign(
     }
     return await push(store, folder, {
       name,
+      ...(force === undefined ? {} : { force }),
       ...(signal === undefined ? {} : { signal }),
       ...(by === undefined ? {} : { by }),
       ...(onProgress === undefined ? {} : { onProgress: (_, progress: TransferProgress) => onProgress(progress) }),

@@ -1,7 +1,14 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { pull, type Modelkeep, type PushOptions } from '../../../src/app/index.js';
-import { ModelkeepError, parseReference } from '../../../src/core/index.js';
+import {
+  ModelkeepError,
+  parseReference,
+  type Manifest,
+  type VersionRecord,
+  type VersionStore,
+} from '../../../src/core/index.js';
+import { storedContent } from '../../../src/registry/stored-content.js';
 import { temporaryFolder } from '../../unit/formats/temporary-folder.js';
 import { Bench } from '../node-bench.js';
 
@@ -23,6 +30,10 @@ export class CaseBench {
   static async open(): Promise<CaseBench> {
     const bench = await Bench.open();
     return new CaseBench(bench, await bench.node({ runners: 1 }));
+  }
+
+  get store(): VersionStore {
+    return this.#bench.store;
   }
 
   get keep(): Modelkeep {
@@ -69,6 +80,12 @@ export class CaseBench {
     if (stored.length > 0) throw new Error(`It was published: ${path}`);
     if (error instanceof ModelkeepError) return error;
     throw new Error(`It ended otherwise: ${String(error)}`, { cause: error });
+  }
+
+  /** Publishes a stored version again as it was before pushes kept what they understood. */
+  async copyWithoutReport(record: VersionRecord, manifest: Manifest, model: string): Promise<VersionRecord> {
+    const content = storedContent(this.#bench.store, record, manifest);
+    return (await this.#bench.store.publish({ model, manifest }, content)).record;
   }
 
   /** Writes a version into a folder. */

@@ -2,6 +2,9 @@ import { z } from 'zod';
 import { mayUse } from '../../../access/index.js';
 import { checkModelName, parseReference } from '../../../core/index.js';
 import {
+  CHANGE_RULES,
+  getPublishing,
+  setPublishing,
   getAlias,
   moveChanges,
   promote,
@@ -148,6 +151,24 @@ const GUARDS: readonly ApiRoute[] = [
       };
       return setAliasPolicy(store, parseReference(refOf({ params })), change, { signal, ...who(by, body.message) });
     },
+  }),
+  route({
+    method: 'GET',
+    url: '/publishing/:model',
+    operation: 'read',
+    about: modelOf,
+    summary: 'What happens to a push that answers otherwise than the newest version of a model',
+    handle: async ({ store, params, signal }) => getPublishing(store, modelOf({ params }), { signal }),
+  }),
+  route({
+    method: 'PUT',
+    url: '/publishing/:model',
+    operation: 'manage',
+    about: modelOf,
+    summary: 'Say what happens to a push that answers otherwise than the newest version of a model',
+    body: z.object({ changes: z.enum(CHANGE_RULES).describe('Refuse it (the default), warn, or allow it') }),
+    handle: async ({ store, params, body, signal }) =>
+      setPublishing(store, { model: modelOf({ params }), changes: body.changes }, { signal }),
   }),
   route({
     method: 'GET',

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { authorize } from '../../../access/index.js';
 import { parseReference } from '../../../core/index.js';
 import { copy, diff, exportOciStream, importOciStream } from '../../../registry/index.js';
-import { modelOf, refOf, route, type ApiRoute } from './route.js';
+import { modelOf, queryFlag, refOf, route, type ApiRoute } from './route.js';
 
 /** Routes that hold versions against one another, and carry them elsewhere and back. */
 export const TRANSFER_ROUTES: readonly ApiRoute[] = [
@@ -83,13 +83,15 @@ export const TRANSFER_ROUTES: readonly ApiRoute[] = [
     summary: 'Publish a version from a tar that holds an OCI image layout',
     query: z.object({
       ref: z.string().optional().describe('Which version of a layout that holds several, by its name there'),
+      force: queryFlag.describe('Publish it though it answers otherwise than the newest version'),
     }),
-    handle: async ({ store, options, params, query: { ref }, body, by, signal, onProgress }) =>
+    handle: async ({ store, options, params, query: { ref, force }, body, by, signal, onProgress }) =>
       importOciStream(store, body as AsyncIterable<Uint8Array>, join(options.cacheDir, 'uploads'), {
         name: modelOf({ params }),
         by,
         signal,
         onProgress,
+        force,
         ...(ref === undefined ? {} : { refName: ref }),
       }),
   }),

@@ -60,7 +60,10 @@ export const UPLOAD_ROUTES: readonly ApiRoute[] = [
       parent: z.string().optional().describe('Reference of the version that it was made from'),
       tags: z.array(z.string()).optional(),
       metadata: z.record(z.string(), z.unknown()).optional(),
-      force: z.boolean().optional().describe('Make a new version even if the newest has the same contents'),
+      force: z
+        .boolean()
+        .optional()
+        .describe('Make a new version even if the newest has the same contents, or answers otherwise'),
       message,
     }),
     handle: async ({ store, options, params, body, principal, by, signal, onProgress }) => {
@@ -102,7 +105,7 @@ export const UPLOAD_ROUTES: readonly ApiRoute[] = [
         .optional()
         .describe('Whether vectors get length 1'),
       metadata: jsonObject.optional().describe('Free facts, a JSON object'),
-      force: queryFlag.describe('Make a new version even if the newest has the same contents'),
+      force: queryFlag.describe('Make a new version even if the newest has the same contents, or answers otherwise'),
       message,
     }),
     handle: async ({ store, options, params, query, body, principal, by, signal, onProgress }) => {
