@@ -78,6 +78,25 @@ export class Follower extends EventEmitter<FollowerEvents> {
   }
 
   /**
+   * Begins to make ready what a reference means, and does not wait for it.
+   *
+   * @returns true if it is ready already
+   * @throws ModelkeepError what resolving says
+   */
+  async begin(text: string, { signal }: Abortable = {}): Promise<boolean> {
+    const followed = this.#entries.get(text)?.followed;
+    const target =
+      followed ?? (await resolveTarget(this.#store, parseReference(text), signal === undefined ? {} : { signal }));
+    const records = recordsOf(target);
+    const isReady = ({ id }: VersionRecord): boolean => this.#residency.ready(id) !== undefined;
+    if (followed !== undefined && records.every(isReady)) return true;
+    // Nobody waits for it here: a failure is told by the transition to `failed`, which is logged and counted.
+    if (followed === undefined) this.follow(text).catch(() => undefined);
+    else for (const record of records) this.#residency.ensure(record).catch(() => undefined);
+    return records.every(isReady);
+  }
+
+  /**
    * Asks the store whether a followed reference still means the same version; if not, waits for the swap.
    *
    * @throws ModelkeepError `STORE_UNAVAILABLE` if it cannot be asked, `LOAD_FAILED` if the newer version fails

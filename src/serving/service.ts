@@ -146,12 +146,8 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
    */
   async becomesReady(reference: string, options: RequestOptions = {}): Promise<boolean> {
     if (this.isReady(reference)) return true;
-    const { record } = await this.follow(reference, options);
-    const { residency } = this.#options;
-    if (residency.ready(record.id) !== undefined) return true;
-    // Nobody waits for it here: a failure is told by the transition to `failed`, which is logged and counted.
-    residency.ensure(record).catch(() => undefined);
-    return false;
+    const { signal } = options;
+    return this.#options.follower.begin(canonicalReference(reference), signal === undefined ? {} : { signal });
   }
 
   /** True if the version behind a reference can answer at once. Asks nobody. @throws ModelkeepError `INVALID_REFERENCE` */

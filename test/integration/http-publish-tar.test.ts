@@ -25,14 +25,15 @@ afterAll(async () => {
   home[Symbol.dispose]();
 });
 
-type Entry = Partial<HeaderData> & { readonly path: string; readonly body?: string };
+type Entry = Partial<HeaderData> & { readonly path: string; readonly body?: string | Buffer };
 
 /** A tar of entries that no honest program writes. */
 function tarOf(entries: readonly Entry[]): Buffer {
-  const parts = entries.flatMap(({ body = '', ...fields }) => {
+  const parts = entries.flatMap(({ body: contents = '', ...fields }) => {
+    const body = Buffer.from(contents);
     const block = Buffer.alloc(512);
-    new Header({ type: 'File', mode: 0o644, size: Buffer.byteLength(body), ...fields }).encode(block, 0);
-    return [block, Buffer.from(body), Buffer.alloc((512 - (Buffer.byteLength(body) % 512)) % 512)];
+    new Header({ type: 'File', mode: 0o644, size: body.length, ...fields }).encode(block, 0);
+    return [block, body, Buffer.alloc((512 - (body.length % 512)) % 512)];
   });
   return Buffer.concat([...parts, Buffer.alloc(1_024)]);
 }
@@ -182,6 +183,6 @@ function otherFamily(): Buffer {
   const config = JSON.parse(readFileSync(join(FIXTURES, 'sentiment/v2/config.json'), 'utf8')) as object;
   return tarOf([
     { path: 'config.json', body: JSON.stringify({ ...config, model_type: 'llama' }) },
-    { path: 'model.safetensors', body: readFileSync(join(FIXTURES, 'archs/bert/model.safetensors'), 'latin1') },
+    { path: 'model.safetensors', body: readFileSync(join(FIXTURES, 'archs/bert/model.safetensors')) },
   ]);
 }
