@@ -136,6 +136,10 @@ async function differencesFrom(
   ];
 }
 
+function namesOf({ labels, labelCount }: Known): string {
+  return labels === undefined ? `${labelCount} labels` : `the labels ${labels.slice(0, 20).join(', ')}`;
+}
+
 async function labelDifference(
   store: VersionStore,
   newest: VersionRecord,
@@ -145,9 +149,7 @@ async function labelDifference(
   if (after?.labelsDigest === undefined) return undefined;
   const known = before?.labelsDigest === undefined ? await storedLabels(store, newest, options) : before;
   if (known?.labelsDigest === undefined || known.labelsDigest === after.labelsDigest) return undefined;
-  const shown = ({ labels, labelCount }: Understood | Known): string =>
-    labels === undefined ? `${labelCount} labels` : `the labels ${labels.slice(0, 20).join(', ')}`;
-  return `it has ${shown(after)}, not ${shown(known)}`;
+  return `it has ${namesOf(after)}, not ${namesOf(known)}`;
 }
 
 type Known = Pick<Understood, 'labels' | 'labelCount' | 'labelsDigest'>;
