@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { knownKeys } from '../../src/formats/adapter/keys.js';
 import { compareAdapter } from '../unit/formats/adapted-folder.js';
 
 /** A Python that has torch, transformers and peft: what MODELKEEP_PYTHON names, or the first one of the path. */
@@ -44,6 +45,23 @@ function madeBy(maker: string): readonly string[] {
     .filter((name) => name !== 'sentences')
     .toSorted();
 }
+
+/** Prints the settings of each method in the release of peft that Python has. */
+const SETTINGS = `
+import dataclasses, json, peft
+methods = {"LORA": peft.LoraConfig, "IA3": peft.IA3Config, "LN_TUNING": peft.LNTuningConfig,
+           "TRAINABLE_TOKENS": peft.TrainableTokensConfig}
+print(json.dumps({name: [field.name for field in dataclasses.fields(one)] for name, one in methods.items()}))
+`;
+
+test('each setting of the methods that are served is known', (context) => {
+  const { status, stdout } = spawnSync(python, ['-c', SETTINGS], { encoding: 'utf8' });
+  if (status !== 0) return context.skip('Python has no peft with these methods');
+  for (const [method, settings] of Object.entries(JSON.parse(stdout) as Record<string, readonly string[]>)) {
+    const known = knownKeys(method);
+    expect({ method, unknown: settings.filter((setting) => !known.has(setting)) }).toEqual({ method, unknown: [] });
+  }
+});
 
 describe.each(MAKERS)('adapters that peft saves answer as it computes them: $maker', ({ maker, needs, install }) => {
   const isInstalled = spawnSync(python, ['-c', needs], { stdio: 'ignore' }).status === 0;

@@ -1,6 +1,6 @@
 import type { VersionFiles } from '../../core/index.js';
 import { readJson } from '../read-json.js';
-import { checkKeys, METHODS } from './keys.js';
+import { checkKeys, checkMethod } from './keys.js';
 import { ADAPTER_CONFIG_FILE, invalidKey, MERGE_IT, unsupportedKey } from './refusal.js';
 import { scaleOf, type ScaleOf } from './scale.js';
 import { entriesOf, flagOf, namesOf, type Fields } from './settings.js';
@@ -116,9 +116,7 @@ function tokenRowsOf(fields: Fields, method: string): TokenRows | undefined {
 export async function readAdapterConfig(files: VersionFiles): Promise<AdapterConfig> {
   const fields = await readJson(files, ADAPTER_CONFIG_FILE);
   const { peft_type: method } = fields;
-  if (typeof method !== 'string') throw invalidKey('peft_type', method, 'the name of a method, such as "LORA"');
-  if (!METHODS.includes(method))
-    throw unsupportedKey('peft_type', method, `the methods that are served are ${METHODS.join(', ')}`);
+  checkMethod(method);
   checkKeys(method, fields);
   checkStart(fields);
   return {

@@ -1,4 +1,4 @@
-import { unsupportedKey } from './refusal.js';
+import { invalidKey, unsupportedKey } from './refusal.js';
 import { isOff, type Fields } from './settings.js';
 
 /** What is known of the settings of a method of peft. */
@@ -83,7 +83,42 @@ const KEYS: Readonly<Record<string, Keys>> = {
 };
 
 /** The methods whose adapters are served, as `peft_type` calls them. */
-export const METHODS: readonly string[] = Object.keys(KEYS);
+const METHODS: readonly string[] = Object.keys(KEYS);
+
+function harmlessOf({ read, ignored }: Keys): ReadonlySet<string> {
+  return new Set([...COMMON.read, ...COMMON.ignored, ...read, ...ignored]);
+}
+
+/** Every setting of a method that is known, whatever is done about it. @param method one of {@link METHODS} */
+export function knownKeys(method: string): ReadonlySet<string> {
+  const own = KEYS[method] ?? COMMON;
+  return new Set([...harmlessOf(own), ...Object.keys(own.off)]);
+}
+
+/**
+ * Methods whose adapters put words before the text, or choose among parts by what the text is, so that none can be merged.
+ */
+const UNMERGEABLE = new Set([
+  'ADAPTION_PROMPT',
+  'CARTRIDGE',
+  'CPT',
+  'MULTITASK_PROMPT_TUNING',
+  'POLY',
+  'PREFIX_TUNING',
+  'PROMPT_TUNING',
+  'P_TUNING',
+  'SHADOW',
+  'XLORA',
+]);
+
+/** @throws ModelkeepError `UNSUPPORTED_FORMAT` for a method that is not served, `INVALID_ARTIFACT` for none */
+export function checkMethod(method: unknown): asserts method is string {
+  if (typeof method !== 'string') throw invalidKey('peft_type', method, 'the name of a method, such as "LORA"');
+  if (METHODS.includes(method)) return;
+  const why = `the methods that are served are ${METHODS.join(', ')}`;
+  if (!UNMERGEABLE.has(method)) throw unsupportedKey('peft_type', method, why);
+  throw unsupportedKey('peft_type', method, why, 'It cannot be merged into its base either: train with one of these');
+}
 
 /**
  * Checks that an adapter has no setting that would be passed over: each is read, changes no answer, or is off. Settings
@@ -94,7 +129,7 @@ export const METHODS: readonly string[] = Object.keys(KEYS);
  */
 export function checkKeys(method: string, fields: Fields): void {
   const own = KEYS[method] ?? COMMON;
-  const harmless = new Set([...COMMON.read, ...COMMON.ignored, ...own.read, ...own.ignored]);
+  const harmless = harmlessOf(own);
   for (const [key, value] of Object.entries(fields)) {
     if (harmless.has(key) || isOff(value)) continue;
     const does = Object.hasOwn(own.off, key) ? own.off[key] : undefined;

@@ -67,7 +67,6 @@ async function refusalOf(name: string, changes: Readonly<Record<string, unknown>
 
 test.each([
   { peft_type: 'VERA' },
-  { peft_type: 'PREFIX_TUNING' },
   { init_lora_weights: 'pissa' },
   { init_lora_weights: 'pissa_niter_16' },
   { init_lora_weights: 'olora' },
@@ -140,6 +139,14 @@ test.each([
   const { alone } = await compareFiles(await withConfig('sentiment', changes), join(ADAPTERS, 'sentiment'));
   expect(alone).toBeLessThan(1e-4);
 });
+
+test.each(['PREFIX_TUNING', 'P_TUNING', 'XLORA'])(
+  '%s, which cannot be merged, is refused without that advice',
+  async (method) => {
+    const { code, message } = await refusalOf('sentiment', { peft_type: method });
+    expect([code, message]).toEqual(['UNSUPPORTED_FORMAT', expect.stringContaining('cannot be merged')]);
+  },
+);
 
 test('what releases of peft read in two ways is read as by the one that wrote it, and else refused', async () => {
   const changes = { alpha_pattern: { query: 3 }, rank_pattern: { 'self.query': 4 } };
