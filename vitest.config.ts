@@ -11,7 +11,7 @@ export default defineConfig({
   resolve: { alias: [builtRooms] },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/slow/**', 'node_modules/**'],
+    exclude: ['test/slow/**', 'test/clients/heavy/**', 'node_modules/**'],
     server: { deps: { external: [shipped] } },
     // Tests start the bundled programs, which must not be older than what tsc wrote.
     globalSetup: ['scripts/bundle.mjs'],

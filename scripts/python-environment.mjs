@@ -1,6 +1,6 @@
 /** Virtual environments of the project's own, for what the tests need of Python; made on first use, kept in `.cache/`. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -36,24 +36,32 @@ async function lock(folder) {
   }
 }
 
+/** True if the environment that carries `mark` was filled with these packages. */
+function holds(mark, packages) {
+  return existsSync(mark) && readFileSync(mark, 'utf8') === packages.join('\n');
+}
+
 /**
- * The `bin` folder of the environment `name`, made with `packages` if it is not there yet. It holds absolute paths, so
- * it is filled at its final place, under a lock, and marked when it is complete.
+ * The `bin` folder of the environment `name`, made with `packages` if it is not there yet, or filled again if it was
+ * made with others. It holds absolute paths, so it is filled at its final place, under a lock, and marked with its
+ * packages when it is complete.
  */
 export async function pythonEnvironment(name, packages) {
   const environment = join(cache, name);
-  const complete = join(environment, '.complete');
+  const mark = join(environment, '.packages');
   const bin = join(environment, 'bin');
-  if (existsSync(complete)) return bin;
+  if (holds(mark, packages)) return bin;
   mkdirSync(cache, { recursive: true });
   await lock(`${environment}.lock`);
   try {
-    if (existsSync(complete)) return bin;
+    if (holds(mark, packages)) return bin;
     console.error(`Making the Python environment ${name} with ${packages.join(', ')} …`);
-    rmSync(environment, { recursive: true, force: true });
-    mustRun('python3', ['-m', 'venv', environment]);
+    if (!existsSync(join(environment, '.complete')) && !existsSync(mark)) {
+      rmSync(environment, { recursive: true, force: true });
+      mustRun('python3', ['-m', 'venv', environment]);
+    }
     mustRun(join(bin, 'python'), ['-m', 'pip', 'install', '--quiet', ...packages]);
-    mkdirSync(complete);
+    writeFileSync(mark, packages.join('\n'));
     return bin;
   } finally {
     rmSync(`${environment}.lock`, { recursive: true, force: true });

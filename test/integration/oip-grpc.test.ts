@@ -57,6 +57,25 @@ const text = (value: string) => {
   return { name: 'text', datatype: 'BYTES', shape: [1], contents: { bytes_contents: [Buffer.from(value)] } };
 };
 
+const said = (value: string) => ({ content_type: { string_param: value } });
+const parametersGiven = async (request: object) => {
+  const { outputs } = await infer(request);
+  return outputs.map((output) => (output as { parameters?: Record<string, { string_param?: string }> }).parameters);
+};
+const ofType = (value: string) => [{ content_type: expect.objectContaining({ string_param: value }) as unknown }];
+
+test('outputs say their content type where inputs do', async () => {
+  const words = { ...text('fine'), parameters: said('str') };
+  expect(await parametersGiven({ model_name: 'sentiment', inputs: [words] })).toEqual(ofType('str'));
+  expect(await parametersGiven({ model_name: 'floats', inputs: [{ ...plain, parameters: said('np') }] })).toEqual(
+    ofType('np'),
+  );
+  expect(await parametersGiven({ model_name: 'floats', inputs: [plain] })).toEqual([{}]);
+  const odd = { ...plain, parameters: said('base64') };
+  const { error } = await client.call('ModelInfer', { model_name: 'floats', inputs: [odd] });
+  expect(error).toMatchObject({ code: Status.INVALID_ARGUMENT, details: expect.stringContaining('content_type') });
+});
+
 describe('every datatype', () => {
   test('goes in and comes out in raw form, bit for bit, in the order that was asked for', async () => {
     const answer = await infer({

@@ -2,6 +2,8 @@ import { ModelkeepError } from '../../core/index.js';
 import type { InferenceService } from '../../serving/index.js';
 import {
   checkTensorParameters,
+  contentTypeOf,
+  saysContentType,
   datatypeOf,
   infer,
   rawOf,
@@ -85,7 +87,7 @@ function readInputs({ inputs, raw_input_contents: raw }: ModelInferRequest): rea
   }
   return inputs.map((input, index) => {
     const head = headOf(input);
-    checkTensorParameters(`Input "${input.name}"`, input.parameters);
+    checkTensorParameters(`Input "${input.name}"`, parametersOf(input.parameters));
     const bytes = raw[index];
     if (bytes === undefined) return { name: input.name, tensor: tensorFromContents(head, input.contents ?? {}) };
     if (Object.values(input.contents ?? {}).some((values: readonly unknown[]) => values.length > 0)) {
@@ -102,7 +104,8 @@ export async function modelInfer(
 ): Promise<object> {
   const reference = authorize(referenceWithVersion(request.model_name, request.model_version));
   if (request.id.length > LONGEST_ID) throw wrong(`Field "id" has more than ${LONGEST_ID} characters`);
-  for (const { name, parameters } of request.outputs) checkTensorParameters(`Output "${name}"`, parameters);
+  for (const { name, parameters } of request.outputs)
+    checkTensorParameters(`Output "${name}"`, parametersOf(parameters));
   const asked = {
     reference,
     inputs: readInputs(request),
@@ -111,6 +114,8 @@ export async function modelInfer(
   };
   const { record, outputs } = await infer(service, asked, options);
   const isRaw = request.raw_input_contents.length > 0 || !outputs.every(({ tensor }) => hasContents(tensor));
+  const saysContent =
+    saysContentType(asked.parameters) || request.inputs.some((input) => saysContentType(input.parameters));
   return {
     model_name: record.model,
     model_version: String(record.version),
@@ -119,6 +124,7 @@ export async function modelInfer(
       name,
       datatype: datatypeOf(tensor.type),
       shape: tensor.dims,
+      ...(saysContent ? { parameters: { content_type: { string_param: contentTypeOf(tensor) } } } : {}),
       ...(isRaw ? {} : { contents: contentsOf(tensor) }),
     })),
     raw_output_contents: isRaw ? outputs.map(({ tensor }) => rawOf(tensor)) : [],

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ModelkeepError } from '../../core/index.js';
 import type { InferenceService } from '../../serving/index.js';
 import { currentParameters, taskToServe } from '../../tasks/index.js';
+import { asGiven, withoutFormat } from './encoding-format.js';
 import { clientAnswer, clientParameters, isInferenceClient } from './inference-client.js';
 import { checkBody, requestOptions, tellVersion, wildcard } from './request.js';
 
@@ -61,11 +62,12 @@ async function answer(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   // Clients of feature extraction put its options beside the inputs.
-  const { inputs, parameters, options: _options, ...beside } = checkBody(inferenceBody, request.body);
-  const { task: askedTask, ...asked } = { ...beside, ...parameters };
+  const { inputs, parameters: within, options: _options, ...beside } = checkBody(inferenceBody, request.body);
+  const { task: askedTask, ...asked } = { ...beside, ...within };
   const isClient = isInferenceClient(request);
   let served: string | undefined;
   let deprecated: readonly string[] = [];
+  let write = asGiven;
   const answered = await service.predict(
     reference,
     ({ task: published }) => {
@@ -73,8 +75,10 @@ async function answer(
       served = published === undefined ? undefined : taskToServe(published, work);
       const current = currentParameters(served, asked);
       ({ deprecated } = current);
-      const given = isClient ? clientParameters(served, current.parameters) : current.parameters;
-      return { inputs, parameters: given, task: served };
+      const given = withoutFormat(served, current.parameters);
+      ({ write } = given);
+      const parameters = isClient ? clientParameters(served, given.parameters) : given.parameters;
+      return { inputs, parameters, task: served };
     },
     requestOptions(request, reply),
   );
@@ -82,7 +86,8 @@ async function answer(
   if (deprecated.length > 0) {
     void reply.header('deprecation', DEPRECATED_SINCE).header('warning', `299 - "${deprecated.join('; ')}"`);
   }
-  return reply.send(isClient ? clientAnswer(served, inputs, answered.output) : answered.output);
+  const output = write(answered.output);
+  return reply.send(isClient ? clientAnswer(served, inputs, output) : output);
 }
 
 function taskOf(value: unknown): string | undefined {

@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { ModelkeepError } from '../../core/index.js';
 import {
   checkTensorParameters,
+  contentTypeOf,
+  saysContentType,
   rawOf,
   tensorFromJson,
   tensorFromRaw,
@@ -46,6 +48,8 @@ export interface HttpInferRequest {
   readonly parameters: Parameters;
   readonly inputs: readonly NamedTensor[];
   readonly outputs: readonly string[];
+  /** True if the outputs have to say their content type, as the inputs did. */
+  readonly saysContent: boolean;
   /** True if an output is to be sent in raw form. */
   readonly isBinary: (output: string) => boolean;
 }
@@ -72,6 +76,7 @@ export function readInferBody(body: Buffer, jsonLength: string | undefined): Htt
     parameters: json.parameters,
     inputs,
     outputs: json.outputs.map(({ name }) => name),
+    saysContent: saysContentType(json.parameters) || json.inputs.some((one) => saysContentType(one.parameters)),
     isBinary: (output) => binary.get(output) ?? all,
   };
 }
@@ -129,15 +134,19 @@ export interface HttpInferAnswer {
 }
 
 /** Writes outputs, each as the request wants it. @throws ModelkeepError `UNSUPPORTED_FORMAT` for what JSON cannot hold */
-export function writeOutputs(outputs: readonly NamedTensor[], isBinary: (output: string) => boolean): HttpInferAnswer {
+export function writeOutputs(
+  outputs: readonly NamedTensor[],
+  { isBinary, saysContent }: Pick<HttpInferRequest, 'isBinary' | 'saysContent'>,
+): HttpInferAnswer {
   const raw: Buffer[] = [];
   const described = outputs.map((output) => {
     const { name, tensor } = output;
-    if (!isBinary(name)) return tensorToJson(output);
+    const content = saysContent ? { content_type: contentTypeOf(tensor) } : {};
+    if (!isBinary(name)) return { ...tensorToJson(output), ...(saysContent ? { parameters: content } : {}) };
     const bytes = rawOf(tensor);
     raw.push(bytes);
     const { type, dims: shape } = tensor;
-    return { name, datatype: datatypeOf(type), shape, parameters: { binary_data_size: bytes.byteLength } };
+    return { name, datatype: datatypeOf(type), shape, parameters: { ...content, binary_data_size: bytes.byteLength } };
   });
   return { outputs: described, raw };
 }

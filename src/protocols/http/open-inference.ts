@@ -61,10 +61,10 @@ async function answer(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const jsonLength = request.headers[JSON_LENGTH_HEADER];
-  const { id, isBinary, ...asked } = readInferBody(bodyOf(request), jsonLength?.toString());
+  const { id, isBinary, saysContent, ...asked } = readInferBody(bodyOf(request), jsonLength?.toString());
   const options = requestOptions(request, reply);
   const { outputs, ...by } = await infer(service, { reference, ...asked }, options);
-  const written = writeOutputs(outputs, isBinary);
+  const written = writeOutputs(outputs, { isBinary, saysContent });
   tellVersion(reply, by);
   const json = {
     model_name: by.record.model,

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { mayUse } from '../../access/index.js';
 import { ModelkeepError, parseReference, type VersionRecord, type VersionStore } from '../../core/index.js';
 import type { InferenceService } from '../../serving/index.js';
+import { base64Of, encodingFormat } from './encoding-format.js';
 import { checkBody, requestOptions, tellVersion, wildcard } from './request.js';
 
 /** What {@link openAi} puts on a server. */
@@ -23,7 +24,7 @@ export const embeddingsBody = z.object({
   input: z
     .union([z.string(), tokens, z.array(z.string()).min(1).max(MAX_INPUTS), z.array(tokens).min(1).max(MAX_INPUTS)])
     .describe('A text, a list of texts, the ids of the tokens of one text, or a list of these'),
-  encoding_format: z.enum(['float', 'base64']).default('float').describe('base64: little-endian 32-bit floats'),
+  encoding_format: encodingFormat.default('float').describe('base64: little-endian 32-bit floats'),
   dimensions: z.number().int().positive().optional().describe('How many of the first numbers of each vector to give'),
   user: z.string().optional().describe('Accepted for compatibility'),
 });
@@ -97,10 +98,4 @@ function checkTask({ model, task }: VersionRecord): void {
 
 function isOne(input: z.infer<typeof embeddingsBody>['input']): input is string | number[] {
   return typeof input === 'string' || typeof input[0] === 'number';
-}
-
-function base64Of(vector: readonly number[]): string {
-  const bytes = Buffer.alloc(4 * vector.length);
-  vector.forEach((value, at) => bytes.writeFloatLE(value, 4 * at));
-  return bytes.toString('base64');
 }

@@ -7,5 +7,11 @@ export { infer } from './inference.js';
 export { tensorFromJson, tensorToJson } from './json-tensors.js';
 export { EXTENSIONS, modelMetadata } from './metadata.js';
 export { parseModelPath, parseRepositoryPath, referenceWithVersion } from './model-path.js';
-export { checkTensorParameters, refuseParameters, type Parameters } from './parameters.js';
+export {
+  checkTensorParameters,
+  contentTypeOf,
+  refuseParameters,
+  saysContentType,
+  type Parameters,
+} from './parameters.js';
 export { rawOf, tensorFromRaw, textOf } from './raw-tensors.js';

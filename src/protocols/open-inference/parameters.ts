@@ -1,4 +1,4 @@
-import { ModelkeepError } from '../../core/index.js';
+import { ModelkeepError, type Tensor } from '../../core/index.js';
 import type { RequestOptions } from '../../serving/index.js';
 
 /** Parameters of a request, of an input or of an output. */
@@ -36,6 +36,16 @@ export function taskParameters(parameters: Parameters): Parameters {
 
 /** How clients of MLServer say that they wrote values down; none of these changes a value. */
 const CONTENT_TYPES: ReadonlySet<unknown> = new Set(['str', 'np', 'pd', 'pd_json', 'hg_json', 'hg_jsonstr']);
+
+/** True if a request says how its values were written down, so that the answer has to say it too. */
+export function saysContentType(parameters: Parameters): boolean {
+  return (parameters['content_type'] ?? undefined) !== undefined;
+}
+
+/** How clients of MLServer read an output: texts, or an array. */
+export function contentTypeOf({ type }: Tensor): 'str' | 'np' {
+  return type === 'string' ? 'str' : 'np';
+}
 
 /** Refuses what is not supported at a tensor. @throws ModelkeepError `INVALID_INPUT` naming tensor and parameter */
 export function checkTensorParameters(tensor: string, parameters: Parameters): void {
