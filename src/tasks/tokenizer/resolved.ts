@@ -25,8 +25,6 @@ export interface ResolvedTokenizer {
   readonly paddingSide: 'left' | 'right';
   /** What the tokenizer gives to the model, such as `input_ids` and `token_type_ids`. */
   readonly inputNames: readonly string[];
-  /** The segment id of padding. */
-  readonly padTypeId: number;
   /** Prefix of the tokens inside a word, such as `##`; absent for models that mark beginnings of words instead. */
   readonly subwordPrefix?: string | undefined;
   /** True if the normaliser sets Chinese characters apart from each other. */

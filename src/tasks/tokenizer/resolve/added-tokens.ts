@@ -56,6 +56,7 @@ export class AddedVocabulary {
   readonly #base: BaseVocabulary;
   readonly #ids = new Map<string, number>();
   readonly #tokens = new Map<number, AddedToken>();
+  readonly #special = new Set<string>();
   #largest = -1;
 
   constructor(base: BaseVocabulary) {
@@ -66,6 +67,8 @@ export class AddedVocabulary {
   add(token: AddedToken): number | undefined {
     if (token.content === '') return undefined;
     const id = this.idOf(token.content) ?? this.next;
+    // What was special once is left out of decoded texts for ever.
+    if (token.special) this.#special.add(token.content);
     this.#ids.set(token.content, id);
     this.#tokens.set(id, token);
     this.#largest = Math.max(this.#largest, id);
@@ -98,7 +101,12 @@ export class AddedVocabulary {
   list(): (AddedToken & { readonly id: number })[] {
     return [...this.#tokens]
       .toSorted(([a], [b]) => a - b)
-      .map(([id, token]) => ({ id, ...token, normalized: isNormalized(token) }));
+      .map(([id, token]) => ({
+        id,
+        ...token,
+        normalized: isNormalized(token),
+        special: this.#special.has(token.content),
+      }));
   }
 }
 

@@ -22,17 +22,28 @@ type Marks = Readonly<Partial<Record<SpecialName, TokenMarks>>>;
 /** What a tokenizer class of transformers has without being told, and what it does with its settings. */
 export interface TokenizerClass {
   readonly special: Readonly<Partial<Record<SpecialName, string>>>;
-  /** Further special tokens. */
-  readonly additional?: readonly string[] | undefined;
+  /** Further special tokens that count if settings have none; for T5, as many as `extra_ids` says. */
+  readonly additional?: AdditionalTokens | 'extra ids' | undefined;
+  /** `add_prefix_space` makes it read the files of the slow tokenizer. */
+  readonly slowByPrefixSpace?: true | undefined;
   /** Marks that a special token gets when settings give its text alone. */
   readonly marks: Marks;
   readonly inputs: readonly string[];
+  /** The inputs in transformers 5, where they are others. */
+  readonly inputsOf5?: readonly string[] | undefined;
   readonly paddingSide?: 'left' | undefined;
   readonly obeys: Obeys;
   /** What becomes of its files when there is no tokenizer.json; absent for a class that needs one. */
   readonly slow?: SlowClass | undefined;
   /** The class has no fast form: a tokenizer.json is not read. */
   readonly slowOnly?: true | undefined;
+}
+
+/** Further special tokens of a class. */
+export interface AdditionalTokens {
+  readonly tokens: readonly string[];
+  /** They are added to those of the settings. @defaultValue false */
+  readonly always?: boolean | undefined;
 }
 
 /** The slow form of a class. */
@@ -95,8 +106,10 @@ function plain(special: TokenizerClass['special'], inputs: readonly string[], mo
 }
 
 function t5(): TokenizerClass {
-  const additional = Array.from({ length: 100 }, (_, i) => `<extra_id_${i}>`);
-  return plain({ eos: '</s>', unk: '<unk>', pad: '<pad>' }, WITHOUT_TYPES, { additional });
+  return plain({ eos: '</s>', unk: '<unk>', pad: '<pad>' }, WITHOUT_TYPES, {
+    additional: 'extra ids',
+    slowByPrefixSpace: true,
+  });
 }
 
 const { mask: _, ...FAIRSEQ_WITHOUT_MASK } = FAIRSEQ_TOKENS;
@@ -104,12 +117,19 @@ const { mask: _, ...FAIRSEQ_WITHOUT_MASK } = FAIRSEQ_TOKENS;
 /** The class that is the tokenizer.json and nothing else. */
 export const PLAIN_CLASS = 'PreTrainedTokenizerFast';
 
+/** Whether a class, by its name in {@link CLASSES}, is the tokenizer.json and nothing else. */
+export function isPlain(name: string): boolean {
+  return name === 'PreTrainedTokenizer' || name === 'TokenizersBackend';
+}
+
 /**
  * The tokenizer classes that are known, by their names without `Fast`. What each does is taken from its constructor in
  * transformers 4.46 (`models/…/tokenization_…_fast.py`), and for slow files from the constructor of the slow class.
  */
 export const CLASSES: ReadonlyMap<string, TokenizerClass> = new Map<string, TokenizerClass>([
   ['PreTrainedTokenizer', plain({}, WITH_TYPES)],
+  // The same in transformers 5, where it gives no segments unless settings say so.
+  ['TokenizersBackend', plain({}, WITHOUT_TYPES)],
   ['BertTokenizer', bert()],
   ['ElectraTokenizer', bert()],
   ['ConvBertTokenizer', bert()],
@@ -129,6 +149,7 @@ export const CLASSES: ReadonlyMap<string, TokenizerClass> = new Map<string, Toke
       special: BERT_TOKENS,
       marks: {},
       inputs: WITH_TYPES,
+      inputsOf5: WITHOUT_TYPES,
       obeys: 'nothing',
       slowOnly: true,
       slow: { conversion: 'bert-japanese', files: VOCABULARY, marks: {}, cleanUp: false },
@@ -179,12 +200,14 @@ export const CLASSES: ReadonlyMap<string, TokenizerClass> = new Map<string, Toke
   [
     'HerbertTokenizer',
     plain({ cls: '<s>', unk: '<unk>', pad: '<pad>', mask: '<mask>', sep: '</s>' }, WITH_TYPES, {
+      inputsOf5: WITHOUT_TYPES,
       slow: { conversion: 'herbert', files: MERGES, marks: {}, cleanUp: false },
     }),
   ],
   [
     'AlbertTokenizer',
     plain({ bos: '[CLS]', eos: '[SEP]', ...BERT_TOKENS, unk: '<unk>', pad: '<pad>' }, WITH_TYPES, {
+      inputsOf5: WITHOUT_TYPES,
       marks: RAW_MASK,
       slow: { conversion: 'albert', files: ['spiece.model'], marks: RAW_MASK, cleanUp: false },
     }),
@@ -199,7 +222,7 @@ export const CLASSES: ReadonlyMap<string, TokenizerClass> = new Map<string, Toke
   [
     'CamembertTokenizer',
     plain(FAIRSEQ_TOKENS, WITHOUT_TYPES, {
-      additional: ['<s>NOTUSED', '</s>NOTUSED', '<unk>NOTUSED'],
+      additional: { tokens: ['<s>NOTUSED', '</s>NOTUSED', '<unk>NOTUSED'] },
       marks: SPECIAL_MASK,
       slow: {
         conversion: 'camembert',
@@ -235,105 +258,33 @@ export const CLASSES: ReadonlyMap<string, TokenizerClass> = new Map<string, Toke
   ],
   [
     'RemBertTokenizer',
-    plain({ bos: '[CLS]', eos: '[SEP]', ...BERT_TOKENS, unk: '<unk>', pad: '<pad>' }, WITH_TYPES, { marks: MASK }),
+    plain({ bos: '[CLS]', eos: '[SEP]', ...BERT_TOKENS, unk: '<unk>', pad: '<pad>' }, WITH_TYPES, {
+      inputsOf5: WITHOUT_TYPES,
+      marks: MASK,
+    }),
   ],
   [
     'XLNetTokenizer',
     plain({ ...FAIRSEQ_TOKENS, sep: '<sep>', cls: '<cls>' }, WITH_TYPES, {
-      additional: ['<eop>', '<eod>'],
+      additional: { tokens: ['<eop>', '<eod>'] },
+      inputsOf5: WITHOUT_TYPES,
       marks: MASK,
       paddingSide: 'left',
     }),
   ],
-  ['XGLMTokenizer', plain(FAIRSEQ_WITHOUT_MASK, WITHOUT_TYPES)],
+  [
+    'XGLMTokenizer',
+    plain(FAIRSEQ_WITHOUT_MASK, WITHOUT_TYPES, {
+      additional: { tokens: Array.from({ length: 7 }, (_, i) => `<madeupword${i}>`), always: true },
+    }),
+  ],
   ['T5Tokenizer', t5()],
   ['MT5Tokenizer', t5()],
 ]);
 
-/** Names under which `PreTrainedTokenizerFast` goes too. */
-const PLAIN_NAMES = new Set([PLAIN_CLASS, 'TokenizersBackend', 'PreTrainedTokenizer']);
-
 /** The name of a class as {@link CLASSES} has it; undefined for one that is not known. */
 export function classNamed(name: string): string | undefined {
-  if (PLAIN_NAMES.has(name)) return 'PreTrainedTokenizer';
   const short = name.replace(/Fast$/, '');
-  return CLASSES.has(short) ? short : undefined;
-}
-
-/**
- * The class that a `model_type` has where no file names one (`TOKENIZER_MAPPING_NAMES` of transformers 4.46, and of
- * later ones for families that came later).
- */
-const BY_MODEL_TYPE: ReadonlyMap<string, string> = new Map(
-  Object.entries({
-    AlbertTokenizer: ['albert', 'nystromformer', 'yoso'],
-    BartTokenizer: ['bart'],
-    BarthezTokenizer: ['barthez'],
-    BertTokenizer: ['bert', 'ernie', 'megatron-bert', 'nezha', 'nomic_bert', 'qdqbert', 'visual_bert'],
-    BertJapaneseTokenizer: ['bert-japanese'],
-    BigBirdTokenizer: ['big_bird'],
-    CamembertTokenizer: ['camembert'],
-    CodeGenTokenizer: ['codegen', 'phi'],
-    ConvBertTokenizer: ['convbert'],
-    DPRQuestionEncoderTokenizer: ['dpr'],
-    DebertaTokenizer: ['deberta'],
-    DebertaV2Tokenizer: ['deberta-v2'],
-    DistilBertTokenizer: ['distilbert'],
-    ElectraTokenizer: ['electra'],
-    FNetTokenizer: ['fnet'],
-    GPT2Tokenizer: ['gpt2', 'gpt_bigcode', 'gpt_neo', 'gptj', 'opt', 'starcoder2'],
-    HerbertTokenizer: ['herbert'],
-    LEDTokenizer: ['led'],
-    LayoutLMTokenizer: ['layoutlm'],
-    LongformerTokenizer: ['longformer'],
-    LxmertTokenizer: ['lxmert'],
-    MPNetTokenizer: ['mpnet'],
-    MT5Tokenizer: ['mt5'],
-    MobileBertTokenizer: ['mobilebert'],
-    MvpTokenizer: ['mvp'],
-    PreTrainedTokenizer: ['falcon', 'glm', 'modernbert', 'modernbert-decoder'],
-    Qwen2Tokenizer: ['qwen2', 'qwen2_moe', 'qwen3', 'qwen3_moe'],
-    RealmTokenizer: ['realm'],
-    RemBertTokenizer: ['rembert'],
-    RetriBertTokenizer: ['retribert'],
-    RobertaTokenizer: ['roberta', 'roberta-prelayernorm', 'data2vec-text', 'ibert', 'mega', 'mra'],
-    SqueezeBertTokenizer: ['squeezebert'],
-    T5Tokenizer: ['t5', 'longt5', 'switch_transformers', 'umt5'],
-    XGLMTokenizer: ['xglm'],
-    XLMRobertaTokenizer: ['xlm-roberta', 'xlm-roberta-xl', 'xmod', 'gte', 'jina_embeddings_v3'],
-    XLNetTokenizer: ['xlnet'],
-  }).flatMap(([name, types]) => types.map((type) => [type, name] as const)),
-);
-
-/** Families whose tokenizer only a class can make that is not known here. */
-const UNKNOWN_BY_MODEL_TYPE: ReadonlyMap<string, string> = new Map(
-  Object.entries({
-    bertweet: 'BertweetTokenizer',
-    biogpt: 'BioGptTokenizer',
-    canine: 'CanineTokenizer',
-    ctrl: 'CTRLTokenizer',
-    ernie_m: 'ErnieMTokenizer',
-    esm: 'EsmTokenizer',
-    flaubert: 'FlaubertTokenizer',
-    fsmt: 'FSMTTokenizer',
-    funnel: 'FunnelTokenizer',
-    gemma: 'GemmaTokenizer',
-    llama: 'LlamaTokenizer',
-    luke: 'LukeTokenizer',
-    marian: 'MarianTokenizer',
-    mluke: 'MLukeTokenizer',
-    perceiver: 'PerceiverTokenizer',
-    phobert: 'PhobertTokenizer',
-    prophetnet: 'ProphetNetTokenizer',
-    roc_bert: 'RoCBertTokenizer',
-    roformer: 'RoFormerTokenizer',
-    splinter: 'SplinterTokenizer',
-    tapas: 'TapasTokenizer',
-    xlm: 'XLMTokenizer',
-  }),
-);
-
-/** The class of a `model_type`, known here or not; undefined for a family that transformers does not have. */
-export function classOfModelType(type: string): string | undefined {
-  return BY_MODEL_TYPE.get(type) ?? UNKNOWN_BY_MODEL_TYPE.get(type);
+  const known = CLASSES.get(short);
+  return known === undefined || (known.slowOnly && short !== name) ? undefined : short;
 }

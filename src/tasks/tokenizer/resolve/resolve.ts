@@ -1,74 +1,20 @@
 import { ModelkeepError, type VersionFiles } from '../../../core/index.js';
-import { readJsonObject, type JsonObject } from '../../json-file.js';
+import { readJsonObject } from '../../json-file.js';
 import type { ModelConfig } from '../../model-config.js';
 import { SPECIAL_NAMES, type ResolvedTokenizer, type SpecialName } from '../resolved.js';
 import { addedToken, AddedVocabulary, includesToken, textOf, type Token } from './added-tokens.js';
-import { CLASSES, classNamed, classOfModelType, type SlowClass, type TokenizerClass } from './classes.js';
+import { additionalTokens } from './additional-tokens.js';
+import { chooseClass } from './choose-class.js';
+import { isPlain, PLAIN_CLASS, type SlowClass, type TokenizerClass } from './classes.js';
 import { convert } from './convert.js';
 import type { Parts } from './parts.js';
 import { obey } from './rewrite.js';
 import { flag, maxTokens, mergeSettings, side, type Settings } from './settings.js';
-import { hasVocabulary, invalidValue, isObject, shown, unsupported } from './sources.js';
+import { hasVocabulary, invalidValue, isObject, unsupported } from './sources.js';
 import { beyondTable, readParts, sideOf, type TokenizerJson } from './tokenizer-json.js';
 
 const JSON_PATH = 'tokenizer.json';
 const CONFIG_PATH = 'tokenizer_config.json';
-
-interface Chosen {
-  readonly name: string;
-  readonly known: TokenizerClass;
-  readonly warnings: readonly string[];
-}
-
-function refuseClass(name: string, where: string, custom: boolean): ModelkeepError {
-  const code = custom ? ', a class with code of its own, which is not run' : ', which modelkeep does not know';
-  return unsupported(
-    `The tokenizer is a ${name} (${where})${code}. If its tokenizer.json is all of it, set tokenizer_class in ` +
-      `${CONFIG_PATH} to PreTrainedTokenizerFast; otherwise ask for tensors`,
-  );
-}
-
-/** Finds the class that `AutoTokenizer` takes. @throws ModelkeepError `UNSUPPORTED_FORMAT` for one that is not known */
-function chooseClass(files: VersionFiles, config: JsonObject, model: ModelConfig | undefined): Chosen {
-  const modelType = model?.modelType ?? '';
-  for (const [path, named] of [
-    [CONFIG_PATH, config['tokenizer_class']],
-    ['config.json', model?.tokenizerClass],
-  ] as const) {
-    if (named === undefined || named === null) continue;
-    if (typeof named !== 'string') throw invalidValue(path, 'tokenizer_class', named, 'it must be the name of a class');
-    const name = classNamed(named);
-    const known = name === undefined ? undefined : CLASSES.get(name);
-    if (name === undefined || known === undefined) {
-      throw refuseClass(named, `tokenizer_class of ${path}`, config['auto_map'] !== undefined);
-    }
-    return { name, known, warnings: [] };
-  }
-  const byType = classOfModelType(modelType);
-  const hasJson = files.size(JSON_PATH) !== undefined;
-  const guessed = hasJson
-    ? 'PreTrainedTokenizerFast'
-    : files.size('vocab.txt') === undefined
-      ? undefined
-      : 'BertTokenizer';
-  const wanted = byType ?? guessed;
-  if (wanted === undefined) {
-    throw unsupported(
-      `Neither ${CONFIG_PATH} nor config.json says what kind of tokenizer this is` +
-        `${modelType === '' ? '' : ` (model_type ${shown(modelType)} is not known)`}; set tokenizer_class in ${CONFIG_PATH}`,
-    );
-  }
-  const name = classNamed(wanted);
-  const known = name === undefined ? undefined : CLASSES.get(name);
-  if (name === undefined || known === undefined) {
-    throw refuseClass(wanted, `model_type ${shown(modelType)} of config.json`, false);
-  }
-  const warnings =
-    byType === undefined && !hasJson
-      ? [`No file names the tokenizer's class: vocab.txt is taken for a BertTokenizer`]
-      : [];
-  return { name, known, warnings };
-}
 
 /** The special tokens with names that a class has after its constructor. */
 function namedTokens(
@@ -111,6 +57,8 @@ interface Ingredients {
   readonly settings: Settings;
   readonly named: ReadonlyMap<SpecialName, Token>;
   readonly additional: readonly Token[];
+  /** Whether tokens must have the ids that settings declare, as those of a slow tokenizer have. */
+  readonly keepsIds: boolean;
   /** Rows of the embedding table; undefined where config.json does not say. */
   readonly rows: number | undefined;
 }
@@ -121,17 +69,19 @@ interface Ingredients {
  * @throws ModelkeepError `INVALID_ARTIFACT` for a token whose id the model does not have
  */
 function addTokens(
-  { source, parts, settings, named, additional, rows }: Ingredients,
+  { source, parts, settings, named, additional, keepsIds, rows }: Ingredients,
   warnings: string[],
 ): AddedVocabulary {
   const vocabulary = new AddedVocabulary(parts.vocabulary);
   const special: Token[] = [];
   const texts = new Set<string>();
-  for (const token of [...named.values(), ...additional]) {
-    if (texts.has(textOf(token))) continue;
+  for (const token of named.values()) {
+    if (!texts.has(textOf(token))) special.push(token);
     texts.add(textOf(token));
-    special.push(token);
   }
+  // Of further tokens with the same text, the last one's marks count.
+  special.push(...additional.filter((token) => !texts.has(textOf(token))));
+  for (const token of additional) texts.add(textOf(token));
   for (const token of parts.added) check(vocabulary.add(token), token.content);
   const wanted: Token[] = settings.declared.map(([, token]) => token);
   const present = new Set(wanted.map(textOf));
@@ -153,6 +103,7 @@ function addTokens(
     check(id, content);
     const declared = declaredIds.get(content);
     if (declared !== undefined && id !== undefined && declared !== id) {
+      if (keepsIds) throw otherId(content, declared, source, id);
       warnings.push(
         `The token ${JSON.stringify(content)} is declared with the id ${declared}, but transformers gives it ${id}, ` +
           'and so does modelkeep',
@@ -164,6 +115,14 @@ function addTokens(
   function check(id: number | undefined, content: string): void {
     if (id !== undefined && rows !== undefined && id >= rows) throw beyondTable(source, content, id, rows);
   }
+}
+
+function otherId(token: string, declared: number | undefined, source: string, id: number | undefined): ModelkeepError {
+  return new ModelkeepError(
+    'INVALID_ARTIFACT',
+    `${CONFIG_PATH}: added_tokens_decoder gives ${JSON.stringify(token)} the id ${declared}, with ${source} it gets ` +
+      `${id}. Save the tokenizer again`,
+  );
 }
 
 /** Whether a model can say "unknown" at all. @throws ModelkeepError `INVALID_ARTIFACT` if it could not, at a request */
@@ -197,12 +156,14 @@ export async function resolveTokenizer(
   const added = await readJsonObject(files, 'added_tokens.json');
   const slow = known.slow;
   const hasJson = files.size(JSON_PATH) !== undefined;
-  const json = hasJson && known.slowOnly === undefined ? await readParts(files) : undefined;
-  const settings = mergeSettings({ config, specialMap, added, jsonAdded: json?.added });
+  const isFast = hasJson && known.slowOnly === undefined;
+  const fast = isFast ? await readParts(files) : undefined;
+  const settings = mergeSettings({ config, specialMap, added, jsonAdded: fast?.added });
+  const json = wantsSlow(settings, known) && isConvertible(files, name, known) ? undefined : fast;
   if (flag(settings, 'split_special_tokens', false)) {
     throw invalidValue(CONFIG_PATH, 'split_special_tokens', true, 'it is not served. Set it to false');
   }
-  const isUnnamed = json !== undefined && Object.keys(config).length === 0 && name === 'PreTrainedTokenizer';
+  const isUnnamed = json !== undefined && Object.keys(config).length === 0 && isPlain(name);
   const named = namedTokens(settings, known, json === undefined ? (slow?.marks ?? {}) : known.marks);
   if (isUnnamed) for (const [key, token] of usualTokens(json)) if (!named.has(key)) named.set(key, token);
   const padToken = json?.padding?.['pad_token'];
@@ -211,12 +172,20 @@ export async function resolveTokenizer(
   const parts =
     json?.parts ??
     (await convert(slowOf(name, slow).conversion, { files, paths: slow?.files ?? [], settings, special: named }));
-  const additional = settings.additional === undefined ? (known.additional ?? []) : (settings.additional ?? []);
+  const additional = additionalTokens(known, settings);
   const found = [...warnings];
-  const vocabulary = addTokens({ source, parts, settings, named, additional, rows: model?.vocabularySize }, found);
+  const vocabulary = addTokens(
+    { source, parts, settings, named, additional, keepsIds: known.slowOnly === true, rows: model?.vocabularySize },
+    found,
+  );
   checkUnknown(source, parts);
+  const declaredIds = new Map(settings.declared.map(([id, { content }]) => [content, id]));
   const idOf = (token: string): number => {
     const id = vocabulary.idOf(token);
+    const declared = declaredIds.get(token) ?? id;
+    if (declared !== id) {
+      throw otherId(token, declared, source, id);
+    }
     if (id !== undefined) return id;
     throw new ModelkeepError(
       'INVALID_ARTIFACT',
@@ -252,7 +221,6 @@ export async function resolveTokenizer(
       json?.padding === undefined ? (known.paddingSide ?? 'right') : sideOf(json.padding),
     ),
     inputNames: inputNames(settings, known),
-    padTypeId: padTypeId(settings, json),
     subwordPrefix: typeof prefix === 'string' && prefix !== '' ? prefix : undefined,
     splitsHan: isObject(rewritten.normalizer) && rewritten.normalizer['handle_chinese_chars'] === true,
     cleanUpSpaces: flag(settings, 'clean_up_tokenization_spaces', json === undefined && slow?.cleanUp === true),
@@ -260,9 +228,31 @@ export async function resolveTokenizer(
   };
 }
 
+/** Whether the files of a slow tokenizer are to be preferred to tokenizer.json. */
+function wantsSlow(settings: Settings, known: TokenizerClass): boolean {
+  if (flag(settings, 'from_slow', false)) return true;
+  return known.slowByPrefixSpace === true && (settings.values['add_prefix_space'] ?? null) !== null;
+}
+
+/**
+ * Whether the files of a slow tokenizer are there.
+ *
+ * @throws ModelkeepError `INVALID_ARTIFACT` for a class that has such files, but not known here
+ */
+function isConvertible(files: VersionFiles, name: string, { slow, slowByPrefixSpace }: TokenizerClass): boolean {
+  if (slow !== undefined) return slow.files.every((path) => files.size(path) !== undefined);
+  if (isPlain(name)) return false;
+  const keys = slowByPrefixSpace ? 'from_slow or add_prefix_space' : 'from_slow';
+  throw new ModelkeepError(
+    'INVALID_ARTIFACT',
+    `${CONFIG_PATH}: ${keys} asks for the files of a slow ${name}, which are not read. Take it out, so that ` +
+      `${JSON_PATH} is read`,
+  );
+}
+
 function slowOf(name: string, slow: SlowClass | undefined): SlowClass {
   if (slow !== undefined) return slow;
-  const shownName = name === 'PreTrainedTokenizer' ? 'PreTrainedTokenizerFast' : name;
+  const shownName = isPlain(name) ? PLAIN_CLASS : name;
   throw unsupported(
     `The tokenizer is a ${shownName}, which is read from tokenizer.json, and there is none. Save the fast tokenizer ` +
       'with the model: AutoTokenizer.from_pretrained(...).save_pretrained(directory)',
@@ -284,19 +274,8 @@ function sourceOf(files: VersionFiles, name: string, slow: SlowClass | undefined
 
 function inputNames({ values }: Settings, known: TokenizerClass): readonly string[] {
   const names = values['model_input_names'];
-  if (names === undefined) return known.inputs;
+  // transformers 5 writes `backend`, older releases do not.
+  if (names === undefined) return values['backend'] === undefined ? known.inputs : (known.inputsOf5 ?? known.inputs);
   if (Array.isArray(names) && names.every((each) => typeof each === 'string')) return names;
   throw invalidValue(CONFIG_PATH, 'model_input_names', names, 'it must be a list of names');
-}
-
-function padTypeId({ values }: Settings, json: TokenizerJson | undefined): number {
-  const own = values['pad_token_type_id'];
-  const value = own ?? (isObject(json?.padding) ? json.padding['pad_type_id'] : undefined) ?? 0;
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;
-  throw invalidValue(
-    own === undefined ? JSON_PATH : CONFIG_PATH,
-    'pad_token_type_id',
-    value,
-    'it must be a segment id',
-  );
 }
