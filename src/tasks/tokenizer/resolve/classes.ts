@@ -113,6 +113,7 @@ function t5(): TokenizerClass {
 }
 
 const { mask: _, ...FAIRSEQ_WITHOUT_MASK } = FAIRSEQ_TOKENS;
+const MADE_UP_WORDS = [0, 1, 2, 3, 4, 5, 6].map((number) => `<madeupword${number}>`);
 
 /** The class that is the tokenizer.json and nothing else. */
 export const PLAIN_CLASS = 'PreTrainedTokenizerFast';
@@ -275,7 +276,7 @@ export const CLASSES: ReadonlyMap<string, TokenizerClass> = new Map<string, Toke
   [
     'XGLMTokenizer',
     plain(FAIRSEQ_WITHOUT_MASK, WITHOUT_TYPES, {
-      additional: { tokens: Array.from({ length: 7 }, (_, i) => `<madeupword${i}>`), always: true },
+      additional: { tokens: MADE_UP_WORDS, always: true },
     }),
   ],
   ['T5Tokenizer', t5()],
