@@ -1,6 +1,6 @@
 import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { z } from 'zod';
-import { checkModelName, ModelkeepError } from '../core/index.js';
+import { checkModelName, didYouMean, ModelkeepError } from '../core/index.js';
 import { newApiKey, StoredKeySchema, type KeyDescription, type StoredKey } from './api-key.js';
 import { isScope, SCOPES, type Scope } from './scopes.js';
 
@@ -103,7 +103,8 @@ function checkScopes(scopes: readonly string[]): ReadonlySet<Scope> {
   const unknown = scopes.find((scope) => !isScope(scope));
   if (unknown !== undefined || scopes.length === 0) {
     const why = unknown === undefined ? 'A key needs a scope' : `There is no scope ${JSON.stringify(unknown)}`;
-    throw new ModelkeepError('INVALID_INPUT', `${why}: use ${SCOPES.join(', ')}`);
+    const meant = unknown === undefined ? '' : didYouMean(unknown, SCOPES);
+    throw new ModelkeepError('INVALID_INPUT', `${why}: use ${SCOPES.join(', ')}${meant}`);
   }
   return new Set(scopes as readonly Scope[]);
 }

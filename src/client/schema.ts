@@ -347,6 +347,7 @@ export type TextClassification = {
             readonly text: string;
             readonly text_pair?: string;
           }
+        | readonly string[]
       )[];
   readonly parameters?: {
     /** How many labels to give, best first; null for all. Without it, the best one. */
@@ -388,7 +389,7 @@ export type TextClassificationAnswer =
 
 /** Finds the labelled words and spans of a text, such as names of people and places. */
 export type TokenClassification = {
-  readonly inputs: string | readonly string[];
+  readonly inputs: string | readonly string[] | readonly (readonly string[])[];
   readonly parameters?: {
     /** How tokens become entities: none gives tokens, simple groups tokens, the others decide word by word. */
     readonly aggregation_strategy?:

@@ -1,9 +1,15 @@
 import { z } from 'zod';
 import { ModelkeepError, unknownFields } from '../core/index.js';
 
-/** The error for an input that a task cannot take. `field` is a path such as `inputs[2].text`. */
-export function invalidInput(field: string, why: string): ModelkeepError {
-  return new ModelkeepError('INVALID_INPUT', `${field} ${why}`, { details: { field } });
+/**
+ * The error for an input that a task cannot take.
+ *
+ * @param field a path such as `inputs[2].text`
+ * @param reason what programs read of it, as `details.reason`
+ */
+export function invalidInput(field: string, why: string, reason?: typeof TOO_LONG): ModelkeepError {
+  const details = reason === undefined ? { field } : { field, reason };
+  return new ModelkeepError('INVALID_INPUT', `${field} ${why}`, { details });
 }
 
 /** `details.reason` of an error for an input that is longer than the model takes. */
@@ -11,10 +17,10 @@ export const TOO_LONG = 'too-long';
 
 /** The error for a text that may not be cut and is longer than the model takes. */
 export function tooLong(field: string, maxTokens: number): ModelkeepError {
-  return new ModelkeepError(
-    'INVALID_INPUT',
-    `${field} has more than the ${maxTokens} tokens the model takes; shorten it, or set truncate to true`,
-    { details: { field, reason: TOO_LONG } },
+  return invalidInput(
+    field,
+    `has more than the ${maxTokens} tokens the model takes; shorten it, or set truncate to true`,
+    TOO_LONG,
   );
 }
 

@@ -1,4 +1,4 @@
-import { ModelkeepError, type VersionFiles } from '../core/index.js';
+import { didYouMean, ModelkeepError, type VersionFiles } from '../core/index.js';
 import { readStaticModel, readTextChoices } from '../formats/index.js';
 import type { TaskDefinition } from './definition.js';
 import { detectTask, TASK_NAMES } from './detect.js';
@@ -71,7 +71,10 @@ export async function openTask(files: VersionFiles, options: OpenTaskOptions = {
   }
   const definition = TASKS.get(name) ?? TOKEN_TASKS.get(name);
   if (definition === undefined) {
-    throw new ModelkeepError('UNSUPPORTED_FORMAT', `There is no task ${name}; use one of ${TASK_NAMES.join(', ')}`);
+    throw new ModelkeepError(
+      'UNSUPPORTED_FORMAT',
+      `There is no task ${name}; use one of ${TASK_NAMES.join(', ')}${didYouMean(name, TASK_NAMES)}`,
+    );
   }
   const tables = await readStaticModel(files);
   const config = tables === undefined ? await limited(files, options.maxTokens) : UNCONFIGURED;

@@ -33,7 +33,8 @@ async function prepare(encoder: SentenceEncoder, { inputs, parameters: asked }: 
   const tokenizing = tokenizingOf(parameters, true);
   const encode = async (value: unknown, field: string): Promise<Encoding> =>
     Array.isArray(value)
-      ? encoder.encodeIds(value, field)
+      ? // Tokens are cut only where a request says so.
+        encoder.encodeIds(value, field, tokenizingOf(parameters, false))
       : encoder.encode(prompt + textOf(value, field), field, tokenizing);
   const values = many ? list : [inputs];
   return {

@@ -1,6 +1,6 @@
 import type { TaskContext } from './definition.js';
 import { paddingOf } from './definition.js';
-import { invalidInput } from './input.js';
+import { invalidInput, tooLong } from './input.js';
 import { outputNamed, type Output } from './outputs.js';
 import { pool, unit } from './pooling.js';
 import { promptsOf, USUAL_PROMPTS, type Prompts } from './prompts.js';
@@ -11,6 +11,7 @@ import { givesHalves, nearestHalf } from './half.js';
 import { openStaticTexts } from './static-texts.js';
 import type { Tokenizing } from './tokenizer-arguments.js';
 import type { TextTokenizer } from './tokenizer/tokenizer.js';
+import { kept as cutTo } from './tokenizer/truncate.js';
 import { encodeWhole } from './whole-text.js';
 
 /** How a vector is wanted. */
@@ -36,9 +37,9 @@ export interface SentenceEncoder extends Prompts {
   /**
    * Takes ids of tokens as they are; special ones are the caller's.
    *
-   * @throws ModelkeepError `INVALID_INPUT` for none, too many, or one that is no token of the model
+   * @throws ModelkeepError `INVALID_INPUT` for none, more than may be cut, or one that is no token of the model
    */
-  encodeIds(ids: readonly unknown[], field: string): Encoding;
+  encodeIds(ids: readonly unknown[], field: string, cutting: Tokenizing): Encoding;
   /**
    * The vector of one text.
    *
@@ -124,7 +125,10 @@ export async function openSentenceEncoder({ files, tokenizer: own }: TaskContext
     similarity,
     encode: (text, field, tokenizing) =>
       encodeStatic?.(text, field, tokenizing) ?? encodeWhole(tokenizer, [texts.clean(text)], field, tokenizing),
-    encodeIds: (ids, field) => ({ ids: checkIds(tokenizer, ids, maxTokens, field) }),
+    encodeIds: (ids, field, { truncate, side }) => {
+      if (ids.length > maxTokens && !truncate) throw tooLong(field, maxTokens);
+      return { ids: checkIds(tokenizer, cutTo(ids, maxTokens, side === 'left'), field) };
+    },
     vector: async (outputs, prompt, { normalize, dimensions } = {}) => {
       const output = outputNamed(outputs, 'last_hidden_state', 'token_embeddings', 'sentence_embedding');
       const isPooled = output === outputs?.['sentence_embedding'];
@@ -142,16 +146,8 @@ export async function openSentenceEncoder({ files, tokenizer: own }: TaskContext
   };
 }
 
-function checkIds(
-  tokenizer: TextTokenizer,
-  ids: readonly unknown[],
-  maxTokens: number,
-  field: string,
-): readonly number[] {
+function checkIds(tokenizer: TextTokenizer, ids: readonly unknown[], field: string): readonly number[] {
   if (ids.length === 0) throw invalidInput(field, 'holds no token');
-  if (ids.length > maxTokens) {
-    throw invalidInput(field, `has ${ids.length} tokens, but the model takes ${maxTokens}; tokens are not cut`);
-  }
   return ids.map((id, at) => {
     if (typeof id === 'number' && Number.isSafeInteger(id) && id >= 0 && tokenizer.has(id)) return id;
     throw invalidInput(`${field}[${at}]`, `is ${JSON.stringify(id)}, which is no token of the model`);

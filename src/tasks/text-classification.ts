@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { didYouMean } from '../core/index.js';
 import type { TaskContext, TaskDefinition } from './definition.js';
 import { paddingOf } from './definition.js';
 import { anyCase, inOrder, invalidInput, isObject, kindOf, parseParameters, textOf } from './input.js';
@@ -56,7 +57,11 @@ export function readTextPair(value: unknown, field: string): TextPair {
   if (Array.isArray(value)) return readTuple(value, field);
   if (!isObject(value)) throw invalidInput(field, `must be a text or {text, text_pair}, not ${kindOf(value)}`);
   const unknown = Object.keys(value).find((key) => key !== 'text' && key !== 'text_pair');
-  if (unknown !== undefined) throw invalidInput(`${field}.${unknown}`, 'is not a field of {text, text_pair}');
+  if (unknown !== undefined)
+    throw invalidInput(
+      `${field}.${unknown}`,
+      `is not a field of {text, text_pair}${didYouMean(unknown, ['text', 'text_pair'])}`,
+    );
   const text = textOf(value['text'], `${field}.text`);
   const pair = value['text_pair'];
   return pair === undefined || pair === null ? { text } : { text, text_pair: textOf(pair, `${field}.text_pair`) };

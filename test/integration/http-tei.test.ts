@@ -123,6 +123,19 @@ describe('embed', () => {
     ).toMatchObject({ status: 400, body: { error: expect.stringContaining('parameters.truncate') } });
   });
 
+  test('cuts ids of tokens only where it is told to', async () => {
+    const ids = Array.from({ length: 120 }, (_, at) => 5 + at);
+    expect(await server.post(`${EMBEDDINGS}/embed`, { inputs: ids })).toMatchObject({
+      status: 413,
+      body: { error_type: 'Validation' },
+    });
+    expect((await server.post('/models/team/embeddings', { inputs: ids })).status).toBe(400);
+    const cut = await asked(`${EMBEDDINGS}/embed`, { inputs: ids, truncate: true });
+    expect(cut).toEqual(await asked(`${EMBEDDINGS}/embed`, { inputs: ids.slice(0, 96) }));
+    const left = await asked(`${EMBEDDINGS}/embed`, { inputs: [ids], truncate: true, truncation_direction: 'left' });
+    expect(left).toEqual(await asked(`${EMBEDDINGS}/embed`, { inputs: [ids.slice(-96)] }));
+  });
+
   test('embed_all gives the vectors of tokens', async () => {
     const inputs = ['A cat sleeps.', 'It rains.'];
     const [first] = (await asked('/pipeline/feature-extraction/team/embeddings', {

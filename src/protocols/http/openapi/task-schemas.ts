@@ -26,10 +26,13 @@ const anyOf = (...schemas: readonly Json[]): Json => ({ anyOf: schemas });
 /** What each task takes as `inputs`, and what it answers. */
 const SHAPES: Readonly<Record<TaskName, { readonly inputs: Json; readonly output: Json }>> = {
   'text-classification': {
-    inputs: anyOf(STRING, PAIR, list(anyOf(STRING, PAIR))),
+    inputs: anyOf(STRING, PAIR, list(anyOf(STRING, PAIR, list(STRING)))),
     output: anyOf(LABEL, list(LABEL), list(list(LABEL))),
   },
-  'token-classification': { inputs: TEXTS, output: anyOf(list(ENTITY), list(list(ENTITY))) },
+  'token-classification': {
+    inputs: anyOf(STRING, list(STRING), list(list(STRING))),
+    output: anyOf(list(ENTITY), list(list(ENTITY))),
+  },
   'question-answering': {
     inputs: anyOf(QUESTION, list(QUESTION)),
     output: anyOf(ANSWER, list(anyOf(ANSWER, list(ANSWER)))),
