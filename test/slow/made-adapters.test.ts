@@ -49,7 +49,7 @@ function madeBy(maker: string): readonly string[] {
 /** Prints the settings of each method in the release of peft that Python has. */
 const SETTINGS = `
 import dataclasses, json, peft
-methods = {"LORA": peft.LoraConfig, "IA3": peft.IA3Config, "LN_TUNING": peft.LNTuningConfig,
+methods = {"LORA": peft.LoraConfig, "ADALORA": peft.AdaLoraConfig, "IA3": peft.IA3Config, "LN_TUNING": peft.LNTuningConfig,
            "TRAINABLE_TOKENS": peft.TrainableTokensConfig}
 print(json.dumps({name: [field.name for field in dataclasses.fields(one)] for name, one in methods.items()}))
 `;

@@ -123,7 +123,7 @@ export async function readAdapterConfig(files: VersionFiles): Promise<AdapterCon
     method,
     head: headOf(fields),
     targets: targetsOf(fields),
-    scale: scaleOf(fields),
+    scale: scaleOf(fields, method),
     hasLengths: flagOf(fields, 'use_dora'),
     hasPairBiases: flagOf(fields, 'lora_bias'),
     hasAllBiases: biasOf(fields) === 'all',

@@ -14,6 +14,8 @@ export interface LoraPair {
   readonly isEmbedding: boolean;
   /** Of `lora_bias`: added to the layer's bias as the product to its weight. */
   readonly bias?: StoredTensor | undefined;
+  /** Of AdaLoRA: what the rows of `a` are multiplied by. */
+  readonly values?: StoredTensor | undefined;
   /** Of DoRA: the lengths that the rows of the weight have, of an embedding its columns. */
   readonly lengths?: StoredTensor | undefined;
 }
@@ -43,12 +45,13 @@ const COMPILED = /(?:^|\.)(?:_orig_mod|_fsdp_wrapped_module)(?=\.)/g;
 /** What peft puts between a layer's name and its weights: its wrappings, with the adapter's name where it was left. */
 const WRAPPING = /\.(?:base_layer|token_adapter|(?:modules_to_save|ln_tuning_layers)(?:\.default)?)(?=\.)/g;
 const HALF = /^(?<layer>.+)\.lora_(?<embedding>embedding_)?(?<side>[AB])(?:\.default)?(?:\.(?<part>weight|bias))?$/;
+const VALUES = /^(?<layer>.+)\.lora_E(?:\.default)?$/;
 const LENGTHS = /^(?<layer>.+)\.lora_magnitude_vector(?:\.default)?(?:\.weight)?$/;
 const TOKENS = /^(?<layer>.+?)(?:\.token_adapter)?\.trainable_tokens_delta(?:\.default)?$/;
 const FACTORS = /^(?<layer>.+)\.ia3_l(?:\.default)?$/;
 /** What training alone reads: the layer before it was trained, means of activations, noise, rows before they were. */
 const OF_TRAINING =
-  /\.(?:original_module|lora_velora_embed|lora_monteclora_sampler)(?:\.|$)|\.trainable_tokens_original(?:\.default)?$/;
+  /\.(?:original_module|lora_velora_embed|lora_monteclora_sampler)(?:\.|$)|\.(?:trainable_tokens_original|ranknum)(?:\.default)?$/;
 
 /** The name without what was put before it. */
 function unwrapped(name: string): string {
@@ -58,7 +61,7 @@ function unwrapped(name: string): string {
 }
 
 /** The parts of a pair as they are met. */
-type Parts = { -readonly [K in 'a' | 'b' | 'bias' | 'lengths']?: StoredTensor } & { isEmbedding?: boolean };
+type Parts = { -readonly [K in 'a' | 'b' | 'bias' | 'lengths' | 'values']?: StoredTensor } & { isEmbedding?: boolean };
 
 /** Puts the tensors of an adapter together. */
 class Sorting {
@@ -73,10 +76,12 @@ class Sorting {
     if (OF_TRAINING.test(name)) return;
     const half = HALF.exec(name)?.groups;
     const lengths = LENGTHS.exec(name)?.groups?.['layer'];
+    const values = VALUES.exec(name)?.groups?.['layer'];
     const tokens = TOKENS.exec(name)?.groups?.['layer'];
     const factors = FACTORS.exec(name)?.groups?.['layer'];
     if (half !== undefined) this.#addHalf(tensor, half);
     else if (lengths !== undefined) this.#put(lengths, { lengths: tensor });
+    else if (values !== undefined) this.#put(values, { values: tensor });
     else if (tokens !== undefined) this.tokens.set(layerName(tokens), tensor);
     else if (factors !== undefined) this.factors.set(layerName(factors), tensor);
     else if (/\.lora_/.test(name)) {
@@ -124,7 +129,7 @@ function sizeOf({ shape }: StoredTensor): number {
   return shape.reduce((product, dim) => product * dim, 1);
 }
 
-function pairOf(layer: string, { a, b, isEmbedding = false, bias, lengths }: Parts): LoraPair {
+function pairOf(layer: string, { a, b, isEmbedding = false, bias, lengths, values }: Parts): LoraPair {
   const module = layerName(layer);
   if (a === undefined || b === undefined)
     throw invalidWeights(`"${module}" lacks one half of its pair, lora_A and lora_B`);
@@ -139,7 +144,9 @@ function pairOf(layer: string, { a, b, isEmbedding = false, bias, lengths }: Par
       `tensor "${vector.name}" has the shape [${vector.shape.join(', ')}], but the layer "${module}" gives ${b.shape[0]} numbers`,
     );
   }
-  return { module, a, b, isEmbedding, bias, lengths };
+  if (values !== undefined && sizeOf(values) !== a.shape[0])
+    throw invalidWeights(`tensor "${values.name}" is not of the rank ${a.shape[0]} of its pair`);
+  return { module, a, b, isEmbedding, bias, lengths, values };
 }
 
 function noWeights(files: VersionFiles): ModelkeepError {
@@ -165,7 +172,9 @@ export async function readAdapterTensors(files: VersionFiles): Promise<AdapterTe
   const sorting = new Sorting();
   for (const tensor of tensors.values()) sorting.add(tensor);
   const { parts, tokens, factors, replacements } = sorting;
-  const pairs = [...parts].map(([layer, found]) => pairOf(layer, found));
-  if (pairs.length + tokens.size + factors.size + replacements.size === 0) throw invalidWeights('it has no tensors');
+  // AdaLoRA may leave a layer no rank at all: nothing of it is changed then.
+  const isEmpty = ({ a, b, values }: Parts): boolean => a?.shape[0] === 0 && b?.shape[1] === 0 && values !== undefined;
+  const pairs = [...parts].filter(([, found]) => !isEmpty(found)).map(([layer, found]) => pairOf(layer, found));
+  if (parts.size + tokens.size + factors.size + replacements.size === 0) throw invalidWeights('it has no tensors');
   return { pairs, tokens, factors, replacements };
 }

@@ -36,9 +36,14 @@ function checkShape(module: string, wanted: readonly (number | undefined)[], bas
   if (!fits) throw otherBase(module, wanted, base);
 }
 
-function checkPair({ module, bias, lengths }: LoraPair, config: AdapterConfig): void {
-  if (config.method !== 'LORA')
-    throw invalidKey('peft_type', config.method, `"LORA", though ${ADAPTER_WEIGHTS_FILE} has lora_A of "${module}"`);
+function checkPair({ module, bias, lengths, values }: LoraPair, config: AdapterConfig): void {
+  const method = values === undefined ? 'LORA' : 'ADALORA';
+  if (config.method !== method)
+    throw invalidKey(
+      'peft_type',
+      config.method,
+      `"${method}", though ${ADAPTER_WEIGHTS_FILE} has ${values === undefined ? 'no ' : ''}lora_E of "${module}"`,
+    );
   config.targets.check(module);
   const lacking = (key: string, what: string): ModelkeepError =>
     invalidKey(key, true, `what ${ADAPTER_WEIGHTS_FILE} has: there is no ${what} of "${module}"`);
@@ -52,18 +57,23 @@ function checkPair({ module, bias, lengths }: LoraPair, config: AdapterConfig): 
 
 function changesOfPair(pair: LoraPair, config: AdapterConfig): readonly Change[] {
   checkPair(pair, config);
-  const { module, a, b, isEmbedding, bias, lengths } = pair;
+  const { module, a, b, isEmbedding, bias, lengths, values } = pair;
   const rank = a.shape[0] ?? 1;
   const scale = config.scale(config.targets.patternName(module), rank);
   const product = [b.shape[0], a.shape[1]];
-  const kind = `${lengths === undefined ? 'LoRA' : 'DoRA'} ${isEmbedding ? 'embedding' : 'linear'}`;
+  const name = values !== undefined ? 'AdaLoRA' : lengths === undefined ? 'LoRA' : 'DoRA';
+  const kind = `${name} ${isEmbedding ? 'embedding' : 'linear'}`;
   const weight: Change = {
     name: `${module}.weight`,
-    needs: lengths === undefined ? [a, b] : [a, b, lengths],
+    needs: [a, b, ...(lengths === undefined ? [] : [lengths]), ...(values === undefined ? [] : [values])],
     recipe: `${kind}, scale ${scale}`,
     check: (base) => checkShape(module, isEmbedding ? product.toReversed() : product, base),
-    make: (base, [first = EMPTY, second = EMPTY, third]) =>
-      mergeLora(base, { a: first, b: second, rank, scale, transposed: isEmbedding, lengths: third }),
+    make: (base, [first = EMPTY, second = EMPTY, third = EMPTY]) => {
+      const isScaled = values !== undefined;
+      const rows = isScaled ? multiplied(first, third, { columns: first.length / rank, ofInputs: false }) : first;
+      const own = lengths === undefined || isScaled ? undefined : third;
+      return mergeLora(base, { a: rows, b: second, rank, scale, transposed: isEmbedding, lengths: own });
+    },
   };
   if (bias === undefined) return [weight];
   const added: Change = {

@@ -75,8 +75,30 @@ const LORA: Keys = {
   },
 };
 
+/** Settings of LoRA that AdaLoRA has and does not read. */
+const NOT_OF_ADALORA = new Set(['alpha_pattern', 'r', 'use_rslora']);
+
+/** What `AdaLoraConfig` adds; of the settings of LoRA it reads fewer. */
+const ADALORA: Keys = {
+  read: [...LORA.read.filter((key) => !NOT_OF_ADALORA.has(key)), 'init_r'],
+  ignored: [
+    ...LORA.ignored,
+    ...NOT_OF_ADALORA,
+    'beta1',
+    'beta2',
+    'deltaT',
+    'orth_reg_weight',
+    'target_r',
+    'tfinal',
+    'tinit',
+    'total_step',
+  ],
+  off: LORA.off,
+};
+
 const KEYS: Readonly<Record<string, Keys>> = {
   LORA,
+  ADALORA,
   IA3: { read: ['feedforward_modules'], ignored: ['fan_in_fan_out', 'init_ia3_weights'], off: {} },
   LN_TUNING: { read: [], ignored: [], off: {} },
   TRAINABLE_TOKENS: { read: ['token_indices'], ignored: ['init_weights'], off: {} },

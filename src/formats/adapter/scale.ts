@@ -1,4 +1,4 @@
-import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, MERGE_IT, unsupportedKey } from './refusal.js';
+import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, invalidKey, MERGE_IT, unsupportedKey } from './refusal.js';
 import { ModelkeepError } from '../../core/index.js';
 import { ModulePattern } from './module-pattern.js';
 import { entriesOf, finite, flagOf, numberOf, rankOf, type Fields } from './settings.js';
@@ -65,7 +65,8 @@ export type ScaleOf = (module: string, rank: number) => number;
  * @throws ModelkeepError `INVALID_ARTIFACT` for settings that are no numbers, `UNSUPPORTED_FORMAT` for patterns that are
  * not read; when it is called: for a rank that the settings do not give, and where releases of peft differ
  */
-export function scaleOf(fields: Fields): ScaleOf {
+export function scaleOf(fields: Fields, method: string): ScaleOf {
+  if (method === 'ADALORA') return adaptiveScaleOf(fields);
   const rank = rankOf('r', fields['r'] ?? 8);
   const alpha = numberOf(fields, 'lora_alpha', 8);
   const ranks = patternsOf(fields, 'rank_pattern', rankOf);
@@ -95,6 +96,22 @@ export function scaleOf(fields: Fields): ScaleOf {
       );
     }
     return first.alpha / (byRoot ? Math.sqrt(found) : found);
+  };
+}
+
+/** AdaLoRA divides by the rank that it began with, whatever is left of it. */
+function adaptiveScaleOf(fields: Fields): ScaleOf {
+  const began = rankOf('init_r', fields['init_r'] ?? 12);
+  const alpha = numberOf(fields, 'lora_alpha', 8);
+  if (alpha <= 0) throw invalidKey('lora_alpha', alpha, 'above 0');
+  const left = new Map(entriesOf(fields, 'rank_pattern'));
+  return (module, found) => {
+    const kept = left.get(`${module}.lora_E`) ?? left.get(`${module}.lora_E.default`);
+    const rank = Array.isArray(kept) ? kept.filter((isKept) => isKept === true).length : began;
+    if (found === rank) return alpha / (began + 1e-5);
+    const key = kept === undefined ? 'init_r' : 'rank_pattern';
+    const wanted = `one that with rank_pattern gives "${module}" the rank ${found}, which ${ADAPTER_WEIGHTS_FILE} has`;
+    throw invalidKey(key, key === 'init_r' ? began : kept, wanted);
   };
 }
 

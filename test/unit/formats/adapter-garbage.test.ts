@@ -77,7 +77,7 @@ async function graphOf(name: string): Promise<Buffer> {
   return outcome.graph;
 }
 
-const NAMES = ['dora-bert', 'rows-bert', 'parameters-roberta', 'factors-bert', 'only-rows-bert'];
+const NAMES = ['dora-bert', 'rows-bert', 'parameters-roberta', 'factors-bert', 'only-rows-bert', 'ranks-roberta'];
 
 test.each(NAMES)(
   '%s with garbage in each setting answers, or is refused with the setting',

@@ -156,6 +156,11 @@ test('what releases of peft read in two ways is read as by the one that wrote it
   await expect(planned).resolves.toBeDefined();
 });
 
+/** The settings of AdaLoRA that LoRA would ask about. */
+const ADAPTIVE_OFF = Object.fromEntries(
+  ['beta1', 'beta2', 'deltaT', 'init_r', 'orth_reg_weight', 'target_r', 'total_step'].map((key) => [key, null]),
+);
+
 /** The settings of LoRA that the methods without them would ask about. */
 const LORA_OFF = {
   bias: null,
@@ -203,6 +208,13 @@ test.each([
   ['factors-bert', { target_modules: ['key'] }],
   ['factors-bert', { peft_type: 'LN_TUNING', feedforward_modules: null, init_ia3_weights: null }],
   ['sentences', { peft_type: 'IA3', ...LORA_OFF }],
+  ['ranks-bert', { init_r: 4 }],
+  ['ranks-bert', { init_r: 'three' }],
+  ['ranks-bert', { lora_alpha: 0 }],
+  ['ranks-bert', { rank_pattern: 5 }],
+  ['ranks-bert', { peft_type: 'LORA', ...ADAPTIVE_OFF }],
+  ['ranks-roberta', { rank_pattern: null }],
+  ['dora-bert', { peft_type: 'ADALORA' }],
   ['only-rows-bert', { token_indices: [7] }],
   ['only-rows-bert', { token_indices: 'none' }],
 ])('%s with %j is refused by name', async (name, changes) => {
