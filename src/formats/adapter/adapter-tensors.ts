@@ -129,6 +129,11 @@ function sizeOf({ shape }: StoredTensor): number {
   return shape.reduce((product, dim) => product * dim, 1);
 }
 
+/** AdaLoRA may leave a layer no rank at all: nothing of it is changed then. */
+function isEmpty({ a, b, values }: Parts): boolean {
+  return a?.shape[0] === 0 && b?.shape[1] === 0 && values !== undefined;
+}
+
 function pairOf(layer: string, { a, b, isEmbedding = false, bias, lengths, values }: Parts): LoraPair {
   const module = layerName(layer);
   if (a === undefined || b === undefined)
@@ -172,8 +177,6 @@ export async function readAdapterTensors(files: VersionFiles): Promise<AdapterTe
   const sorting = new Sorting();
   for (const tensor of tensors.values()) sorting.add(tensor);
   const { parts, tokens, factors, replacements } = sorting;
-  // AdaLoRA may leave a layer no rank at all: nothing of it is changed then.
-  const isEmpty = ({ a, b, values }: Parts): boolean => a?.shape[0] === 0 && b?.shape[1] === 0 && values !== undefined;
   const pairs = [...parts].filter(([, found]) => !isEmpty(found)).map(([layer, found]) => pairOf(layer, found));
   if (parts.size + tokens.size + factors.size + replacements.size === 0) throw invalidWeights('it has no tensors');
   return { pairs, tokens, factors, replacements };
