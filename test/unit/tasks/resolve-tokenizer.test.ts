@@ -108,6 +108,19 @@ describe('a tokenizer that cannot be made so is refused by name:', () => {
     await expect(open(contents)).rejects.toThrow('gives "movie" the id 30, with vocab.txt it gets 24');
   });
 
+  it.each([
+    [{ special: false }, 'is not special'],
+    [{ lstrip: true }, 'has lstrip'],
+    [{ single_word: true }, 'has single_word'],
+    [{ content: 'movie' }, 'has no capital letter'],
+  ])('an added token of a BertJapaneseTokenizer with %j', async (marks, message) => {
+    const plainMarks = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+    const token = { content: 'MOVIE', ...plainMarks, ...marks };
+    const values = { tokenizer_class: 'BertJapaneseTokenizer', word_tokenizer_type: 'basic', do_lower_case: true };
+    const contents = { 'vocab.txt': vocabulary, ...config({ ...values, added_tokens_decoder: { '24': token } }) };
+    await expect(open(contents)).rejects.toThrow(message);
+  });
+
   it('a token around texts that is declared with another id than it gets', async () => {
     const token = { content: '[new]', single_word: false, lstrip: false, rstrip: false, special: true };
     const values = { tokenizer_class: 'BertTokenizer', cls_token: '[new]', added_tokens_decoder: { '400': token } };

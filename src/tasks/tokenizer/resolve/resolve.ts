@@ -12,6 +12,7 @@ import { obey } from './rewrite.js';
 import { flag, maxTokens, mergeSettings, side, type Settings } from './settings.js';
 import { hasVocabulary, invalidValue, isObject, unsupported } from './sources.js';
 import { beyondTable, readParts, sideOf, type TokenizerJson } from './tokenizer-json.js';
+import { checkAddedTokens } from './word-piece.js';
 
 const JSON_PATH = 'tokenizer.json';
 const CONFIG_PATH = 'tokenizer_config.json';
@@ -156,9 +157,10 @@ export async function resolveTokenizer(
   const added = await readJsonObject(files, 'added_tokens.json');
   const slow = known.slow;
   const hasJson = files.size(JSON_PATH) !== undefined;
-  const isFast = hasJson && known.slowOnly === undefined;
-  const fast = isFast ? await readParts(files) : undefined;
-  const settings = mergeSettings({ config, specialMap, added, jsonAdded: fast?.added });
+  // Of a class without a fast form, the added tokens of tokenizer.json count all the same.
+  const whole = hasJson ? await readParts(files) : undefined;
+  const fast = known.slowOnly ? undefined : whole;
+  const settings = mergeSettings({ config, specialMap, added, jsonAdded: whole?.added });
   const json = wantsSlow(settings, known) && isConvertible(files, name, known) ? undefined : fast;
   if (flag(settings, 'split_special_tokens', false)) {
     throw invalidValue(CONFIG_PATH, 'split_special_tokens', true, 'it is not served. Set it to false');
@@ -179,6 +181,7 @@ export async function resolveTokenizer(
     found,
   );
   checkUnknown(source, parts);
+  if (known.slowOnly) checkAddedTokens(vocabulary.list(), settings);
   const declaredIds = new Map(settings.declared.map(([id, { content }]) => [content, id]));
   const idOf = (token: string): number => {
     const id = vocabulary.idOf(token);

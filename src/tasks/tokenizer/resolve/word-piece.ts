@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../json-file.js';
+import type { AddedToken } from './added-tokens.js';
 import { mapVocabulary, preSequence, replacePattern, sequence, template, type PairForm, type Parts } from './parts.js';
 import { flag, flagOrNull, type Settings } from './settings.js';
 import { invalidValue, unsupported } from './sources.js';
@@ -74,6 +75,32 @@ function choice(settings: Settings, key: string, fallback: string, known: readon
     `${CONFIG}: ${key} of BertJapaneseTokenizer is ${JSON.stringify(value)}, which is not served ` +
       `(${known.join(' and ')} are); ${next}`,
   );
+}
+
+/** What is odd about an added token, so that a slow tokenizer may find it elsewhere than the Rust library. */
+function oddity(token: AddedToken, lower: boolean): string | undefined {
+  if (!token.special) return 'is not special';
+  const mark = (['single_word', 'lstrip', 'rstrip', 'normalized'] as const).find((one) => token[one] === true);
+  if (mark !== undefined) return `has ${mark}`;
+  // Texts are lowered before tokens are searched in them, so that this one is met where it was written otherwise.
+  return lower && token.content === token.content.toLowerCase() ? 'has no capital letter' : undefined;
+}
+
+/**
+ * Refuses added tokens of a slow tokenizer, but for plain special ones.
+ *
+ * @throws ModelkeepError `UNSUPPORTED_FORMAT`
+ */
+export function checkAddedTokens(tokens: readonly AddedToken[], settings: Settings): void {
+  const lower = flag(settings, 'do_lower_case', false);
+  for (const token of tokens) {
+    const odd = oddity(token, lower);
+    if (odd === undefined) continue;
+    throw unsupported(
+      `The added token ${JSON.stringify(token.content)} of a BertJapaneseTokenizer ${odd}, which is not served; ask ` +
+        'for tensors, or take it out of the added tokens',
+    );
+  }
 }
 
 /**
