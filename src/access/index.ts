@@ -7,6 +7,6 @@ export { openAccess, EVERYBODY, type Access, type AccessOptions } from './access
 export type { KeyDescription, NewKey } from './api-key.js';
 export { addKey, listKeys, removeKey, type AddKeyOptions, type AddedKey } from './key-file.js';
 export { OPERATIONS, type Operation } from './operations.js';
-export { authorize, errorFor, mayUse, type Principal } from './principal.js';
+export { authorize, errorFor, mayUse, rightsOf, type Principal } from './principal.js';
 export { isScope, SCOPES, type Scope } from './scopes.js';
 export type { TokenOptions } from './tokens.js';

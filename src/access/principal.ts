@@ -12,6 +12,11 @@ export interface Principal {
   readonly models?: readonly string[];
 }
 
+/** Text that is the same for all who may use the same models. */
+export function rightsOf(principal: Principal | undefined): string {
+  return principal?.models === undefined ? '*' : JSON.stringify(principal.models.toSorted());
+}
+
 /** True if the principal may use a model, whether that exists or not. */
 export function mayUse({ models }: Principal, model: string): boolean {
   if (models === undefined) return true;

@@ -33,6 +33,7 @@ type NodeSettings = Pick<
   | 'maxRequestTokens'
   | 'pollIntervalMs'
   | 'memoryBudget'
+  | 'answerCache'
   | 'idleUnloadMs'
   | 'allowPickle'
   | 'python'

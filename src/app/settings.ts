@@ -104,6 +104,13 @@ export const SETTINGS = Object.freeze({
     description: 'Memory of the node and its runners (600MB, 2GB), shared pages counted once; 0: no bound',
     placeholder: 'BYTES',
   }),
+  answerCache: setting<number>({
+    schema: bytes,
+    defaultValue: 0,
+    description:
+      'Bytes of answers of text models that are kept and given again for equal requests (64MB); 0: none, since most requests of most servers are asked once',
+    placeholder: 'BYTES',
+  }),
   idleUnloadMs: setting<number>({
     schema: whole(0, 86_400_000),
     defaultValue: 0,

@@ -52,6 +52,7 @@ export const NODE_SETTINGS = [
   'maxBatchRequests',
   'maxBatchTokens',
   'memoryBudget',
+  'answerCache',
   'precision',
   'weightBits',
   'allowPickle',

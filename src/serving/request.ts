@@ -3,6 +3,7 @@ import type { ModelkeepError, TensorInfo, VersionRecord } from '../core/index.js
 import type { ServedForm } from '../residency/index.js';
 import type { Tensors } from '../runners/index.js';
 import type { TaskFacts } from '../tasks/index.js';
+import type { CacheOutcome } from './answer-cache.js';
 import type { RequestTiming } from './queue.js';
 
 /** How current the version must be: `'watched'` trusts the watch (no query), `'checked'` asks the store first. */
@@ -20,6 +21,11 @@ export interface RequestOptions {
   readonly patient?: boolean;
   /** What the spans of this request lie below. @defaultValue what is active */
   readonly traceContext?: Context;
+  /**
+   * Which models the caller may use, by which kept answers are told apart. Absent: no answer is kept, and none is given
+   * that was kept.
+   */
+  readonly rights?: string;
   /** Where an alias is split, the same key gets the same version. @defaultValue any version, by its share */
   readonly key?: string;
 }
@@ -67,5 +73,7 @@ export interface RequestReport {
   readonly record?: VersionRecord;
   readonly timing?: RequestTiming;
   readonly error?: ModelkeepError;
+  /** Whether the answer was kept; absent where none are kept. */
+  readonly cached?: CacheOutcome | undefined;
   readonly traceContext?: Context;
 }

@@ -1,7 +1,15 @@
 import { EventEmitter } from 'node:events';
 import { asModelkeepError, ModelkeepError, openDeadline, parseReference, type VersionRecord } from '../core/index.js';
-import { canonicalReference, type Follower, type Followed, type Lease, type Residency } from '../residency/index.js';
+import {
+  canonicalReference,
+  type Follower,
+  type Followed,
+  type Lease,
+  type Residency,
+  type Resident,
+} from '../residency/index.js';
 import type { PicklePools, RunnerPool } from '../runners/index.js';
+import { AnswerCache, type AnswerCacheCounts, type CacheOutcome } from './answer-cache.js';
 import { checkParameters } from './check-parameters.js';
 import type { Answered, TensorWork, TextWork } from './queue.js';
 import type { ModelDescription, Prediction, RequestOptions, RequestReport, TensorPrediction } from './request.js';
@@ -32,12 +40,15 @@ export interface InferenceServiceOptions extends SchedulerLimits {
   readonly shadow?: Shadow;
   /** Tokens that one request may have, about; `0`: no limit. */
   readonly maxRequestTokens: number;
+  /** Bytes of answers that are kept, about. `0`: none */
+  readonly answerCache: number;
 }
 
 /** Answers requests: resolve, make ready, queue, run. Knows no protocol. */
 export class InferenceService extends EventEmitter<InferenceServiceEvents> {
   readonly #options: InferenceServiceOptions;
   readonly #scheduler: Scheduler;
+  readonly #answers: AnswerCache | undefined;
   #open = 0;
   #closed = false;
   #onDrained: (() => void) | undefined;
@@ -45,6 +56,7 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
   constructor(options: InferenceServiceOptions) {
     super();
     this.#options = options;
+    this.#answers = options.answerCache === 0 ? undefined : new AnswerCache(options.answerCache);
     this.#scheduler = new Scheduler({
       limits: options,
       events: options.pool.events,
@@ -211,9 +223,13 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
     this.#open += 1;
     try {
       lease = await this.#lease(target, { ...options, signal });
-      const { record, form } = lease.resident;
-      const answered = await this.#scheduler.submit(lease.resident, workFor(record), { ...deadline, ...patience });
-      this.emit('request', { ...asked, record, timing: answered, durationMs: performance.now() - startedMs });
+      const { resident } = lease;
+      const { record, form } = resident;
+      const work = workFor(record);
+      const submit = (): Promise<Answered> => this.#scheduler.submit(resident, work, { ...deadline, ...patience });
+      const { answered, cached } = await this.#kept({ resident, work, rights: options.rights, signal }, submit);
+      const timed = cached === undefined || cached === 'miss' ? { timing: answered } : {};
+      this.emit('request', { ...asked, record, ...timed, cached, durationMs: performance.now() - startedMs });
       if (lease.shadow !== undefined)
         this.#options.shadow?.offer(lease.shadow, { reference, record, workFor, answered });
       return { answered, record, form };
@@ -233,6 +249,28 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
       this.#open -= 1;
       if (this.#open === 0) this.#onDrained?.();
     }
+  }
+
+  /** What is kept, or what `submit` gives. */
+  async #kept(
+    { resident, work, rights, signal }: Asking,
+    submit: () => Promise<Answered>,
+  ): Promise<{ readonly answered: Answered; readonly cached?: CacheOutcome }> {
+    if (this.#answers === undefined || rights === undefined || work.kind !== 'predict') {
+      return { answered: await submit() };
+    }
+    const { record, form } = resident;
+    const { answered, outcome } = await this.#answers.answer(
+      { record, form, request: work.request, rights },
+      submit,
+      signal,
+    );
+    return { answered, cached: outcome };
+  }
+
+  /** What is kept of answers; undefined where none are. */
+  get answerCache(): AnswerCacheCounts | undefined {
+    return this.#answers?.counts;
   }
 
   /** A lease on what answers; a version that is just being let go is simply kept. */
@@ -255,6 +293,14 @@ export class InferenceService extends EventEmitter<InferenceServiceEvents> {
       if (follower.current(text) === followed) return { ...(await residency.acquire(record, abortable)), ...compared };
     }
   }
+}
+
+/** A request on its way to a runner. */
+interface Asking {
+  readonly resident: Resident;
+  readonly work: TextWork | TensorWork;
+  readonly rights: string | undefined;
+  readonly signal: AbortSignal;
 }
 
 /** A lease on what answers, and the version that is to be compared with it. */

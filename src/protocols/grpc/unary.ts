@@ -1,5 +1,5 @@
 import type { handleUnaryCall, ServerUnaryCall } from '@grpc/grpc-js';
-import { authorize, errorFor, mayUse } from '../../access/index.js';
+import { authorize, errorFor, mayUse, rightsOf } from '../../access/index.js';
 import { asModelkeepError, ModelkeepError } from '../../core/index.js';
 import type { RequestOptions } from '../../serving/index.js';
 import { operationOf, principalOf } from './guard.js';
@@ -17,7 +17,7 @@ const SERVER_FAULTS: ReadonlySet<number> = new Set([GRPC_STATUS.INTERNAL, GRPC_S
 const KEY = 'x-modelkeep-key';
 
 /** The call's deadline as the request's, its key, and a signal that fires when the client gives up. */
-function optionsOf(call: ServerUnaryCall<unknown, unknown>): RequestOptions {
+function optionsOf(call: ServerUnaryCall<unknown, unknown>, rights: string): RequestOptions {
   const controller = new AbortController();
   call.once('cancelled', () => controller.abort(new ModelkeepError('CANCELLED', 'The client gave up')));
   const deadline = Number(call.getDeadline());
@@ -25,6 +25,7 @@ function optionsOf(call: ServerUnaryCall<unknown, unknown>): RequestOptions {
   const key = call.metadata.get(KEY)[0];
   return {
     signal: controller.signal,
+    rights,
     ...(typeof key === 'string' ? { key } : {}),
     ...(traceContext === undefined ? {} : { traceContext }),
     // At least 1: 0 would mean that there is no limit.
@@ -54,7 +55,7 @@ export function unary<Request, Response>(
       if (request instanceof ModelkeepError) throw request;
       return work({
         request,
-        options: optionsOf(call),
+        options: optionsOf(call, rightsOf(principal)),
         authorize: (reference) => {
           if (principal !== undefined) authorize(principal, operationOf(call.getPath()), reference);
           return reference;

@@ -25,6 +25,7 @@ export function nodeMetrics({ service, residency, follower, watchman }: MetricsO
   const registry = new Registry();
   const registers = [registry];
   requestMetrics(registers, service);
+  answerCacheMetrics(registers, service);
   firstAnswers(registers, service);
   shadowMetrics(registers, service);
   rollbackMetrics(registers, watchman);
@@ -88,6 +89,25 @@ export function nodeMetrics({ service, residency, follower, watchman }: MetricsO
   return registry;
 }
 
+/** Where no answers are kept there is nothing to tell. */
+function answerCacheMetrics(registers: Registry[], service: InferenceService): void {
+  if (service.answerCache === undefined) return;
+  for (const [name, help] of [
+    ['entries', 'Answers that are kept'],
+    ['bytes', 'Bytes of answers that are kept, about'],
+    ['evictions', 'Answers that made room for others since the start'],
+  ] as const) {
+    new Gauge({
+      name: `modelkeep_answer_cache_${name}`,
+      help,
+      registers,
+      collect() {
+        this.set(service.answerCache?.[name] ?? 0);
+      },
+    });
+  }
+}
+
 function requestMetrics(registers: Registry[], service: InferenceService): void {
   const requests = new Counter({
     name: 'modelkeep_requests_total',
@@ -114,7 +134,14 @@ function requestMetrics(registers: Registry[], service: InferenceService): void 
     labelNames: ['kind'],
     registers,
   });
-  service.on('request', ({ record, error, timing, durationMs }) => {
+  const answers = new Counter({
+    name: 'modelkeep_answer_cache_requests_total',
+    help: 'Requests by whether their answer was kept (hit), was under way (joined), or had to be computed (miss)',
+    labelNames: ['outcome'],
+    registers,
+  });
+  service.on('request', ({ record, error, timing, durationMs, cached }) => {
+    if (cached !== undefined) answers.inc({ outcome: cached });
     requests.inc({ version: record === undefined ? '' : versionName(record), code: error?.code ?? 'OK' });
     if (timing === undefined) return;
     latency.observe({ part: 'queue' }, timing.queueMs / 1_000);

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
+import { rightsOf } from '../../access/index.js';
 import { ModelkeepError, unknownFields } from '../../core/index.js';
 import type { Prediction, RequestOptions } from '../../serving/index.js';
 
@@ -32,6 +33,7 @@ export function requestOptions(request: FastifyRequest, reply: FastifyReply): Re
   const { traceContext } = request;
   const asked = {
     signal: controller.signal,
+    rights: rightsOf(request.principal),
     ...(typeof key === 'string' ? { key } : {}),
     ...(traceContext === undefined ? {} : { traceContext }),
   };

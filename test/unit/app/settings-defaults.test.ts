@@ -64,6 +64,7 @@ const DEFAULTS = {
   maxBatchTokens: 256,
   pollIntervalMs: 250,
   memoryBudget: 0,
+  answerCache: 0,
   idleUnloadMs: 0,
   swapMode: 'keep-serving',
   compileAfter: 600,

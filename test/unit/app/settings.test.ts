@@ -23,6 +23,7 @@ describe('the names of a setting', () => {
 const SAMPLES: Readonly<Record<SettingName, readonly [string, unknown]>> = {
   defaultModel: ['sentiment@production', 'sentiment@production'],
   memoryBudget: ['2GiB', 2_147_483_648],
+  answerCache: ['64MB', 64_000_000],
   idleUnloadMs: ['60000', 60_000],
   swapMode: ['low-memory', 'low-memory'],
   compileAfter: ['500', 500],
