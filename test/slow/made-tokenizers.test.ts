@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { compareMade, filesOf, type Made } from '../tokenizers/made-folders.js';
 
-/** A Python that has transformers of release 4 and sentencepiece: what MODELKEEP_PYTHON names, or the first one of the path. */
+/** A Python that has transformers 4.46 and sentencepiece: what MODELKEEP_PYTHON names, or the first one of the path. */
 const python = process.env['MODELKEEP_PYTHON'] ?? 'python3';
 const seed = process.env['MODELKEEP_SEED'] ?? String(Date.now() % 1_000_000);
 const count = process.env['MODELKEEP_COUNT'] ?? '300';
@@ -13,12 +13,12 @@ const maker = join(import.meta.dirname, '../fixtures/make/make_tokenizers.py');
 const out = mkdtempSync(join(tmpdir(), 'modelkeep-made-'));
 afterAll(() => rmSync(out, { recursive: true, force: true }));
 
-const wanted = 'import sentencepiece, transformers; assert transformers.__version__.startswith("4.")';
+const wanted = 'import sentencepiece, transformers; assert transformers.__version__.startswith("4.46")';
 const isInstalled = spawnSync(python, ['-c', wanted], { stdio: 'ignore' }).status === 0;
 if (!isInstalled) {
   console.warn(
-    `SKIPPED: ${python} has no transformers of release 4 with sentencepiece, which make tokenizers. Install them (pip ` +
-      "install 'transformers<5' sentencepiece protobuf), or name another Python in MODELKEEP_PYTHON.",
+    `SKIPPED: ${python} has no transformers 4.46 with sentencepiece, which make tokenizers. Install them (pip ` +
+      "install 'transformers<4.47' sentencepiece protobuf), or name another Python in MODELKEEP_PYTHON.",
   );
 }
 

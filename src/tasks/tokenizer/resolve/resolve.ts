@@ -166,10 +166,12 @@ export async function resolveTokenizer(
     throw invalidValue(CONFIG_PATH, 'split_special_tokens', true, 'it is not served. Set it to false');
   }
   const isUnnamed = json !== undefined && Object.keys(config).length === 0 && isPlain(name);
+  const padToken = json?.padding?.['pad_token'];
+  if (typeof padToken === 'string' && known.special.pad === undefined && !settings.special.has('pad')) {
+    settings.special.set('pad', padToken);
+  }
   const named = namedTokens(settings, known, json === undefined ? (slow?.marks ?? {}) : known.marks);
   if (isUnnamed) for (const [key, token] of usualTokens(json)) if (!named.has(key)) named.set(key, token);
-  const padToken = json?.padding?.['pad_token'];
-  if (typeof padToken === 'string' && !named.has('pad') && !settings.special.has('pad')) named.set('pad', padToken);
   const source = json === undefined ? sourceOf(files, name, slow) : JSON_PATH;
   const parts =
     json?.parts ??

@@ -22,7 +22,7 @@ export interface Settings {
   /** What tokenizer_config.json has, by key; special tokens apart. */
   readonly values: JsonObject;
   /** Special tokens by name; null: there is to be none; absent: the class decides. */
-  readonly special: ReadonlyMap<SpecialName, Token | null>;
+  readonly special: Map<SpecialName, Token | null>;
   /** Further special tokens; null: none; absent: the class decides. */
   readonly additional?: readonly Token[] | null | undefined;
   /** Tokens that were added, with the ids that the files give them, in the order of their ids. */
@@ -85,11 +85,11 @@ class Merged {
   readonly special = new Map<SpecialName, Token | null>();
   additional: Token[] | null | undefined;
   readonly declared = new Map<number, AddedToken>();
+  /** What added tokens say about special tokens with the same text; those of added_tokens.json have no marks to say. */
   readonly byText = new Map<string, AddedToken>();
 
   declare(path: string, key: string, id: number, token: AddedToken): void {
     this.declared.set(id, token);
-    this.byText.set(token.content, token);
     if (this.declared.size <= MAX_ADDED) return;
     throw new ModelkeepError('INVALID_ARTIFACT', `${path}: ${key} has more than ${MAX_ADDED} tokens`);
   }
@@ -159,20 +159,19 @@ export function mergeSettings({ config = {}, specialMap, added, jsonAdded }: Set
       throw invalidValue(CONFIG, 'added_tokens_decoder', decoder, 'it must be an object of tokens by id');
     for (const [id, token] of Object.entries(decoder)) {
       const key = `added_tokens_decoder.${id}`;
-      merged.declare(CONFIG, key, readId(CONFIG, 'a key of added_tokens_decoder', id), readToken(CONFIG, key, token));
+      const added = readToken(CONFIG, key, token);
+      merged.declare(CONFIG, key, readId(CONFIG, 'a key of added_tokens_decoder', id), added);
+      merged.byText.set(added.content, added);
     }
   } else {
     if (specialMap !== undefined) merged.fromSpecialMap(specialMap);
     if (added !== undefined) merged.fromAddedTokens(added);
-    (jsonAdded ?? []).forEach((token, i) => {
+    (jsonAdded ?? []).forEach((value, i) => {
       const key = `added_tokens[${i}]`;
-      const id = isObject(token) ? token['id'] : undefined;
-      merged.declare(
-        'tokenizer.json',
-        key,
-        readId('tokenizer.json', `${key}.id`, id),
-        readToken('tokenizer.json', key, token),
-      );
+      const id = isObject(value) ? value['id'] : undefined;
+      const token = readToken('tokenizer.json', key, value);
+      merged.declare('tokenizer.json', key, readId('tokenizer.json', `${key}.id`, id), token);
+      merged.byText.set(token.content, token);
     });
   }
   // What is said about a token where tokens are added is said about it as a special token.
