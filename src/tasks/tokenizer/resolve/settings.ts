@@ -159,9 +159,9 @@ export function mergeSettings({ config = {}, specialMap, added, jsonAdded }: Set
       throw invalidValue(CONFIG, 'added_tokens_decoder', decoder, 'it must be an object of tokens by id');
     for (const [id, token] of Object.entries(decoder)) {
       const key = `added_tokens_decoder.${id}`;
-      const added = readToken(CONFIG, key, token);
-      merged.declare(CONFIG, key, readId(CONFIG, 'a key of added_tokens_decoder', id), added);
-      merged.byText.set(added.content, added);
+      const read = readToken(CONFIG, key, token);
+      merged.declare(CONFIG, key, readId(CONFIG, 'a key of added_tokens_decoder', id), read);
+      merged.byText.set(read.content, read);
     }
   } else {
     if (specialMap !== undefined) merged.fromSpecialMap(specialMap);
