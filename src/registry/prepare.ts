@@ -14,6 +14,7 @@ import {
   buildManifest,
   inspectArtifact,
   openLocalFiles,
+  readSentenceModel,
   readStaticModel,
   readTrainingFacts,
   REQUIREMENTS_FILE,
@@ -204,8 +205,10 @@ export async function taskOf(
     if (text.problem !== undefined) throw examples.blame(text.problem);
     return { task, text, validated, warnings: [] };
   } catch (error) {
-    // A model without a tokenizer still takes tensors, unless its publisher asked for a task.
-    if (asked !== undefined || !(error instanceof ModelkeepError) || error.code !== 'UNSUPPORTED_FORMAT') throw error;
+    // A model without a tokenizer still takes tensors, unless its publisher asked for a task, or its files say what is to
+    // be made of the graph's outputs.
+    const isSaid = asked !== undefined || (await readSentenceModel(files)) !== undefined;
+    if (isSaid || !(error instanceof ModelkeepError) || error.code !== 'UNSUPPORTED_FORMAT') throw error;
     examplesOf(artifact, undefined);
     return { validated: await check(undefined), warnings: [`it takes tensors only: ${error.message}`] };
   }

@@ -104,7 +104,10 @@ function trainingRun(steps: readonly number[], best?: number): string {
 
 describe('a folder is published as it lies on disk:', () => {
   it.each<[string, () => string]>([
-    ['a snapshot of a Hugging Face cache', () => hubCache(join(cases.folder(), 'models--org--bert'), 'a1b2')],
+    [
+      'k6-hf-cache: a snapshot of a Hugging Face cache',
+      () => hubCache(join(cases.folder(), 'models--org--bert'), 'a1b2'),
+    ],
     [
       'the repository in a Hugging Face cache, by its branch main',
       () => {
@@ -128,7 +131,7 @@ describe('a folder is published as it lies on disk:', () => {
         return folder;
       },
     ],
-    ['an MLflow model (transformers)', mlflowTransformers],
+    ['k6-mlflow-transformers: an MLflow model', mlflowTransformers],
     [
       'an MLflow model of before 2.4.1, with the pipeline in one folder',
       () => {
@@ -150,7 +153,7 @@ describe('a folder is published as it lies on disk:', () => {
       },
     ],
     [
-      'a checkpoint in the only subfolder',
+      'k6-nested-model: a checkpoint in the only subfolder',
       () => {
         const root = cases.folder();
         cases.copyOf('archs/bert', join(root, 'model'));
@@ -185,7 +188,7 @@ describe('a folder is published as it lies on disk:', () => {
       },
     ],
     [
-      'with links to nothing',
+      'k6-dangling-link: with links to nothing',
       () => {
         const root = cases.copyOf('archs/bert');
         symlinkSync('/nonexistent/latest', join(root, 'last-checkpoint'));
@@ -203,7 +206,7 @@ describe('a folder is published as it lies on disk:', () => {
       },
     ],
     [
-      'with what editors, notebooks, trainers and version control leave',
+      'k6-odd-file-name: with what editors, notebooks, trainers and version control leave',
       () => {
         const root = cases.copyOf('archs/bert');
         for (const name of [
@@ -231,7 +234,7 @@ describe('a folder is published as it lies on disk:', () => {
       },
     ],
     ...(['utf8', 'utf16le'] as const).map((encoding): [string, () => string] => [
-      `with byte order marks (${encoding})`,
+      `k6-bom: with byte order marks (${encoding})`,
       () => {
         const root = cases.copyOf('archs/bert');
         for (const name of readdirSync(root).filter((each) => each.endsWith('.json')))
@@ -244,15 +247,15 @@ describe('a folder is published as it lies on disk:', () => {
   });
 
   it.each<[string, string]>([
-    ['0_Transformer', '0_Transformer'],
+    ['0_Transformer (k6-0-transformer)', '0_Transformer'],
     ['0_BERT', './0_BERT/'],
-  ])('an old sentence-transformers model, with its encoder in %s', async (folder, path) => {
+  ])('an old sentence-transformers model, with its encoder in %s', async (_name, path) => {
     const root = cases.copyOf('tasks/embeddings');
     const kept = new Set(['1_Pooling', 'modules.json', 'config_sentence_transformers.json']);
     move(
       readdirSync(root).filter((name) => !kept.has(name)),
       root,
-      join(root, folder),
+      join(root, path),
     );
     changeJson(join(root, 'modules.json'), (list) =>
       (list as object[]).map((one, at) => (at === 0 ? { ...one, path } : one)),

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PushOptions } from '../../../src/app/index.js';
 import type { TensorInfo, TensorType } from '../../../src/core/index.js';
 import { CaseBench, changeJson } from './case-bench.js';
+import { gapOf } from './gap.js';
 import { exportOnnx, without, withoutKeys, type ExportChanges, type NodeText } from './onnx-export.js';
 
 const TEXTS = ['hello world', 'Happy coding !!!', 'A cat sleeps on it.', 'x'];
@@ -73,18 +74,6 @@ async function answersOf(
   return { list, alone, warnings, record };
 }
 
-/** The largest difference of two numbers in the same place; infinite for answers of other shapes or words. */
-function gap(found: unknown, expected: unknown): number {
-  if (typeof found === 'number' && typeof expected === 'number') return Math.abs(found - expected);
-  if (typeof found !== 'object' || typeof expected !== 'object' || found === null || expected === null) {
-    return found === expected ? 0 : Number.POSITIVE_INFINITY;
-  }
-  const keys = Object.keys(expected);
-  if (keys.length !== Object.keys(found).length) return Number.POSITIVE_INFINITY;
-  const values = found as Record<string, unknown>;
-  return Math.max(0, ...keys.map((key) => gap(values[key], (expected as Record<string, unknown>)[key])));
-}
-
 /** Which of its labels a text may have is no choice between them. */
 function multiLabel(folder: string): string {
   changeJson(join(folder, 'config.json'), (json) => ({
@@ -150,8 +139,8 @@ describe('an exported classifier answers as its checkpoint, alone and among 64 r
     ],
   ])('%s', async (_, make, options) => {
     const { list, alone } = await answersOf(await make(), options);
-    expect(gap(list, scores)).toBeLessThan(1e-4);
-    expect(gap(alone, scores)).toBeLessThan(1e-4);
+    expect(gapOf(list, scores)).toBeLessThan(1e-4);
+    expect(gapOf(alone, scores)).toBeLessThan(1e-4);
   });
 
   it('k5-onnx-fp16-output, to the precision that it has', async () => {
@@ -159,7 +148,7 @@ describe('an exported classifier answers as its checkpoint, alone and among 64 r
       outputs: [info('logits_half', LOGITS, 'float16')],
       behind: [node('Cast', 'logits', 'logits_half', 'float16')],
     });
-    expect(gap((await answersOf(folder)).list, scores)).toBeLessThan(1e-3);
+    expect(gapOf((await answersOf(folder)).list, scores)).toBeLessThan(1e-3);
   });
 
   it('logits of a multi-label model that the graph put through the sigmoid', async () => {
@@ -168,7 +157,7 @@ describe('an exported classifier answers as its checkpoint, alone and among 64 r
       outputs: [info('scores', LOGITS)],
       behind: [node('Sigmoid', 'logits', 'scores')],
     });
-    expect(gap((await answersOf(multiLabel(folder))).list, expected)).toBeLessThan(1e-4);
+    expect(gapOf((await answersOf(multiLabel(folder))).list, expected)).toBeLessThan(1e-4);
   });
 });
 
@@ -189,7 +178,7 @@ async function severalForms(): Promise<string> {
 describe('of several ONNX files', () => {
   it('k5-onnx-several-files: the one nearest to full precision is published, and the others are named', async () => {
     const { list, warnings, record } = await answersOf(await severalForms());
-    expect(gap(list, scores)).toBeLessThan(1e-4);
+    expect(gapOf(list, scores)).toBeLessThan(1e-4);
     expect(warnings[0]).toMatch(
       /onnx\/model_fp16\.onnx is taken.*--file chooses onnx\/model_q4\.onnx, onnx\/model_quan/,
     );
@@ -232,19 +221,19 @@ describe('an exported encoder', () => {
     const { record } = await cases.publish(folder);
     expect(record.task).toBe('feature-extraction');
     const model = await cases.keep.load(record.model);
-    expect(gap(await model.predict(TEXTS[0]), [vectors.tokens[0]])).toBeLessThan(1e-4);
-    expect(gap(await cases.answer(folder, TEXTS, { task: 'sentence-embeddings' }), vectors.mean)).toBeLessThan(1e-4);
+    expect(gapOf(await model.predict(TEXTS[0]), [vectors.tokens[0]])).toBeLessThan(1e-4);
+    expect(gapOf(await cases.answer(folder, TEXTS, { task: 'sentence-embeddings' }), vectors.mean)).toBeLessThan(1e-4);
   });
 
   it('is pooled as --pooling and --normalize say, and a warning says where nothing does', async () => {
     const first = vectors.tokens.map(([token]) => token ?? []);
     const folder = await encoder();
     const options = { task: 'sentence-embeddings', pooling: 'cls' } as const;
-    expect(gap((await answersOf(folder, options, {})).list, first)).toBeLessThan(1e-4);
+    expect(gapOf((await answersOf(folder, options, {})).list, first)).toBeLessThan(1e-4);
     const units = first.map((vector) => vector.map((each) => each / Math.hypot(...vector)));
-    expect(gap((await answersOf(folder, { ...options, normalize: true }, {})).list, units)).toBeLessThan(1e-4);
+    expect(gapOf((await answersOf(folder, { ...options, normalize: true }, {})).list, units)).toBeLessThan(1e-4);
     const { list, warnings } = await answersOf(folder, { task: 'sentence-embeddings' }, {});
-    expect(gap(list, vectors.mean)).toBeLessThan(1e-4);
+    expect(gapOf(list, vectors.mean)).toBeLessThan(1e-4);
     expect(warnings.join()).toContain('--pooling and --normalize');
   });
 
@@ -254,9 +243,9 @@ describe('an exported encoder', () => {
       behind: [node('Identity', 'pooler_output', 'sentence_embedding')],
     });
     const pooled = await cases.answer(folder, TEXTS, { task: 'sentence-embeddings' });
-    expect(gap(pooled, vectors.mean)).toBeGreaterThan(1e-4);
+    expect(gapOf(pooled, vectors.mean)).toBeGreaterThan(1e-4);
     expect(
-      gap(await cases.answer(folder, TEXTS, { task: 'sentence-embeddings', pooling: 'mean' }), vectors.mean),
+      gapOf(await cases.answer(folder, TEXTS, { task: 'sentence-embeddings', pooling: 'mean' }), vectors.mean),
     ).toBeLessThan(1e-4);
   });
 
