@@ -110,59 +110,57 @@ describe('vectors as sentence-transformers gives them:', () => {
   });
 });
 
-describe('k1-st6-crossencoder', () => {
-  /** A cross-encoder of the second label of `archs/bert`. */
-  function crossEncoder(): string {
-    const folder = cases.copyOf('archs/bert');
-    changeTensors(join(folder, 'model.safetensors'), (tensors) => {
-      for (const name of ['classifier.weight', 'classifier.bias']) {
-        const { dtype, shape, data } = tensors.get(name) ?? { dtype: '', shape: [3], data: Buffer.alloc(0) };
-        const row = data.length / 3;
-        tensors.set(name, { dtype, shape: [1, ...shape.slice(1)], data: data.subarray(row, 2 * row) });
-      }
-    });
-    changeJson(join(folder, 'config.json'), (config) => ({
-      ...(config as object),
-      id2label: { 0: 'LABEL_0' },
-      label2id: { LABEL_0: 0 },
-    }));
-    const text = { method: 'forward', method_output_name: 'logits' };
-    saveAsRelease6(
-      folder,
-      {
-        activation_fn: 'torch.nn.modules.activation.Sigmoid',
-        default_prompt_name: null,
-        model_type: 'CrossEncoder',
-        prompts: {},
-      },
-      { transformer_task: 'sequence-classification', modality_config: { text }, module_output_name: 'scores' },
-    );
-    return folder;
-  }
-
-  it('ranks with its own activation, and gives logits where they are asked for', async () => {
-    const inputs = {
-      query: 'how do magnets work',
-      texts: ['A recipe for bread.', 'Magnets attract iron.', 'good film'],
-    };
-    const { record } = await cases.publish(crossEncoder());
-    expect(record.task).toBe('text-ranking');
-    const model = await cases.keep.load(record.model);
-    expect(
-      gapOf(await model.predict(inputs), [
-        { index: 1, score: 0.74727 },
-        { index: 0, score: 0.722251 },
-        { index: 2, score: 0.669163 },
-      ]),
-    ).toBeLessThan(1e-4);
-    expect(
-      gapOf(await model.predict(inputs, { parameters: { raw_scores: true } }), [
-        { index: 1, score: 1.084105 },
-        { index: 0, score: 0.955654 },
-        { index: 2, score: 0.704402 },
-      ]),
-    ).toBeLessThan(1e-4);
+/** A cross-encoder of the second label of `archs/bert`. */
+function crossEncoder(): string {
+  const folder = cases.copyOf('archs/bert');
+  changeTensors(join(folder, 'model.safetensors'), (tensors) => {
+    for (const name of ['classifier.weight', 'classifier.bias']) {
+      const { dtype, shape, data } = tensors.get(name) ?? { dtype: '', shape: [3], data: Buffer.alloc(0) };
+      const row = data.length / 3;
+      tensors.set(name, { dtype, shape: [1, ...shape.slice(1)], data: data.subarray(row, 2 * row) });
+    }
   });
+  changeJson(join(folder, 'config.json'), (config) => ({
+    ...(config as object),
+    id2label: { 0: 'LABEL_0' },
+    label2id: { LABEL_0: 0 },
+  }));
+  const text = { method: 'forward', method_output_name: 'logits' };
+  saveAsRelease6(
+    folder,
+    {
+      activation_fn: 'torch.nn.modules.activation.Sigmoid',
+      default_prompt_name: null,
+      model_type: 'CrossEncoder',
+      prompts: {},
+    },
+    { transformer_task: 'sequence-classification', modality_config: { text }, module_output_name: 'scores' },
+  );
+  return folder;
+}
+
+it('k1-st6-crossencoder: ranks with its own activation, and gives logits where they are asked for', async () => {
+  const inputs = {
+    query: 'how do magnets work',
+    texts: ['A recipe for bread.', 'Magnets attract iron.', 'good film'],
+  };
+  const { record } = await cases.publish(crossEncoder());
+  expect(record.task).toBe('text-ranking');
+  const model = await cases.keep.load(record.model);
+  expect(
+    gapOf(await model.predict(inputs), [
+      { index: 1, score: 0.74727 },
+      { index: 0, score: 0.722251 },
+      { index: 2, score: 0.669163 },
+    ]),
+  ).toBeLessThan(1e-4);
+  expect(
+    gapOf(await model.predict(inputs, { parameters: { raw_scores: true } }), [
+      { index: 1, score: 1.084105 },
+      { index: 0, score: 0.955654 },
+      { index: 2, score: 0.704402 },
+    ]),
+  ).toBeLessThan(1e-4);
 });
 
 describe('refused, since another vector than its owner expects would be given:', () => {
