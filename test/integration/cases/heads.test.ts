@@ -244,7 +244,7 @@ describe('refused, since it would be another answer than its owner expects:', ()
   });
 });
 
-it('two heads in one file: each is served for its task, and none by itself', async () => {
+it('two heads in one file: each is served for its task, and none by itself', { timeout: 120_000 }, async () => {
   const folder = made({
     fixture: 'tasks/fill-mask',
     config: { architectures: undefined, id2label: { 0: 'no', 1: 'yes' }, label2id: { no: 0, yes: 1 } },
