@@ -20,7 +20,8 @@ export function activate(writer: ModelWriter, name: string, x: string): string {
   if (activation !== undefined) return activation(writer, x);
   throw new ModelkeepError(
     'UNSUPPORTED_FORMAT',
-    `Activation "${name}" is not supported; supported: ${Object.keys(ACTIVATIONS).join(', ')}`,
+    `config.json: the activation ${JSON.stringify(name).slice(0, 100)} (hidden_act, or the key of its family) is not ` +
+      `supported; supported: ${Object.keys(ACTIVATIONS).join(', ')}`,
   );
 }
 
