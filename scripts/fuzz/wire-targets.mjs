@@ -29,7 +29,7 @@ function checkWhole(name, { type, dims, data }) {
 
 /** A body of the Open Inference Protocol with these tensors in raw form, the JSON apart from what is behind it. */
 function bodyOf(tensors) {
-  const { outputs, raw } = writeOutputs(tensors, () => true);
+  const { outputs, raw } = writeOutputs(tensors, { isBinary: () => true, saysContent: false });
   return { json: { id: 'r', inputs: outputs }, binary: Buffer.concat(raw) };
 }
 
